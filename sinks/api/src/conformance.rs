@@ -1,0 +1,1 @@
+//! The suite that every sink passes, against its real target.

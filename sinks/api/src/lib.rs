@@ -1,0 +1,27 @@
+//! The contract between the rolecall daemon and its sinks.
+//!
+//! A *sink* is one identity store that rolecall keeps in step: an LDAP directory, a database, an
+//! application. The daemon hands it [`Change`]s, each of which says what should be true now, and the sink
+//! answers each with an [`Outcome`]. Sinks depend on this crate alone and never on the daemon.
+//!
+//! [`Sink`] is the whole contract; its documentation states what each side may rely on. [`conformance`] is
+//! the suite that proves a sink keeps it.
+
+mod change;
+pub mod conformance;
+mod document;
+mod error;
+mod id;
+mod observed;
+mod secret;
+mod sink;
+pub mod template;
+pub mod tls;
+
+pub use change::{Action, Change, Outcome, RemoteId, SinkDown};
+pub use document::{Address, Document, Group, Profile, User};
+pub use error::ConfigError;
+pub use id::{Entity, EntityKind, GroupId, OrganizationId, RoleName, SinkName, UserId};
+pub use observed::{Observed, ObservedGroup, ObservedUser};
+pub use secret::{Secret, SecretError, SecretSource};
+pub use sink::{ObservedStream, Sink};

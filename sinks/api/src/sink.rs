@@ -1,0 +1,54 @@
+//! The trait every sink implements.
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+
+use crate::{Change, Observed, Outcome, SinkDown};
+
+/// What the target holds, one entity at a time; see [`Sink::observe`].
+pub type ObservedStream<'a> = BoxStream<'a, Result<Observed, SinkDown>>;
+
+/// One identity store that rolecall keeps in step.
+///
+/// # What a sink may rely on
+/// - `apply` is called by one worker at a time, and never while `probe` runs.
+/// - A batch is not empty and names each entity at most once. Leavers come first; groups that should exist
+///   come before users, groups that must go come after them. The order across batches is the queue's.
+/// - A change whose outcome was [`Outcome::Applied`] comes back in later changes as `applied` and `remote`,
+///   unless the daemon died before it could note that: then the same change comes again as if it were new.
+/// - A user's `groups` may name a group that the target does not have yet or has no longer, and a group's
+///   change may come after its members': neither is an error.
+///
+/// # What the daemon relies on
+/// - `apply` is idempotent, and safe to cut off at any point: the future may be dropped on shutdown.
+/// - What the sink neither made nor was told to adopt is never changed or removed.
+/// - `apply` bounds its own time: a target that hangs ends in [`SinkDown`] or [`Outcome::Retry`].
+/// - Reasons name the target, the operation and the entity, and hold no secret.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Brings the target up to date: one outcome per change, in the order of `changes`.
+    ///
+    /// # Errors
+    /// [`SinkDown`] when the target as a whole cannot be worked with. Changes that were already applied when
+    /// it went down come again, so nothing needs to be undone; a sink that knows the outcome of some changes
+    /// may instead return them and answer the rest with [`Outcome::Retry`].
+    async fn apply(&self, changes: &[Change]) -> Result<Vec<Outcome>, SinkDown>;
+
+    /// One cheap round trip that shows whether deliveries may start: reachable, credentials accepted.
+    ///
+    /// # Errors
+    /// [`SinkDown`] with what is wrong and what to do.
+    async fn probe(&self) -> Result<(), SinkDown>;
+
+    /// What `rolecall check --connect` reports: what the target is, what the sink chose, and whether it may do
+    /// what it will have to, one line each. The default is a probe.
+    ///
+    /// # Errors
+    /// [`SinkDown`] with what is wrong and what to do.
+    async fn check(&self) -> Result<Vec<String>, SinkDown> {
+        self.probe().await.map(|()| Vec::new())
+    }
+
+    /// What the target holds that this sink manages, in no order; `None` where the target cannot be read.
+    fn observe(&self) -> Option<ObservedStream<'_>>;
+}

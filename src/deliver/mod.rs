@@ -1,0 +1,1 @@
+//! Delivery: one worker per sink brings due entities up to date.

@@ -1,0 +1,12 @@
+//! The rolecall daemon: takes directory webhooks, keeps a directory of users and groups from them, and brings
+//! every configured sink up to date with it. `ARCHITECTURE.md` is the map.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod deliver;
+pub mod directory;
+pub mod receive;
+pub mod rules;
+pub mod source;
+pub mod store;
