@@ -16,6 +16,7 @@ mod observed;
 mod secret;
 mod sink;
 pub mod template;
+mod timespan;
 pub mod tls;
 
 pub use change::{Action, Change, Outcome, RemoteId, SinkDown};
@@ -25,3 +26,4 @@ pub use id::{Entity, EntityKind, GroupId, OrganizationId, RoleName, SinkName, Us
 pub use observed::{Observed, ObservedGroup, ObservedUser};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use sink::{ObservedStream, Sink};
+pub use timespan::Timespan;
