@@ -4,16 +4,8 @@ use rolecall_sink_api::SinkDown;
 use tokio_postgres::{Client, Error};
 
 use crate::PostgresSink;
+use crate::grants::{lacking, missing};
 use crate::migrate::{KNOWN, version};
-
-const GRANTS: [(&str, &str); 6] = [
-    ("users", "SELECT, INSERT, UPDATE"),
-    ("groups", "SELECT, INSERT, UPDATE"),
-    ("group_members", "SELECT, INSERT, DELETE"),
-    ("roles", "SELECT, INSERT"),
-    ("user_roles", "SELECT, INSERT, DELETE"),
-    ("rolecall_migrations", "SELECT"),
-];
 
 impl PostgresSink {
     /// The report, or what a person must mend first.
@@ -48,14 +40,8 @@ impl PostgresSink {
             }
             Some(found) => {
                 lines.push(format!("schema {schema}: version {found} of {KNOWN}"));
-                let missing = self.bounded("asking for the grants in", missing_grants(client)).await?;
-                if !missing.is_empty() {
-                    return Err(SinkDown::new(format!(
-                        "the role lacks privileges in schema {schema:?} of {}: {}",
-                        self.connector.target(),
-                        missing.join("; ")
-                    )));
-                }
+                let missing = self.bounded("asking for the grants in", missing(client)).await?;
+                lacking(&self.connector, &missing)?;
                 lines.push("grants: everything the sink needs".into());
             }
         }
@@ -88,23 +74,4 @@ async fn may_create(client: &Client, schema: &str) -> Result<(bool, String), Err
         )
         .await?;
     Ok((row.get(0), row.get(1)))
-}
-
-/// What a person has to grant, as SQL.
-async fn missing_grants(client: &Client) -> Result<Vec<String>, Error> {
-    let (tables, privileges): (Vec<&str>, Vec<&str>) = GRANTS
-        .iter()
-        .flat_map(|(table, privileges)| privileges.split(", ").map(move |privilege| (*table, privilege)))
-        .unzip();
-    let rows = client
-        .query(
-            "SELECT format('GRANT %s ON %I.%I TO %I', string_agg(privilege, ', '), current_schema(), name, \
-                current_user) \
-             FROM unnest($1::text[], $2::text[]) AS needed (name, privilege) \
-             WHERE NOT has_table_privilege(format('%I.%I', current_schema(), name), privilege) \
-             GROUP BY name ORDER BY name",
-            &[&tables, &privileges],
-        )
-        .await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
 }

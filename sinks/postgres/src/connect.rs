@@ -149,6 +149,9 @@ impl Connector {
             Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
                 "grant the role what the sink needs; `rolecall check --connect` says what is missing"
             }
+            Some(&SqlState::INVALID_SCHEMA_NAME) => {
+                "the schema is not there for this role: it needs USAGE on it, and CREATE to make the tables"
+            }
             Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
                 "the server takes no writes; with several hosts in `url`, add target_session_attrs=read-write"
             }
@@ -170,12 +173,13 @@ impl Connector {
 }
 
 impl Settings {
-    /// Everything the sink says is unqualified, so search_path alone decides which tables it means.
+    /// Everything the sink says is unqualified, so search_path alone decides which tables it means. It names
+    /// no second schema: where the role may not use the first, tables would be made and found there.
     async fn make(&self, client: &Client) -> Result<(), Error> {
         let millis = |span: Timespan| span.get().as_millis().to_string();
         client
             .query(
-                "SELECT set_config('search_path', quote_ident($1) || ', pg_temp', false), \
+                "SELECT set_config('search_path', quote_ident($1), false), \
                  set_config('statement_timeout', $2, false), set_config('lock_timeout', $3, false), \
                  set_config('idle_in_transaction_session_timeout', $2, false)",
                 &[&self.schema, &millis(self.statement_timeout), &millis(self.lock_timeout)],

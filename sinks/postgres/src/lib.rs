@@ -41,6 +41,7 @@ mod columns;
 mod config;
 mod connect;
 mod deliver;
+mod grants;
 mod migrate;
 mod observe;
 mod outcome;

@@ -16,10 +16,10 @@ const PAGE: i64 = 1000;
 const USERS: &str = "SELECT id, active, \
         ARRAY(SELECT group_id FROM group_members WHERE user_id = users.id AND generation IS NOT NULL), \
         ARRAY(SELECT role FROM user_roles WHERE user_id = users.id AND generation IS NOT NULL) \
-     FROM users WHERE deleted_at IS NULL AND generation IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
+     FROM users WHERE deleted_at IS NULL AND generation > 0 AND id > $1 ORDER BY id LIMIT $2";
 
 const GROUPS: &str = "SELECT id, name FROM groups \
-     WHERE deleted_at IS NULL AND generation IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
+     WHERE deleted_at IS NULL AND generation > 0 AND id > $1 ORDER BY id LIMIT $2";
 
 #[derive(Clone, Copy)]
 enum Table {
@@ -36,7 +36,8 @@ struct Cursor {
 }
 
 impl PostgresSink {
-    /// The sink's rows, without those that are marked as deleted; on a connection of its own.
+    /// The sink's rows, on a connection of its own: not those that are marked as deleted, nor groups that are
+    /// known from a member's data only.
     pub(crate) fn read(&self) -> ObservedStream<'_> {
         let start = Cursor { connection: None, table: Table::Users, after: String::new() };
         stream::try_unfold(Some(start), |cursor| self.page(cursor))
