@@ -27,6 +27,8 @@ pub(super) struct Entry {
     pub(super) remote: Option<RemoteId>,
     /// Something was sent whose outcome is not known, or was refused: the target may hold anything of it.
     pub(super) uncertain: bool,
+    /// The user had access in the target at some time; until then an inactive one need not be there.
+    pub(super) had_access: bool,
     generation: u64,
     attempt: u32,
 }
@@ -239,6 +241,10 @@ impl<'t> Daemon<'t> {
                     entry.remote.clone_from(remote);
                 }
                 entry.uncertain = false;
+                entry.had_access = match change.desired.as_ref() {
+                    Some(Document::User(user)) => entry.had_access || user.active,
+                    Some(Document::Group(_)) | None => false,
+                };
             }
             Outcome::Retry { .. } | Outcome::Reject { .. } => entry.uncertain = true,
         }

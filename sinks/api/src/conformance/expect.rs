@@ -17,7 +17,12 @@ impl Daemon<'_> {
             match entity {
                 Entity::User(id) => {
                     let wanted = entry.applied.as_ref().and_then(|document| document.as_user());
-                    if let Err(why) = self.compare_user(wanted, held.users.get(id)) {
+                    let found = held.users.get(id);
+                    // An inactive user who never had access need not be made.
+                    if found.is_none() && wanted.is_some() && !self.must_be_there(entity, entry) {
+                        continue;
+                    }
+                    if let Err(why) = self.compare_user(wanted, found) {
                         wrong.push(format!("{entity}: {why}"));
                     }
                 }
@@ -77,7 +82,8 @@ impl Daemon<'_> {
             (_, None) => false,
             (Entity::Group(_), Some(_)) => capabilities.groups == Groups::Entities,
             (Entity::User(_), Some(document)) => {
-                capabilities.inactive == Inactive::Kept || document.as_user().is_some_and(|user| user.active)
+                document.as_user().is_some_and(|user| user.active)
+                    || (entry.had_access && capabilities.inactive == Inactive::Kept)
             }
         }
     }
@@ -87,7 +93,6 @@ impl Daemon<'_> {
         let (wanted, found) = match (wanted, found) {
             (None, None) => return Ok(()),
             (None, Some(_)) => return Err("should be gone and is there".into()),
-            (Some(user), None) if !user.active && capabilities.inactive == Inactive::Removed => return Ok(()),
             (Some(_), None) => return Err("should be there and is not".into()),
             (Some(wanted), Some(found)) => (wanted, found),
         };
