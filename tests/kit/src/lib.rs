@@ -7,6 +7,7 @@
 //! Everything here panics when it does not work: in a test, that is the report. A panic shows the server's log.
 #![allow(clippy::panic, clippy::expect_used, reason = "a kit for tests: a panic is the report")]
 
+mod application;
 mod authority;
 mod ldif;
 mod port;
@@ -16,6 +17,7 @@ mod slapd;
 mod tool;
 mod until;
 
+pub use application::{Fault, HttpApplication, HttpApplicationOptions, Recorded};
 pub use authority::CertificateAuthority;
 pub use ldif::Entry;
 pub use postgres::{Postgres, PostgresOptions};
