@@ -41,7 +41,7 @@ impl Fault {
     }
 
     /// Gives the fault its place, unless something further in knew better.
-    pub(super) fn or_at(mut self, place: &Place) -> Self {
+    pub fn or_at(mut self, place: &Place) -> Self {
         if self.place == Place::Nowhere {
             self.place = place.clone();
         }
@@ -100,7 +100,8 @@ impl de::Error for Fault {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::unknown(Place::Nowhere, "choice", variant, expected)
+        let fault = Self::unknown(Place::Nowhere, "", variant, expected);
+        Self { message: format!("`{variant}` is not one of those there are"), ..fault }
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
@@ -137,6 +138,7 @@ fn wanted(expected: &dyn Expected) -> String {
     match expected.as_str() {
         "a string" | "path string" | "a borrowed string" => "text".into(),
         "a boolean" => "true or false".into(),
+        "socket address" => "an address and a port, such as 127.0.0.1:8080".into(),
         "a sequence" => "a list".into(),
         "a map" => "a map of keys".into(),
         "u8" => "a whole number from 0 to 255".into(),
