@@ -2,6 +2,7 @@
 
 mod config;
 mod json;
+mod name;
 mod samples;
 mod scalekit;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use crate::directory::{Event, EventId};
 
 pub use config::{SourceConfig, SourceKind};
+pub use name::SourceName;
 pub use samples::{SAMPLES, Sample};
 pub use scalekit::Scalekit;
 
