@@ -11,8 +11,10 @@ use serde::de::DeserializeOwned;
 
 use super::layers::{self, Variable};
 use super::name::is_name;
-use super::{Config, ConfigErrors, SinkEntry, SourceConfig, SourceName, sinks};
+use super::{Config, ConfigErrors, LogConfig, SinkEntry, sinks};
+use crate::receive::{ListenConfig, NamedSource};
 use crate::rules::Rules;
+use crate::source::{SourceConfig, SourceName};
 use crate::yaml::{
     self, Decoded, Entry, Fault, Kind, MAX_BYTES, Node, Place, Report, Reports, SecretSite, Source,
 };
@@ -136,10 +138,13 @@ impl Loader<'_> {
     }
 
     fn config(&mut self, root: &Node) -> Option<Config> {
-        let listen = self.section(root, "listen");
+        let listen: Option<ListenConfig> = self.section(root, "listen");
+        if let (Some(listen), Some(entry)) = (&listen, root.entry("listen")) {
+            self.check(listen.check(), &entry.value);
+        }
         let admin = self.section(root, "admin");
         let store = self.section(root, "store");
-        let log: Option<super::LogConfig> = self.section(root, "log");
+        let log: Option<LogConfig> = self.section(root, "log");
         if let (Some(log), Some(entry)) = (&log, root.entry("log")) {
             self.check(log.targets(), &entry.value);
         }
@@ -160,13 +165,8 @@ impl Loader<'_> {
     }
 
     /// A section of its own type; one that is not there has its defaults.
-    fn section<T: DeserializeOwned>(&mut self, root: &Node, key: &str) -> Option<T> {
-        let Some(entry) = root.entry(key) else {
-            let nothing = Node { kind: Kind::Null, place: Place::Nowhere };
-            let in_section = |fault: Fault| Fault { message: format!("`{key}`: {}", fault.message), ..fault };
-            return yaml::decode(&nothing).map_err(|fault| self.fault(in_section(fault))).ok();
-        };
-        self.entry(entry)
+    fn section<T: DeserializeOwned + Default>(&mut self, root: &Node, key: &str) -> Option<T> {
+        root.entry(key).map_or_else(|| Some(T::default()), |entry| self.entry(entry))
     }
 
     fn entry<T: DeserializeOwned>(&mut self, entry: &Entry) -> Option<T> {
@@ -202,12 +202,9 @@ impl Loader<'_> {
         }
         let read = |entry: &Entry| {
             let source: SourceConfig = self.entry(entry)?;
-            if source.secrets.is_empty() {
-                let fault =
-                    Fault::at(entry.value.place_of("secrets").clone(), "there is no secret to verify with");
-                self.fault(fault.with_help("write at least one: `- {file: /path}`"));
-            }
-            Some((SourceName::new(entry.key.as_str()), source))
+            let name = SourceName::try_from(entry.key.clone()).ok()?;
+            self.check(NamedSource::new(name.clone(), &source), &entry.value)?;
+            Some((name, source))
         };
         entries.iter().filter_map(read).collect()
     }

@@ -9,13 +9,11 @@
 
 mod admin;
 mod layers;
-mod listen;
 mod load;
 mod log;
 mod name;
 mod schema;
 mod sinks;
-mod source;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -25,17 +23,16 @@ use std::path::PathBuf;
 
 use rolecall_sink_api::SinkName;
 
+use crate::receive::ListenConfig;
 use crate::rules::Rules;
+use crate::source::{SourceConfig, SourceName};
 use crate::yaml::Reports;
 
 pub use admin::AdminConfig;
-pub use listen::ListenConfig;
 pub use load::load_rules;
 pub use log::{LogConfig, LogFormat};
-pub use name::SourceName;
 pub use schema::{rules_schema, schema};
 pub use sinks::SinkEntry;
-pub use source::{SourceConfig, SourceKind};
 pub use store::{RetentionConfig, StoreConfig};
 
 /// Everything that is wrong with a configuration.

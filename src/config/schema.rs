@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{AdminConfig, ListenConfig, LogConfig, SourceConfig, StoreConfig};
+use super::{AdminConfig, LogConfig, StoreConfig};
 use crate::deliver::{DeliveryConfig, registry};
+use crate::receive::ListenConfig;
 use crate::rules::RulesFile;
+use crate::source::SourceConfig;
 
 /// The configuration of rolecall.
 #[derive(JsonSchema)]

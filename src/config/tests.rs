@@ -126,7 +126,7 @@ fn the_environment_wins_whatever_the_type() {
         .loads();
     assert_eq!(config.store.path, Path::new("/b"));
     assert_eq!(config.store.retention.journal, Timespan::from_days(60));
-    assert_eq!((config.listen.max_body_bytes, config.listen.address.port()), (2048, 9000));
+    assert_eq!((config.listen.max_body_bytes.get(), config.listen.address.port()), (2048, 9000));
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.sinks["app-db"].delivery.max_attempts, 3);
     assert!(matches!(config.sources["entra"].secrets.as_slice(), [SecretSource::File(_)]));
