@@ -124,7 +124,7 @@ impl Connector {
                 }
             });
             let connection = Connection { client, driver: driver.abort_handle() };
-            self.settings.make(&connection.client).await?;
+            self.settings.apply(&connection.client).await?;
             Ok(connection)
         };
         match tokio::time::timeout(self.connect_timeout.get(), opening).await {
@@ -175,13 +175,18 @@ impl Connector {
 impl Settings {
     /// Everything the sink says is unqualified, so search_path alone decides which tables it means. It names
     /// no second schema: where the role may not use the first, tables would be made and found there.
-    async fn make(&self, client: &Client) -> Result<(), Error> {
+    ///
+    /// Every statement finds its rows by their keys. The plans that a session keeps may stem from when the tables
+    /// were small, and would go on reading them whole; so the planner is kept from that.
+    async fn apply(&self, client: &Client) -> Result<(), Error> {
         let millis = |span: Timespan| span.get().as_millis().to_string();
         client
             .query(
                 "SELECT set_config('search_path', quote_ident($1), false), \
                  set_config('statement_timeout', $2, false), set_config('lock_timeout', $3, false), \
-                 set_config('idle_in_transaction_session_timeout', $2, false)",
+                 set_config('idle_in_transaction_session_timeout', $2, false), \
+                 set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), \
+                 set_config('enable_mergejoin', 'off', false)",
                 &[&self.schema, &millis(self.statement_timeout), &millis(self.lock_timeout)],
             )
             .await

@@ -94,18 +94,13 @@ impl PostgresSink {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
     }
 
-    async fn connect_to_read(&self) -> Result<Connection, SinkDown> {
+    /// A connection to read on; `None` where there are no tables of the sink's yet.
+    async fn connect_to_read(&self) -> Result<Option<Connection>, SinkDown> {
         let connection = self.connector.connect().await?;
         let found =
             self.bounded("reading the schema version of", migrate::version(&connection.client)).await?;
-        match found {
-            Some(version) if version > 0 => Ok(connection),
-            _ => Err(SinkDown::new(format!(
-                "schema {:?} in {} has no tables yet; the first delivery makes them",
-                self.connector.schema(),
-                self.connector.target()
-            ))),
-        }
+        migrate::refuse_newer(&self.connector, found)?;
+        Ok(found.filter(|version| *version > 0).map(|_| connection))
     }
 
     /// The answer, or that there was none within `timeout`.

@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rolecall_sink_api::{
-    GroupId, Observed, ObservedGroup, ObservedStream, ObservedUser, RemoteId, RoleName, UserId,
+    GroupId, Observed, ObservedGroup, ObservedStream, ObservedUser, RemoteId, RoleName, SinkDown, UserId,
 };
 use tokio_postgres::Row;
 
@@ -49,11 +49,15 @@ impl PostgresSink {
     async fn page(
         &self,
         cursor: Option<Cursor>,
-    ) -> Result<Option<(Vec<Observed>, Option<Cursor>)>, rolecall_sink_api::SinkDown> {
+    ) -> Result<Option<(Vec<Observed>, Option<Cursor>)>, SinkDown> {
         let Some(Cursor { connection, table, after }) = cursor else { return Ok(None) };
         let connection = match connection {
             Some(connection) => connection,
-            None => self.connect_to_read().await?,
+            None => match self.connect_to_read().await? {
+                Some(connection) => connection,
+                // No tables: nothing that the sink made.
+                None => return Ok(None),
+            },
         };
         let (sql, observed): (&str, fn(&Row) -> Observed) = match table {
             Table::Users => (USERS, user),

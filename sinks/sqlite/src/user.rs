@@ -138,7 +138,7 @@ fn settle_groups(connection: &Connection, user: &User, generation: i64) -> Resul
     }
     for group in &difference.add {
         // Generation 0: older than whatever the group's own change says.
-        let name = user.groups.iter().find(|(known, _)| known.as_str() == *group).map(|(_, name)| name);
+        let name = user.groups.get(*group);
         connection
             .prepare_cached(
                 "INSERT INTO groups (id, name, generation) VALUES (?1, ?2, 0) ON CONFLICT DO NOTHING",

@@ -142,6 +142,11 @@ impl HttpApplication {
         }
     }
 
+    /// The requests, for who wants to see each as it comes.
+    pub fn subscribe(&self) -> watch::Receiver<Vec<Recorded>> {
+        self.shared.requests.subscribe()
+    }
+
     /// Lets the next `count` requests fail, after those that are to fail already.
     pub fn fail_next(&self, count: usize, fault: Fault) {
         self.state().next.extend(std::iter::repeat_n(fault, count));
