@@ -39,12 +39,13 @@ impl SinkKind {
 /// Every kind of sink.
 pub fn kinds() -> Vec<SinkKind> {
     vec![
-        kind("postgres", rolecall_sink_postgres::PostgresSink::new),
-        kind("sqlite", rolecall_sink_sqlite::SqliteSink::new),
+        kind("ldap", rolecall_sink_ldap::LdapSink::new),
+        kind("postgres", |name, config| rolecall_sink_postgres::PostgresSink::new(name.as_str(), config)),
+        kind("sqlite", |name, config| rolecall_sink_sqlite::SqliteSink::new(name.as_str(), config)),
     ]
 }
 
-fn kind<C, S>(name: &'static str, build: fn(&str, C) -> Result<S, ConfigError>) -> SinkKind
+fn kind<C, S>(name: &'static str, build: fn(&SinkName, C) -> Result<S, ConfigError>) -> SinkKind
 where
     C: DeserializeOwned + JsonSchema + 'static,
     S: Sink + 'static,
@@ -52,7 +53,7 @@ where
     let decode = move |section: &Node| {
         let Decoded { value: config, secrets } = yaml::decode_noting_secrets::<C>(section)?;
         let builder: Builder =
-            Box::new(move |name| build(name.as_str(), config).map(|sink| Arc::new(sink) as Arc<dyn Sink>));
+            Box::new(move |name| build(name, config).map(|sink| Arc::new(sink) as Arc<dyn Sink>));
         Ok(Decoded { value: builder, secrets })
     };
     SinkKind { name, decode: Box::new(decode), schema: C::json_schema }

@@ -69,7 +69,12 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::at(Place::Nowhere, message.to_string())
+        let message = message.to_string();
+        match message.starts_with("data did not match any variant of untagged enum") {
+            // Serde's own words name a Rust type.
+            true => Self::at(Place::Nowhere, "this has none of the shapes it may have: see the reference"),
+            false => Self::at(Place::Nowhere, message),
+        }
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
