@@ -1,6 +1,7 @@
 //! Delivery: one worker per sink brings its target up to date with the directory.
 
 mod config;
+pub mod registry;
 mod schedule;
 mod status;
 mod worker;

@@ -1,1 +1,24 @@
-//! The webhook receiver.
+//! The webhook receiver: from a socket to a verified, parsed message in the store's intake, and an answer
+//! once it is on disk.
+//!
+//! `listener` accepts connections, `connection` serves one, `webhooks` answers one request, `signature` tells
+//! the authentic from the rest, `body` bounds what is read. Nothing here knows a sender's payload.
+
+mod answer;
+mod body;
+mod config;
+mod connection;
+mod inherited;
+mod listener;
+mod refusals;
+pub mod signature;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod webhooks;
+
+pub use answer::{Acknowledgements, Answer};
+pub use config::{ListenConfig, ListenTls};
+pub use inherited::InheritedSockets;
+pub use listener::{BindError, Bound, Receiver};
+pub use webhooks::{Clock, NamedSource};

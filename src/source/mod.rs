@@ -1,8 +1,21 @@
 //! Sources: from a verified message to facts. The directory knows no sender's name or payload.
 
+mod config;
+mod json;
+mod name;
+mod samples;
+mod scalekit;
+
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::directory::{Event, EventId};
+
+pub use config::{SourceConfig, SourceKind};
+pub use name::SourceName;
+pub use samples::{SAMPLES, Sample};
+pub use scalekit::Scalekit;
 
 /// A message whose signature was verified, before anybody read it.
 #[derive(Clone, Copy, Debug)]
@@ -58,4 +71,13 @@ pub trait Source: Send + Sync {
     /// Turns a verified message into facts. Never fails: what cannot be read is [`Reading::Unreadable`].
     /// Pure, so that a replay reads the same.
     fn read(&self, message: Verified<'_>) -> Reading;
+}
+
+impl SourceKind {
+    /// The reader of this kind of sender.
+    pub fn reader(self) -> Arc<dyn Source> {
+        match self {
+            SourceKind::Scalekit => Arc::new(Scalekit),
+        }
+    }
 }

@@ -40,7 +40,7 @@ pub struct Decoded<T> {
 /// # Errors
 /// The first thing that is wrong, at its place.
 pub fn decode<T: DeserializeOwned>(node: &Node) -> Result<T, Fault> {
-    T::deserialize(Decoder { node, blame: &node.place, secrets: None })
+    T::deserialize(Decoder { node, secrets: None })
 }
 
 /// [`decode`], also noting each [`SecretSource`] on the way, so that it can be tried at once.
@@ -49,25 +49,19 @@ pub fn decode<T: DeserializeOwned>(node: &Node) -> Result<T, Fault> {
 /// As [`decode`].
 pub fn decode_noting_secrets<T: DeserializeOwned>(node: &Node) -> Result<Decoded<T>, Fault> {
     let secrets = RefCell::new(Vec::new());
-    let value = T::deserialize(Decoder { node, blame: &node.place, secrets: Some(&secrets) })?;
+    let value = T::deserialize(Decoder { node, secrets: Some(&secrets) })?;
     Ok(Decoded { value, secrets: secrets.into_inner() })
 }
 
 #[derive(Clone, Copy)]
 struct Decoder<'a> {
     node: &'a Node,
-    /// The place of a fault that is about the value as a whole.
-    blame: &'a Place,
     secrets: Option<&'a RefCell<Vec<SecretSite>>>,
 }
 
 impl<'a> Decoder<'a> {
-    fn item(self, node: &'a Node) -> Self {
-        Decoder { node, blame: &node.place, ..self }
-    }
-
-    fn entry(self, entry: &'a Entry) -> Self {
-        Decoder { node: &entry.value, blame: entry.blame(), ..self }
+    fn at(self, node: &'a Node) -> Self {
+        Decoder { node, ..self }
     }
 
     /// Runs `read` on this value as YAML reads it, which matters for a text from the environment.
@@ -76,11 +70,11 @@ impl<'a> Decoder<'a> {
             (Kind::Text(text), Place::Environment(_)) => {
                 let kind = parse(text).map_or_else(|_| self.node.kind.clone(), |parsed| parsed.kind);
                 let node = Node { kind, place: self.node.place.clone() }.all_at(&self.node.place);
-                read(Decoder { node: &node, blame: self.blame, secrets: self.secrets })
+                read(Decoder { node: &node, secrets: self.secrets })
             }
             _ => read(self),
         };
-        result.map_err(|fault| fault.or_at(self.blame))
+        result.map_err(|fault| fault.or_at(&self.node.place))
     }
 
     fn visit<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -96,7 +90,7 @@ impl<'a> Decoder<'a> {
                 visitor.visit_map(Entries { decoder: self, entries: entries.iter(), value: None })
             }
         }
-        .map_err(|fault| fault.or_at(self.blame))
+        .map_err(|fault| fault.or_at(&self.node.place))
     }
 
     fn unexpected(&self) -> Unexpected<'a> {
@@ -120,8 +114,8 @@ impl<'a> Decoder<'a> {
             return Err(Fault { hide: true, ..fault.with_help(help) });
         }
         if let Some(secrets) = self.secrets {
-            let source: SecretSource = decode(self.node).map_err(|fault| fault.or_at(self.blame))?;
-            secrets.borrow_mut().push(SecretSite { place: self.blame.clone(), source });
+            let source: SecretSource = decode(self.node).map_err(|fault| fault.or_at(&self.node.place))?;
+            secrets.borrow_mut().push(SecretSite { place: self.node.place.clone(), source });
         }
         Ok(())
     }
@@ -153,7 +147,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'_> {
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         let is_null = self.read(|decoder| Ok(decoder.node.kind == Kind::Null))?;
         let result = if is_null { visitor.visit_none() } else { visitor.visit_some(self) };
-        result.map_err(|fault: Fault| fault.or_at(self.blame))
+        result.map_err(|fault: Fault| fault.or_at(&self.node.place))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -161,7 +155,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'_> {
         _name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        visitor.visit_newtype_struct(self).map_err(|fault: Fault| fault.or_at(self.blame))
+        visitor.visit_newtype_struct(self).map_err(|fault: Fault| fault.or_at(&self.node.place))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -240,7 +234,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
         let Some(item) = self.items.next() else { return Ok(None) };
-        seed.deserialize(self.decoder.item(item)).map(Some).map_err(|fault| fault.or_at(&item.place))
+        seed.deserialize(self.decoder.at(item)).map(Some).map_err(|fault| fault.or_at(&item.place))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -268,7 +262,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         let Some(entry) = self.value.take() else {
             return Err(Fault::custom("a value was asked for before its key"));
         };
-        seed.deserialize(self.decoder.entry(entry)).map_err(|fault| fault.or_at(entry.blame()))
+        seed.deserialize(self.decoder.at(&entry.value)).map_err(|fault| fault.or_at(&entry.value.place))
     }
 }
 
@@ -285,7 +279,7 @@ impl<'a> Choice<'a> {
             Fault::custom(format!("`{}` needs a value", self.name))
                 .with_help(format!("write {{{}: …}}", self.name))
         })?;
-        Ok(self.decoder.entry(entry))
+        Ok(self.decoder.at(&entry.value))
     }
 }
 
@@ -294,7 +288,7 @@ impl<'de> EnumAccess<'de> for Choice<'_> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
-        let place = self.entry.map_or(self.decoder.blame, |entry| &entry.place);
+        let place = self.entry.map_or(&self.decoder.node.place, |entry| &entry.place);
         let name: StrDeserializer<'_, Fault> = self.name.into_deserializer();
         Ok((seed.deserialize(name).map_err(|fault| fault.or_at(place))?, self))
     }
@@ -451,7 +445,7 @@ mod tests {
 
     #[test]
     fn a_choice_says_what_there_is() {
-        refused("mode: fats", 1, 7, "there is no choice `fats` here", Some("did you mean `fast`?"));
+        refused("mode: fats", 1, 7, "`fats` is not one of those there are", Some("did you mean `fast`?"));
         refused("mode: slow", 1, 7, "`slow` needs a value", Some("write {slow: …}"));
         refused("mode: {fast: 1}", 1, 14, "`fast` takes no value", None);
     }

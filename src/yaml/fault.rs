@@ -41,7 +41,7 @@ impl Fault {
     }
 
     /// Gives the fault its place, unless something further in knew better.
-    pub(super) fn or_at(mut self, place: &Place) -> Self {
+    pub fn or_at(mut self, place: &Place) -> Self {
         if self.place == Place::Nowhere {
             self.place = place.clone();
         }
@@ -69,7 +69,12 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::at(Place::Nowhere, message.to_string())
+        let message = message.to_string();
+        match message.starts_with("data did not match any variant of untagged enum") {
+            // Serde's own words name a Rust type.
+            true => Self::at(Place::Nowhere, "this has none of the shapes it may have: see the reference"),
+            false => Self::at(Place::Nowhere, message),
+        }
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -100,7 +105,8 @@ impl de::Error for Fault {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::unknown(Place::Nowhere, "choice", variant, expected)
+        let fault = Self::unknown(Place::Nowhere, "", variant, expected);
+        Self { message: format!("`{variant}` is not one of those there are"), ..fault }
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
@@ -137,6 +143,7 @@ fn wanted(expected: &dyn Expected) -> String {
     match expected.as_str() {
         "a string" | "path string" | "a borrowed string" => "text".into(),
         "a boolean" => "true or false".into(),
+        "socket address" => "an address and a port, such as 127.0.0.1:8080".into(),
         "a sequence" => "a list".into(),
         "a map" => "a map of keys".into(),
         "u8" => "a whole number from 0 to 255".into(),

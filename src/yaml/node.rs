@@ -51,7 +51,8 @@ impl Place {
 pub struct Node {
     /// The value.
     pub kind: Kind,
-    /// Where it begins. A value that is an alias stands where the alias does.
+    /// The place to show when it is wrong as a whole: its beginning; the key, where a map, a list or nothing
+    /// stands under one. An alias stands where it is used.
     pub place: Place,
 }
 
@@ -87,16 +88,6 @@ pub struct Entry {
     pub value: Node,
 }
 
-impl Entry {
-    /// The place to show when the value as a whole is wrong: the key where the value spans lines.
-    pub fn blame(&self) -> &Place {
-        match self.value.kind {
-            Kind::Null | Kind::List(_) | Kind::Map(_) => &self.place,
-            _ => &self.value.place,
-        }
-    }
-}
-
 impl Node {
     /// The same value with everything in it at `place`.
     pub fn all_at(self, place: &Place) -> Self {
@@ -130,21 +121,35 @@ impl Node {
         }
     }
 
+    /// The same map without some of its keys.
+    pub fn without(&self, keys: &[&str]) -> Node {
+        let kind = match &self.kind {
+            Kind::Map(entries) => Kind::Map(
+                entries.iter().filter(|entry| !keys.contains(&entry.key.as_str())).cloned().collect(),
+            ),
+            other => other.clone(),
+        };
+        Node { kind, place: self.place.clone() }
+    }
+
+    /// The value under one segment of a path, and the place to show for it.
+    fn child(&self, segment: &str) -> Option<(&Node, &Place)> {
+        match &self.kind {
+            Kind::Map(_) => self.entry(segment).map(|entry| (&entry.value, &entry.value.place)),
+            Kind::List(items) => {
+                let item = segment.parse().ok().and_then(|index: usize| items.get(index))?;
+                Some((item, &item.place))
+            }
+            _ => None,
+        }
+    }
+
     /// The place to show for a dotted path, as far down as it exists. List items are numbers: `groups.0.dn`.
     pub fn place_of(&self, path: &str) -> &Place {
         let (mut node, mut place) = (self, &self.place);
-        for segment in path.split('.').filter(|segment| !segment.is_empty()) {
-            match &node.kind {
-                Kind::Map(_) => match node.entry(segment) {
-                    Some(entry) => (node, place) = (&entry.value, entry.blame()),
-                    None => break,
-                },
-                Kind::List(items) => match segment.parse().ok().and_then(|index: usize| items.get(index)) {
-                    Some(item) => (node, place) = (item, &item.place),
-                    None => break,
-                },
-                _ => break,
-            }
+        for segment in path.split('.') {
+            let Some((child, at)) = node.child(segment) else { break };
+            (node, place) = (child, at);
         }
         place
     }
@@ -269,8 +274,12 @@ impl<'de> Visitor<'de> for KindVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Kind, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = access.next_key::<Spanned<String>>()? {
-            let value = access.next_value::<Spanned<Kind>>()?;
-            entries.push(Entry { key: key.value, place: Place::of(key.referenced), value: value.into() });
+            let place = Place::of(key.referenced);
+            let mut value = Node::from(access.next_value::<Spanned<Kind>>()?);
+            if matches!(value.kind, Kind::Null | Kind::List(_) | Kind::Map(_)) {
+                value.place = place.clone();
+            }
+            entries.push(Entry { key: key.value, place, value });
         }
         Ok(Kind::Map(entries))
     }
@@ -298,9 +307,9 @@ mod tests {
 
     #[test]
     fn an_alias_stands_where_it_is_used() {
-        let node = parse("a: &x {k: 1}\nb: *x\n").unwrap();
+        let node = parse("a: &x {k: 1}\nb: *x\nc: &y 1\nd: *y\n").unwrap();
         assert_eq!(node.entry("b").unwrap().value.entry("k").unwrap().value.kind, Kind::Int(1));
-        assert_eq!(node.entry("b").unwrap().value.place, at(2, 4));
+        assert_eq!((node.place_of("b"), node.place_of("d")), (&at(2, 1), &at(4, 4)));
     }
 
     #[test]

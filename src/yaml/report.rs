@@ -60,13 +60,14 @@ impl Snippet {
     fn of(text: &str, line: u32, column: u32, hide: bool) -> Option<Self> {
         let index = usize::try_from(line).ok()?.checked_sub(1)?;
         // Tabs would move the caret; control characters would move the terminal.
-        let line: Vec<char> =
-            text.lines().nth(index)?.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let line: Vec<char> = redacted(text.lines().nth(index)?).chars().map(plain).collect();
         let column = usize::try_from(column).ok()?.saturating_sub(1).min(line.len());
         if hide {
             let shown: String = line[..column].iter().collect();
-            let shown = if column > MAX_SHOWN { String::new() } else { shown };
-            return Some(Self { caret: " ".repeat(shown.chars().count()) + "^", line: shown + "…" });
+            let shown = if column > MAX_SHOWN { "" } else { shown.trim_end_matches('…') };
+            let caret = " ".repeat(shown.chars().count()) + "^";
+            return Some(Self { line: format!("{shown}…"), caret });
         }
         let width = token_width(&line[column..]);
         let from = if column + width > MAX_SHOWN { column.saturating_sub(MAX_SHOWN / 3) } else { 0 };
@@ -77,6 +78,34 @@ impl Snippet {
         let pad = column - from + before.chars().count();
         let width = width.min(to - column).max(1);
         Some(Self { line: format!("{before}{middle}{after}"), caret: " ".repeat(pad) + &"^".repeat(width) })
+    }
+}
+
+/// A line without what looks like a secret: it was put there in error, but a log is no better place for it.
+fn redacted(line: &str) -> String {
+    // The password in a URL: `scheme://name:password@host`.
+    let after_scheme = line.split_once("://").map(|(_, rest)| rest);
+    let authority = after_scheme.map(|rest| rest.split(['/', ' ', '"', '\'']).next().unwrap_or(rest));
+    let password = authority
+        .and_then(|authority| authority.rsplit_once('@'))
+        .and_then(|(userinfo, _)| userinfo.split_once(':'))
+        .map(|(_, password)| password)
+        .filter(|password| !password.is_empty());
+    let line = match password {
+        Some(password) => line.replacen(password, "…", 1),
+        None => line.to_owned(),
+    };
+    // A value in line under a key that is named like a secret, instead of `{file: …}`.
+    let lower = line.to_ascii_lowercase();
+    let named = ["password", "secret", "token"].iter().filter_map(|word| lower.find(word));
+    let values = named.filter_map(|at| Some(at + line.get(at..)?.find(':')? + 1));
+    let secret = |from: &usize| {
+        let value = line[*from..].trim_start_matches([' ', '[', '-']);
+        !value.is_empty() && !value.starts_with(['{', '#', '&', '*'])
+    };
+    match values.filter(secret).min() {
+        Some(from) => format!("{} …", &line[..from]),
+        None => line,
     }
 }
 
@@ -197,6 +226,22 @@ mod tests {
         let fault = Fault { hide: true, ..Fault::at(Place::Text { line: 1, column: 11 }, "wrong") };
         let report = Report::new(Source { name: "f", text: "password: hunter2\n" }, fault).to_string();
         assert!(report.contains("password: …") && !report.contains("hunter"), "{report}");
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_left_out() {
+        for (line, shown) in [
+            ("url: postgresql://app:hunter2@db/app", "url: postgresql://app:…@db/app"),
+            ("url: postgresql://app@db:5432/app", "url: postgresql://app@db:5432/app"),
+            ("  password: hunter2", "  password: …"),
+            ("bind: {method: simple, password: hunter2}", "bind: {method: simple, password: …"),
+            ("secrets: [whsec_aGVsbG8=]", "secrets: …"),
+            ("bearer_token: {env: TOKEN}", "bearer_token: {env: TOKEN}"),
+            ("secrets: [{file: /s}]", "secrets: [{file: /s}]"),
+            ("secrets:", "secrets:"),
+        ] {
+            assert_eq!(redacted(line), shown);
+        }
     }
 
     #[test]
