@@ -256,7 +256,7 @@ impl Connection {
                 ldap.add(dn.as_str(), add_list(attributes)).await
             }
             Request::Modify { dn, modifications, tolerance } => {
-                if *tolerance == Tolerance::Permissive && self.is_permissive() {
+                if *tolerance == Tolerance::Permissive && self.server.has_control(PERMISSIVE_MODIFY) {
                     ldap.with_controls(RawControl {
                         ctype: PERMISSIVE_MODIFY.to_owned(),
                         crit: false,
@@ -277,11 +277,6 @@ impl Connection {
         })?;
         let id = new_id(&result, &self.id_attribute);
         Ok(Reply { id, ..reply_of(result) })
-    }
-
-    /// Whether the server knows the control that tolerates values that are there, or gone, already.
-    pub(crate) fn is_permissive(&self) -> bool {
-        self.server.has_control(PERMISSIVE_MODIFY)
     }
 }
 
@@ -355,10 +350,11 @@ fn explain_tls(error: &LdapError) -> String {
 
 fn hint_for(error: &rustls::Error) -> &'static str {
     use rustls::CertificateError::{
-        BadEncoding, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+        BadEncoding, BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+        UnknownIssuer,
     };
     match error {
-        rustls::Error::InvalidCertificate(UnknownIssuer) => {
+        rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
             ": the server's certificate is not signed by a trusted authority; name the right one in tls.ca"
         }
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {

@@ -3,6 +3,7 @@
 use rolecall_sink_api::{Change, Entity};
 
 use super::LdifFile;
+use crate::dn::Dn;
 use crate::entry::Entry;
 use crate::mapping::Mapping;
 use crate::mark::GroupKey;
@@ -23,9 +24,7 @@ impl LdifFile {
                 Entity::User(_) => {
                     let Some(user) = change.applied_user() else { continue };
                     let Ok(Some(person)) = mapping.person(user) else { continue };
-                    if self.knows(mapping, &mapping.people.base, &mark)
-                        || self.read(&person.rendered.dn).is_some()
-                    {
+                    if self.has_made(&mark) || self.read(&person.rendered.dn).is_some() {
                         continue;
                     }
                     let dn = person.rendered.dn.clone();
@@ -45,10 +44,21 @@ impl LdifFile {
         }
     }
 
+    /// The name of a group that no record made, if there are records missing that may have.
+    pub(crate) fn presume(&self, mapping: &Mapping, key: &GroupKey, name: &str) -> Option<Dn> {
+        if !self.lacks_records() {
+            return None;
+        }
+        let mark = mapping.marks.group(key);
+        self.recall_group(mapping, key, name, &mark);
+        let base = &mapping.group_mapping(key)?.entry.base;
+        self.marked(mapping, base, &mark).into_iter().next().map(|entry| entry.dn)
+    }
+
     fn recall_group(&self, mapping: &Mapping, key: &GroupKey, name: &str, mark: &str) {
         let Some(group) = mapping.group_mapping(key) else { return };
         let Ok(rendered) = mapping.group_from_name(key, name) else { return };
-        if self.knows(mapping, &group.entry.base, mark) || self.read(&rendered.dn).is_some() {
+        if self.has_made(mark) || self.read(&rendered.dn).is_some() {
             return;
         }
         let mut attributes = rendered.new_entry(&group.entry.classes);
@@ -67,11 +77,7 @@ impl LdifFile {
         }
     }
 
-    fn knows(&self, mapping: &Mapping, base: &crate::dn::Dn, mark: &str) -> bool {
-        !self.marked(mapping, base, mark).is_empty()
-    }
-
-    fn marked(&self, mapping: &Mapping, base: &crate::dn::Dn, mark: &str) -> Vec<Entry> {
+    fn marked(&self, mapping: &Mapping, base: &Dn, mark: &str) -> Vec<Entry> {
         self.search(&Query {
             base: base.clone(),
             conditions: vec![Condition::Any(vec![(mapping.marks.attribute.clone(), mark.into())])],
