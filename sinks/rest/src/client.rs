@@ -12,6 +12,7 @@ use crate::answer::{Answer, printable};
 use crate::config::Config;
 use crate::credential::Credential;
 use crate::operation::{IDEMPOTENCY_KEY, Rendered, header_name};
+use crate::signature::Signer;
 
 /// The longest that connecting may take, whatever the whole request may.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,6 +23,7 @@ pub(crate) struct Application {
     base: Url,
     headers: HeaderMap,
     credential: Option<Credential>,
+    signer: Signer,
     max_response_bytes: usize,
     timeout: Duration,
 }
@@ -49,6 +51,7 @@ impl Application {
             headers.insert(name, value);
         }
         let credential = config.auth.clone().map(Credential::read).transpose()?;
+        let signer = Signer::read(&config.sign_with)?;
         let mut tls = (*config.tls.client_config()?).clone();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let timeout = config.timeout.get();
@@ -67,7 +70,7 @@ impl Application {
         let client =
             builder.build().map_err(|e| ConfigError::new("base_url", format!("no client for it: {e}")))?;
         let max_response_bytes = config.max_response_bytes;
-        Ok(Self { client, base, headers, credential, max_response_bytes, timeout })
+        Ok(Self { client, base, headers, credential, signer, max_response_bytes, timeout })
     }
 
     /// Where the application is, for people to read.
@@ -112,17 +115,19 @@ impl Application {
             .request(request.method.clone(), url)
             .headers(self.headers.clone())
             .headers(request.headers.clone());
+        let body = request.body.as_ref().map(serde_json::to_vec).transpose();
+        let body = body.map_err(|e| Broken::unsendable(e.to_string()))?;
         if let Some(key) = key {
-            builder = builder.header(HeaderName::from_static(IDEMPOTENCY_KEY), key);
+            let signature =
+                self.signer.headers(key, body.as_deref().unwrap_or_default(), jiff::Timestamp::now());
+            builder = builder.header(HeaderName::from_static(IDEMPOTENCY_KEY), key).headers(signature);
         }
         if let Some(credential) = &self.credential {
             let (name, value) = credential.header();
             builder = builder.header(name, value);
         }
-        if let Some(body) = &request.body {
-            // A `Content-Type` of the operation's own stands: `json` would add a second one.
-            let bytes = serde_json::to_vec(body).map_err(|e| Broken::unsendable(e.to_string()))?;
-            builder = builder.body(bytes);
+        if let Some(body) = body {
+            builder = builder.body(body);
         }
         let response = builder.send().await.map_err(|e| self.broken(e))?;
         self.read(response).await

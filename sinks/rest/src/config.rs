@@ -18,6 +18,11 @@ pub struct Config {
     /// How requests are authenticated. Default: not at all.
     #[serde(default)]
     pub auth: Option<Auth>,
+    /// Secrets to sign every change with, as Standard Webhooks are signed (`whsec_…`): the application gets
+    /// `webhook-id` (the same for every attempt), `webhook-timestamp` and `webhook-signature`. With two, both
+    /// signatures are sent. Default: no signature.
+    #[serde(default)]
+    pub sign_with: Vec<SecretSource>,
     /// Headers that every request has, as they stand. Secrets belong in `auth`.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,

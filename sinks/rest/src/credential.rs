@@ -59,6 +59,7 @@ impl Current {
             Auth::Header(header) => ("auth.header.value", &header.value),
         };
         let secret = source.read().map_err(|e| ConfigError::new(at, e.to_string()))?;
+        let mut secrets = vec![secret.clone()];
         let (name, text) = match auth {
             Auth::Bearer(_) => (AUTHORIZATION, Secret::new(format!("Bearer {}", secret.expose()))),
             Auth::Basic(basic) => {
@@ -69,17 +70,18 @@ impl Current {
                     ));
                 }
                 let pair = Secret::new(format!("{}:{}", basic.username, secret.expose()));
-                (AUTHORIZATION, Secret::new(format!("Basic {}", STANDARD.encode(pair.expose()))))
+                let encoded = Secret::new(STANDARD.encode(pair.expose()));
+                secrets.push(encoded.clone());
+                (AUTHORIZATION, Secret::new(format!("Basic {}", encoded.expose())))
             }
             Auth::Header(header) => {
                 let name = header_name(&header.name).map_err(|e| ConfigError::new("auth.header.name", e))?;
-                (name, secret.clone())
+                (name, secret)
             }
         };
         let mut value = HeaderValue::from_str(text.expose())
             .map_err(|_| ConfigError::new(at, "the secret has a character that no header can hold"))?;
         value.set_sensitive(true);
-        let sent = text.expose().rsplit(' ').next().map(Secret::new);
-        Ok(Self { name, value, secrets: [secret].into_iter().chain(sent).collect() })
+        Ok(Self { name, value, secrets })
     }
 }

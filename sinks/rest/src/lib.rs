@@ -16,6 +16,7 @@ mod operation;
 mod path;
 mod plan;
 mod settle;
+mod signature;
 mod sink;
 mod unconfirmed;
 mod values;

@@ -146,6 +146,28 @@ async fn every_request_has_the_configured_headers_and_credentials() {
     }
 }
 
+#[tokio::test]
+async fn a_signed_change_verifies_and_each_attempt_has_the_same_id() {
+    let application = HttpApplication::start().await;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), secret).unwrap();
+    let sink = sink(&application, json!({"lookup": {}, "sign_with": [{"file": file.path()}]}));
+    let joins = joins(user("Zoë"));
+    application.fail_next(1, Fault::status(500));
+    sink.apply(std::slice::from_ref(&joins)).await.unwrap();
+    sink.apply(&[Change { attempt: 2, ..joins }]).await.unwrap();
+    let requests = application.requests();
+    assert_eq!(requests[0].header("webhook-id"), requests[1].header("webhook-id"));
+    for request in requests {
+        let headers = request.headers.iter().map(|(name, value)| {
+            (http::HeaderName::try_from(name).unwrap(), http::HeaderValue::try_from(value).unwrap())
+        });
+        let webhook = standardwebhooks::Webhook::new(secret).unwrap();
+        webhook.verify(request.body.to_string().as_bytes(), &headers.collect()).unwrap();
+    }
+}
+
 #[test]
 fn a_configuration_that_cannot_work_is_refused_where_it_is_wrong() {
     for (changes, path) in [
@@ -154,6 +176,7 @@ fn a_configuration_that_cannot_work_is_refused_where_it_is_wrong() {
         (json!({"base_url": "https://me:secret@app.example.com"}), "base_url"),
         (json!({"base_url": "https://app.example.com/?a=b"}), "base_url"),
         (json!({"auth": {"bearer": {"file": "/nowhere/token"}}}), "auth.bearer"),
+        (json!({"sign_with": [{"file": "/nowhere/key"}]}), "sign_with.0"),
         (json!({"headers": {"Authorization": "Bearer x"}}), "headers.Authorization"),
         (json!({"headers": {"X-A": "a\nb"}}), "headers.X-A"),
         (json!({"timeout": "0s"}), "timeout"),
