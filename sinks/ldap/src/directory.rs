@@ -58,8 +58,11 @@ impl Directory<'_> {
         }
     }
 
-    /// Whether entries have an id of the server's own.
-    pub(crate) fn has_ids(&self) -> bool {
-        matches!(self, Directory::Server(_))
+    /// The suffix of the database that `base` is in; `None` where entries have no ids to look for.
+    pub(crate) fn root_of(&self, base: &Dn) -> Option<Dn> {
+        match self {
+            Directory::Server(connection) => Some(connection.server.root_of(base)),
+            Directory::File(_) => None,
+        }
     }
 }
