@@ -4,8 +4,10 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod deliver;
 pub mod directory;
+pub mod log;
 pub mod receive;
 pub mod rules;
 pub mod source;

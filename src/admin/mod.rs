@@ -1,1 +1,47 @@
-//! The admin API: what a running daemon tells and takes from its operator.
+//! The admin API: what the daemon tells the administrator of the host, and what it does for them. It is served on a
+//! Unix socket, whose file permissions say who may ask; the commands are its client.
+
+pub mod api;
+mod client;
+mod explain;
+mod routes;
+mod server;
+mod socket;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use client::{AdminClient, ClientError};
+pub use server::serve;
+pub use socket::{AdminSocket, SocketError};
+
+use crate::deliver::Deliveries;
+use crate::receive::Acknowledgements;
+use crate::rules::Rules;
+use crate::store::Store;
+
+/// Where the daemon answers when the configuration says nothing else.
+pub const DEFAULT_SOCKET: &str = "/run/rolecall/admin.sock";
+
+/// What the admin API looks at and works on.
+#[derive(Clone)]
+pub struct AdminState {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The delivery workers.
+    pub deliveries: Deliveries,
+    /// The rules in force.
+    pub rules: Arc<Rules>,
+    /// The file they came from, to be shown.
+    pub rules_file: String,
+    /// The webhooks answered since the start.
+    pub received: Arc<Acknowledgements>,
+    /// The time now.
+    pub clock: fn() -> Timestamp,
+    /// When the daemon started.
+    pub started_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ mod batch;
 mod committer;
 pub mod desired;
 mod intake;
+mod retention;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use batch::{
 };
 pub use committer::{Committer, CommitterStats};
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable};
+pub use retention::Retention;
 pub use sqlite::SqliteStore;
 pub use view::{
     ActivityView, AppliedView, Cursor, EventView, QueueFilter, QueueItem, QueueState, SinkState, SinkView,

@@ -59,14 +59,25 @@ pub(crate) async fn apply(work: &Work<'_>, changes: &[Change]) -> Result<Vec<Out
             results[at] = settled;
         }
     }
-    let denied = results.iter().find_map(|result| match result {
-        Err(Failure::Denied(reason)) => Some(reason),
-        _ => None,
-    });
-    if let Some(reason) = denied.filter(|_| work.nothing_is_allowed()) {
+    if let Some(reason) = all_denied(&results) {
         return Err(SinkDown::new(format!("the server allows no write at all: {reason}")));
     }
-    results.into_iter().zip(changes).map(|(result, change)| outcome(result, change)).collect()
+    let settle = |result: Result<Settled, Failure>| match result {
+        // Nothing shows that the account may write anything: others may be refused for the same reason.
+        Err(Failure::Denied(reason)) if !work.may_write() => Err(Failure::Doubt(reason)),
+        other => other,
+    };
+    results.into_iter().zip(changes).map(|(result, change)| outcome(settle(result), change)).collect()
+}
+
+/// The first refusal, when there is nothing but refusals to let us write.
+fn all_denied(results: &[Result<Settled, Failure>]) -> Option<&str> {
+    let mut reasons = results.iter().map(|result| match result {
+        Err(Failure::Denied(reason)) => Some(reason.as_str()),
+        _ => None,
+    });
+    let first = reasons.next()??;
+    reasons.all(|reason| reason.is_some()).then_some(first)
 }
 
 fn outcome(result: Result<Settled, Failure>, change: &Change) -> Result<Outcome, SinkDown> {

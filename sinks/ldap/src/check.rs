@@ -16,15 +16,9 @@ pub(crate) async fn check(connection: &Connection, mapping: &Mapping) -> Result<
     if !server.naming_contexts.is_empty() {
         lines.push(format!("databases: {}", server.naming_contexts.join("; ")));
     }
-    lines.push(format!(
-        "members: {}",
-        if server.has_control(PERMISSIVE_MODIFY) {
-            "one modification per group and batch (permissive modify)"
-        } else {
-            "one modification per group and batch, value by value where it meets one that is there already \
-             (the server has no permissive modify)"
-        }
-    ));
+    if server.has_control(PERMISSIVE_MODIFY) {
+        lines.push("members: with the control for permissive modify".into());
+    }
     lines.push(format!("tie: {}, mark in {}", mapping.id, mapping.marks.attribute));
 
     let groups = mapping.groups.as_ref().map(|groups| ("groups", groups));

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::{Control, ControlType, PostRead, PostReadResp, RawControl};
 use ldap3::{
-    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope, SearchEntry, StdStream,
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope, SearchEntry, SearchStream,
+    StdStream,
 };
 use rolecall_sink_api::SinkDown;
 use rustls::ClientConfig;
@@ -209,7 +210,7 @@ impl Connection {
         self.search_raw(query.base.as_str(), Scope::Subtree, &query.filter(), names).await
     }
 
-    /// A search with the filter and attributes as given, page by page. A base that does not exist has no entries.
+    /// A search with the filter and attributes as given. A base that does not exist has no entries.
     pub(crate) async fn search_raw(
         &self,
         base: &str,
@@ -217,27 +218,43 @@ impl Connection {
         filter: &str,
         attributes: Vec<&str>,
     ) -> Result<Vec<Entry>, SinkDown> {
-        let what = || format!("{}: search {base:?} for {filter}", self.url);
-        let down = |error: LdapError| SinkDown::new(format!("{}: {}", what(), explain(&error)));
+        let attributes = attributes.into_iter().map(str::to_owned).collect();
+        let mut found = self.stream(base, scope, filter.to_owned(), attributes).await?;
+        let mut entries = Vec::new();
+        while let Some(entry) = found.next(self).await? {
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// All entries that `query` finds, one after the other.
+    pub(crate) async fn search_stream(&self, query: &Query) -> Result<EntryStream, SinkDown> {
+        let attributes = query.attributes.iter().map(|name| name.as_str().to_owned()).collect();
+        self.stream(query.base.as_str(), Scope::Subtree, query.filter(), attributes).await
+    }
+
+    async fn stream(
+        &self,
+        base: &str,
+        scope: Scope,
+        filter: String,
+        attributes: Vec<String>,
+    ) -> Result<EntryStream, SinkDown> {
+        let what = format!("search {base:?} for {filter}");
         let mut ldap = self.ldap.clone();
         ldap.with_timeout(self.operation_timeout);
-        let mut adapters: Vec<Box<dyn Adapter<'_, &str, Vec<&str>>>> = vec![Box::new(EntriesOnly::new())];
+        let mut adapters: Vec<Box<dyn Adapter<'static, String, Vec<String>>>> =
+            vec![Box::new(EntriesOnly::new())];
         if scope != Scope::Base {
             adapters.push(Box::new(PagedResults::new(PAGE)));
         }
-        let mut stream =
-            ldap.streaming_search_with(adapters, base, scope, filter, attributes).await.map_err(down)?;
-        let mut entries = Vec::new();
-        while let Some(found) = stream.next().await.map_err(down)? {
-            let entry = Entry::try_from(SearchEntry::construct(found))
-                .map_err(|e| SinkDown::new(format!("{}: {e}", what())))?;
-            entries.push(entry);
-        }
-        let reply = reply_of(stream.finish().await);
-        match outcome::verdict(reply.code, Operation::Search, &reply.text) {
-            Verdict::Done => Ok(entries),
-            _ => Err(SinkDown::new(format!("{}: {}", what(), outcome::describe(&reply)))),
-        }
+        let started = ldap.streaming_search_with(adapters, base, scope, &filter, attributes).await;
+        let inner = started.map_err(|e| self.broken(&what, &e))?;
+        Ok(EntryStream { inner, what })
+    }
+
+    fn broken(&self, what: &str, error: &LdapError) -> SinkDown {
+        SinkDown::new(format!("{}: {what}: {}", self.url, explain(error)))
     }
 
     /// Sends one request and waits for its answer, whatever it is.
@@ -256,7 +273,7 @@ impl Connection {
                 ldap.add(dn.as_str(), add_list(attributes)).await
             }
             Request::Modify { dn, modifications, tolerance } => {
-                if *tolerance == Tolerance::Permissive && self.is_permissive() {
+                if *tolerance == Tolerance::Permissive && self.server.has_control(PERMISSIVE_MODIFY) {
                     ldap.with_controls(RawControl {
                         ctype: PERMISSIVE_MODIFY.to_owned(),
                         crit: false,
@@ -272,16 +289,31 @@ impl Connection {
             }
             Request::Delete { dn } => ldap.delete(dn.as_str()).await,
         };
-        let result = result.map_err(|error| {
-            SinkDown::new(format!("{}: {} {}: {}", self.url, request.verb(), request.dn(), explain(&error)))
-        })?;
+        let result = result.map_err(|e| self.broken(&format!("{} {}", request.verb(), request.dn()), &e))?;
         let id = new_id(&result, &self.id_attribute);
         Ok(Reply { id, ..reply_of(result) })
     }
+}
 
-    /// Whether the server knows the control that tolerates values that are there, or gone, already.
-    pub(crate) fn is_permissive(&self) -> bool {
-        self.server.has_control(PERMISSIVE_MODIFY)
+/// The entries of a search as they come, page by page.
+pub(crate) struct EntryStream {
+    inner: SearchStream<'static, String, Vec<String>>,
+    what: String,
+}
+
+impl EntryStream {
+    /// The next entry; `None` at the end. `connection` is the one that the search was begun on.
+    pub(crate) async fn next(&mut self, connection: &Connection) -> Result<Option<Entry>, SinkDown> {
+        let next = self.inner.next().await.map_err(|e| connection.broken(&self.what, &e))?;
+        let fail = |what: String| SinkDown::new(format!("{}: {}: {what}", connection.url, self.what));
+        if let Some(found) = next {
+            return Entry::try_from(SearchEntry::construct(found)).map(Some).map_err(|e| fail(e.to_string()));
+        }
+        let reply = reply_of(self.inner.finish().await);
+        match outcome::verdict(reply.code, Operation::Search, &reply.text) {
+            Verdict::Done => Ok(None),
+            _ => Err(fail(outcome::describe(&reply))),
+        }
     }
 }
 
@@ -355,10 +387,11 @@ fn explain_tls(error: &LdapError) -> String {
 
 fn hint_for(error: &rustls::Error) -> &'static str {
     use rustls::CertificateError::{
-        BadEncoding, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+        BadEncoding, BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+        UnknownIssuer,
     };
     match error {
-        rustls::Error::InvalidCertificate(UnknownIssuer) => {
+        rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
             ": the server's certificate is not signed by a trusted authority; name the right one in tls.ca"
         }
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {

@@ -7,6 +7,8 @@ use crate::connection::Connection;
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Entry};
 use crate::ldif::LdifFile;
+use crate::mapping::Mapping;
+use crate::mark::GroupKey;
 use crate::query::Query;
 use crate::request::{Reply, Request};
 
@@ -47,16 +49,20 @@ impl Directory<'_> {
         }
     }
 
-    /// Whether a modification can be told to tolerate values that are there, or gone, already.
-    pub(crate) fn is_permissive(&self) -> bool {
+    /// Where a group must be that was not found; `None` when it is not there. A server knows; a file whose earlier
+    /// records were taken away does not, and then the group is taken for one of those.
+    pub(crate) fn presume(&self, mapping: &Mapping, key: &GroupKey, name: &str) -> Option<Dn> {
         match self {
-            Directory::Server(connection) => connection.is_permissive(),
-            Directory::File(_) => true,
+            Directory::Server(_) => None,
+            Directory::File(file) => file.presume(mapping, key, name),
         }
     }
 
-    /// Whether entries have an id of the server's own.
-    pub(crate) fn has_ids(&self) -> bool {
-        matches!(self, Directory::Server(_))
+    /// The suffix of the database that `base` is in; `None` where entries have no ids to look for.
+    pub(crate) fn root_of(&self, base: &Dn) -> Option<Dn> {
+        match self {
+            Directory::Server(connection) => Some(connection.server.root_of(base)),
+            Directory::File(_) => None,
+        }
     }
 }

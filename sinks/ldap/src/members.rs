@@ -12,7 +12,7 @@ use crate::groups::ensure;
 use crate::mapping::GroupMapping;
 use crate::mark::GroupKey;
 use crate::outcome::{Failure, Operation, Verdict, verdict};
-use crate::query::{Condition, Query};
+use crate::query::{self, Condition, Query};
 use crate::request::{Modification, Request, Tolerance};
 use crate::tie::{Sought, locate};
 use crate::work::Work;
@@ -33,6 +33,8 @@ struct GroupChange {
     dn: Option<Dn>,
     add: BTreeMap<Dn, usize>,
     remove: BTreeMap<Dn, usize>,
+    /// Whether it has nobody but the placeholder.
+    has_placeholder: bool,
 }
 
 impl MemberChanges {
@@ -72,7 +74,8 @@ impl MemberChanges {
         Ok(failures)
     }
 
-    /// Looks for the entries of the groups that are only known by id: one search for all.
+    /// Looks for the entries of the groups that are only known by id, and for those where the placeholder stands:
+    /// two searches for all of a kind.
     async fn find_groups(&mut self, work: &Work<'_>) -> Result<(), SinkDown> {
         for (mapping, are_roles) in [(&work.mapping.groups, false), (&work.mapping.roles, true)] {
             let Some(mapping) = mapping else { continue };
@@ -87,9 +90,44 @@ impl MemberChanges {
                 .collect();
             let fetch = [work.mapping.marks.attribute.clone()];
             let found = locate(work, &mapping.entry.base, &fetch, &sought).await?;
-            for (((_, group), sought), found) in missing.iter_mut().zip(&sought).zip(found) {
+            for (((key, group), sought), found) in missing.iter_mut().zip(&sought).zip(found) {
                 // Ambiguity is reported by the group's own change; a membership may wait for that.
-                group.dn = found.entry(&sought.mark).ok().flatten().map(|entry| entry.dn);
+                let found = found.entry(&sought.mark).ok().flatten().map(|entry| entry.dn);
+                group.dn = found.or_else(|| work.directory.presume(work.mapping, key, &group.name));
+            }
+            if let Some(placeholder) = &mapping.placeholder {
+                self.find_placeholders(work, mapping, are_roles, placeholder).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn find_placeholders(
+        &mut self,
+        work: &Work<'_>,
+        mapping: &GroupMapping,
+        are_roles: bool,
+        placeholder: &Dn,
+    ) -> Result<(), SinkDown> {
+        let marker = &work.mapping.marks.attribute;
+        let growing =
+            self.0.iter().filter(|(key, group)| key.is_role() == are_roles && !group.add.is_empty());
+        let marks: Vec<String> = growing.map(|(key, _)| work.mapping.marks.group(key)).collect();
+        for some in marks.chunks(query::MAX_VALUES) {
+            let marked = some.iter().map(|mark| (marker.clone(), mark.as_str().into())).collect();
+            let query = Query {
+                base: mapping.entry.base.clone(),
+                conditions: vec![
+                    Condition::Any(marked),
+                    Condition::Any(vec![(mapping.member.clone(), placeholder.as_str().into())]),
+                ],
+                attributes: vec![marker.clone()],
+            };
+            for entry in work.directory.search(&query).await? {
+                let group = work.mapping.marks.group_of(&entry).and_then(|key| self.0.get_mut(&key));
+                if let Some(group) = group {
+                    group.has_placeholder = true;
+                }
             }
         }
         Ok(())
@@ -136,7 +174,10 @@ async fn carry_out(work: &Work<'_>, key: &GroupKey, group: &GroupChange) -> Resu
             },
         },
     };
-    let removed: Vec<Value> = group.remove.keys().map(|dn| dn.as_str().into()).collect();
+    let mut removed: Vec<Value> = group.remove.keys().map(|dn| dn.as_str().into()).collect();
+    if group.has_placeholder {
+        removed.extend(mapping.placeholder.iter().map(|dn| Value::from(dn.as_str())));
+    }
     let group = Membership { dn: &dn, mapping };
     if added.len() + removed.len() <= MAX_VALUES {
         return group.modify(work, &added, &removed).await;
@@ -184,16 +225,10 @@ struct Membership<'a> {
 }
 
 impl Membership<'_> {
-    /// Values in and out in one request, or one by one where the server cannot be told to tolerate those that
-    /// are there, or gone, already.
+    /// Values in and out in one request; one by one when one of them is there, or gone, already and the server does
+    /// not tolerate that.
     async fn modify(&self, work: &Work<'_>, added: &[Value], removed: &[Value]) -> Result<(), Failure> {
-        let permissive = work.directory.is_permissive();
-        let placeholder = self.placeholder();
-        let mut gone = removed.to_vec();
-        if permissive && !added.is_empty() {
-            gone.extend(placeholder.iter().cloned());
-        }
-        match self.send(work, added, &gone).await? {
+        match self.send(work, added, removed).await? {
             Verdict::OneByOne | Verdict::Smaller => {
                 for value in added {
                     self.send(work, std::slice::from_ref(value), &[]).await?;
@@ -203,10 +238,6 @@ impl Membership<'_> {
                 }
             }
             _ => {}
-        }
-        // Without the control, taking out a placeholder that is not there would fail the whole request.
-        if !permissive && !added.is_empty() && !placeholder.is_empty() {
-            self.send(work, &[], &placeholder).await?;
         }
         Ok(())
     }

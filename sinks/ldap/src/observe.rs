@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future, stream};
 use rolecall_sink_api::{
     GroupId, Observed, ObservedGroup, ObservedStream, ObservedUser, RemoteId, RoleName, SinkDown, UserId,
 };
@@ -22,22 +22,22 @@ struct Memberships {
     roles: BTreeMap<Dn, BTreeSet<RoleName>>,
 }
 
-/// Groups first, then people, each found by the mark. A connection of its own carries it, so that it does not get
-/// into a batch's way.
+/// Groups first, then people page by page, each found by the mark. A connection of its own carries it, so that it
+/// does not get into a batch's way. Only who is in which group is held meanwhile.
 pub(crate) fn observe<'a>(access: &'a Access, mapping: &'a Mapping) -> ObservedStream<'a> {
-    stream::once(async move { all(access, mapping).await })
-        .map_ok(|observed| stream::iter(observed.into_iter().map(Ok)))
-        .try_flatten()
-        .boxed()
+    stream::once(all(access, mapping)).try_flatten().boxed()
 }
 
-async fn all(access: &Access, mapping: &Mapping) -> Result<Vec<Observed>, SinkDown> {
+async fn all<'a>(
+    access: &'a Access,
+    mapping: &'a Mapping,
+) -> Result<impl Stream<Item = Result<Observed, SinkDown>> + 'a, SinkDown> {
     let connection = access.connect().await?;
-    let mut observed = Vec::new();
+    let mut groups = Vec::new();
     let mut memberships = Memberships::default();
     for kind in mapping.groups.iter().chain(&mapping.roles) {
         for entry in marked_groups(&connection, mapping, kind).await? {
-            group(mapping, kind, &entry, &mut memberships, &mut observed);
+            group(mapping, kind, &entry, &mut memberships, &mut groups);
         }
     }
     let query = Query {
@@ -45,17 +45,26 @@ async fn all(access: &Access, mapping: &Mapping) -> Result<Vec<Observed>, SinkDo
         conditions: vec![Condition::Begins(mapping.marks.attribute.clone(), mapping.marks.users())],
         attributes: mapping.person_fetch(),
     };
-    for entry in connection.search(&query).await? {
-        let Some(id) = mapping.marks.user_of(&entry) else { continue };
-        observed.push(Observed::User(ObservedUser {
-            remote: RemoteId::new(mapping.remote_of(&entry)),
-            id: Some(UserId::new(id)),
-            active: mapping.is_active(&entry),
-            groups: memberships.groups.remove(&entry.dn).unwrap_or_default(),
-            roles: mapping.roles_shown(&entry, memberships.roles.remove(&entry.dn).unwrap_or_default()),
-        }));
-    }
-    Ok(observed)
+    let people = connection.search_stream(&query).await?;
+    let people = stream::try_unfold((connection, people), |(connection, mut people)| async move {
+        let next = people.next(&connection).await?;
+        Ok(next.map(|entry| (entry, (connection, people))))
+    });
+    let people = people.try_filter_map(move |entry| {
+        future::ready(Ok(person(mapping, &entry, &mut memberships).map(Observed::User)))
+    });
+    Ok(stream::iter(groups.into_iter().map(Ok)).chain(people))
+}
+
+fn person(mapping: &Mapping, entry: &Entry, memberships: &mut Memberships) -> Option<ObservedUser> {
+    let id = UserId::new(mapping.marks.user_of(entry)?);
+    Some(ObservedUser {
+        remote: RemoteId::new(mapping.remote_of(entry)),
+        id: Some(id),
+        active: mapping.is_active(entry),
+        groups: memberships.groups.remove(&entry.dn).unwrap_or_default(),
+        roles: mapping.roles_shown(entry, memberships.roles.remove(&entry.dn).unwrap_or_default()),
+    })
 }
 
 async fn marked_groups(

@@ -34,6 +34,8 @@ struct Step<'a> {
     change: &'a Change,
     mark: String,
     wish: Wish,
+    /// What the sink last wrote of the user.
+    before: Option<Rendered>,
     /// The entry that was found.
     found: Option<Entry>,
     /// Where the entry is now; `None` when there is none.
@@ -48,12 +50,14 @@ pub(crate) async fn apply(
     changes: &[&Change],
 ) -> Result<Vec<Result<Settled, Failure>>, SinkDown> {
     let wishes: Vec<Result<Wish, Failure>> = changes.iter().map(|change| wish(work, change)).collect();
+    let before: Vec<Option<Rendered>> = changes.iter().map(|change| applied(work, change)).collect();
     let sought: Vec<Sought> = changes
         .iter()
-        .map(|change| Sought {
+        .zip(&before)
+        .map(|(change, before)| Sought {
             mark: work.mapping.marks.entity(&change.entity),
             remote: change.remote.clone(),
-            last: applied(work, change).map(|rendered| rendered.dn),
+            last: before.as_ref().map(|rendered| rendered.dn.clone()),
         })
         .collect();
     let fetch = work.mapping.person_fetch();
@@ -61,11 +65,14 @@ pub(crate) async fn apply(
 
     let mut results: Vec<Result<Settled, Failure>> = Vec::with_capacity(changes.len());
     let mut steps: Vec<(usize, Step<'_>)> = Vec::new();
-    for (((change, wish), sought), found) in changes.iter().zip(wishes).zip(&sought).zip(found) {
+    for ((((change, wish), before), sought), found) in
+        changes.iter().zip(wishes).zip(before).zip(&sought).zip(found)
+    {
         match wish.and_then(|wish| Ok((wish, found.entry(&sought.mark)?))) {
             Ok((wish, found)) => {
                 let dn = found.as_ref().map(|entry| entry.dn.clone());
-                let step = Step { change, mark: sought.mark.clone(), wish, found, dn, formers: Vec::new() };
+                let (mark, formers) = (sought.mark.clone(), Vec::new());
+                let step = Step { change, mark, wish, before, found, dn, formers };
                 steps.push((results.len(), step));
                 results.push(Ok(Settled::untouched()));
             }
@@ -131,12 +138,12 @@ fn applied(work: &Work<'_>, change: &Change) -> Option<Rendered> {
 
 /// The entry itself, without its memberships and its end.
 async fn bring_up(work: &Work<'_>, step: &mut Step<'_>, fetch: &[AttributeName]) -> Result<Settled, Failure> {
-    let before = applied(work, step.change);
+    let before = step.before.as_ref();
     let person = match (&step.wish, &step.found) {
         (Wish::Be(person), _) => (**person).clone(),
         (Wish::Stay, Some(entry)) => staying(work, step.change.applied_user(), entry)?,
         (Wish::Stay, None) | (Wish::Go, _) => {
-            step.formers.extend(before.map(|before| before.dn));
+            step.formers.extend(before.map(|before| before.dn.clone()));
             return Ok(Settled::untouched());
         }
     };
@@ -145,13 +152,13 @@ async fn bring_up(work: &Work<'_>, step: &mut Step<'_>, fetch: &[AttributeName])
         fetch,
         mark: &step.mark,
         rendered: &person.rendered,
-        before: before.as_ref(),
+        before,
         first: None,
         active: Some(person.active),
     };
     let upserted = upsert(work, &wish, step.found.clone()).await?;
     step.formers.extend(upserted.former);
-    step.formers.extend(before.map(|before| before.dn));
+    step.formers.extend(before.map(|before| before.dn.clone()));
     step.dn = Some(upserted.dn);
     Ok(Settled { action: upserted.action, remote: Some(upserted.remote) })
 }

@@ -4,6 +4,7 @@ use ldap3::Scope;
 use rolecall_sink_api::SinkDown;
 
 use crate::connection::Connection;
+use crate::dn::Dn;
 use crate::entry::Entry;
 
 /// The root DSE, as far as the sink uses it.
@@ -37,6 +38,15 @@ impl RootDse {
     /// Whether the server offers the control with this OID.
     pub(crate) fn has_control(&self, oid: &str) -> bool {
         self.controls.iter().any(|control| control == oid)
+    }
+
+    /// The suffix of the database that `base` is in, or `base` itself when the server does not name it.
+    pub(crate) fn root_of(&self, base: &Dn) -> Dn {
+        let suffixes = self.naming_contexts.iter().filter_map(|suffix| Dn::parse(suffix).ok());
+        // One database may be mounted below another: the longest suffix is the one.
+        let within =
+            suffixes.filter(|suffix| base.is_within(suffix)).max_by_key(|suffix| suffix.as_str().len());
+        within.unwrap_or_else(|| base.clone())
     }
 
     /// The product and its version, as far as the server tells.

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use rolecall_sink_api::{RemoteId, SinkDown};
 
 use crate::dn::Dn;
-use crate::entry::{AttributeName, Entry};
+use crate::entry::{AttributeName, Entry, Value};
 use crate::mark::Owner;
 use crate::outcome::Failure;
 use crate::query::{Condition, MAX_VALUES, Query};
@@ -62,8 +62,8 @@ impl Sought {
     }
 }
 
-/// Finds the entries below `base`: first where they were, which costs least and needs no index, then those that
-/// are elsewhere by id and mark, many in one search.
+/// Finds the entries: first where they were, which costs least and needs no index, then by their marks below `base`,
+/// then by their ids in the whole database, many in one search.
 pub(crate) async fn locate(
     work: &Work<'_>,
     base: &Dn,
@@ -85,24 +85,45 @@ pub(crate) async fn locate(
         .map(|entry| entry.map_or(Found::Nothing, |entry| Found::Ours(Box::new(entry))))
         .collect();
 
-    let missing: Vec<usize> = (0..sought.len()).filter(|&at| matches!(found[at], Found::Nothing)).collect();
+    let missing = still_missing(&found);
     let marker = &work.mapping.marks.attribute;
     for some in missing.chunks(MAX_VALUES) {
-        let mut any = Vec::with_capacity(some.len() * 2);
-        for &at in some {
-            any.push((marker.clone(), sought[at].mark.as_str().into()));
-            if let Some(id) = sought[at].id().filter(|_| work.directory.has_ids()) {
-                any.push((work.mapping.id.clone(), id.into()));
-            }
-        }
-        let query =
-            Query { base: base.clone(), conditions: vec![Condition::Any(any)], attributes: fetch.to_vec() };
-        let entries = work.directory.search(&query).await?;
-        for &at in some {
-            found[at] = pick(work, &sought[at], &entries);
+        let marks = some.iter().map(|&at| (marker.clone(), sought[at].mark.as_str().into()));
+        look_for(work, base, fetch, marks.collect(), some, sought, &mut found).await?;
+    }
+    // Somebody moved these away, or removed them: the id finds them wherever they are.
+    if let Some(root) = work.directory.root_of(base) {
+        let mut missing = still_missing(&found);
+        missing.retain(|&at| sought[at].id().is_some());
+        for some in missing.chunks(MAX_VALUES) {
+            let ids = some.iter().filter_map(|&at| Some((work.mapping.id.clone(), sought[at].id()?.into())));
+            look_for(work, &root, fetch, ids.collect(), some, sought, &mut found).await?;
         }
     }
     Ok(found)
+}
+
+fn still_missing(found: &[Found]) -> Vec<usize> {
+    (0..found.len()).filter(|&at| matches!(found[at], Found::Nothing)).collect()
+}
+
+/// One search for `any`, whose results are the entries sought at the positions `some`.
+async fn look_for(
+    work: &Work<'_>,
+    base: &Dn,
+    fetch: &[AttributeName],
+    any: Vec<(AttributeName, Value)>,
+    some: &[usize],
+    sought: &[Sought],
+    found: &mut [Found],
+) -> Result<(), SinkDown> {
+    let query =
+        Query { base: base.clone(), conditions: vec![Condition::Any(any)], attributes: fetch.to_vec() };
+    let entries = work.directory.search(&query).await?;
+    for &at in some {
+        found[at] = pick(work, &sought[at], &entries);
+    }
+    Ok(())
 }
 
 /// The one among `entries` that is meant. The id counts for more than the mark, which anybody may copy.

@@ -16,13 +16,13 @@ pub(crate) struct Work<'a> {
     pub(crate) mapping: &'a Mapping,
     pub(crate) directory: Directory<'a>,
     in_flight: usize,
-    /// Whether any write of this batch got another answer than "you may not".
-    heard: AtomicBool,
+    /// Whether a write of this batch got another answer than "you may not".
+    may_write: AtomicBool,
 }
 
 impl<'a> Work<'a> {
     pub(crate) fn new(mapping: &'a Mapping, directory: Directory<'a>, in_flight: usize) -> Self {
-        Self { mapping, directory, in_flight, heard: AtomicBool::new(false) }
+        Self { mapping, directory, in_flight, may_write: AtomicBool::new(false) }
     }
 
     /// Carries out one request and returns the answer, whatever it is.
@@ -30,7 +30,7 @@ impl<'a> Work<'a> {
         tracing::debug!(operation = request.verb(), dn = %request.dn(), "to the directory");
         let reply = self.directory.write(request).await?;
         if reply.code != 50 {
-            self.heard.store(true, Ordering::Relaxed);
+            self.may_write.store(true, Ordering::Relaxed);
         }
         Ok(reply)
     }
@@ -44,10 +44,9 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Whether all writes of this batch were answered "you may not", and there was one at all: then it is the
-    /// sink's account that may not write, and no entry's fault.
-    pub(crate) fn nothing_is_allowed(&self) -> bool {
-        !self.heard.load(Ordering::Relaxed)
+    /// Whether the account was seen to write anything: then an entry that it may not write is that entry's trouble.
+    pub(crate) fn may_write(&self) -> bool {
+        self.may_write.load(Ordering::Relaxed)
     }
 
     /// Runs `tasks`, as many at once as may be in flight, and returns their results in their order. The first

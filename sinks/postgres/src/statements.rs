@@ -100,6 +100,8 @@ const JOIN_GROUPS: &str = "\
     INSERT INTO group_members (user_id, generation, group_id) \
     SELECT wanted.* FROM unnest($1::text[], $2::bigint[], $3::text[]) AS wanted (user_id, generation, group_id) \
     JOIN users ON users.id = wanted.user_id AND users.generation = wanted.generation \
+    WHERE NOT EXISTS (SELECT FROM group_members AS held \
+        WHERE held.user_id = wanted.user_id AND held.group_id = wanted.group_id) \
     ON CONFLICT DO NOTHING RETURNING user_id";
 
 const EMPTY_GROUPS: &str = "\
@@ -122,6 +124,8 @@ const GRANT_ROLES: &str = "\
     INSERT INTO user_roles (user_id, generation, role) \
     SELECT wanted.* FROM unnest($1::text[], $2::bigint[], $3::text[]) AS wanted (user_id, generation, role) \
     JOIN users ON users.id = wanted.user_id AND users.generation = wanted.generation \
+    WHERE NOT EXISTS (SELECT FROM user_roles AS held \
+        WHERE held.user_id = wanted.user_id AND held.role = wanted.role) \
     ON CONFLICT DO NOTHING RETURNING user_id";
 
 /// The upsert of users, over every column there is.

@@ -1,1 +1,27 @@
-//! rolecall's rest sink.
+//! rolecall's REST sink: an application is kept in step by one HTTP request per operation, made from
+//! templates.
+//!
+//! `config` is what an operator writes, `operation` and `path` compile it, `plan` decides which requests a
+//! change needs, `settle` sends them and turns the answers (`answer`) into an outcome, `batch` keeps a batch
+//! from hammering an application that is down or busy, and `unconfirmed` remembers what was given in attempts
+//! that failed.
+
+mod answer;
+mod batch;
+mod client;
+mod config;
+mod credential;
+mod lookup;
+mod operation;
+mod path;
+mod plan;
+mod settle;
+mod signature;
+mod sink;
+mod unconfirmed;
+mod values;
+
+pub use config::{
+    Auth, Basic, Config, FindConfig, HeaderAuth, LookupConfig, Method, OperationConfig, OperationsConfig,
+};
+pub use sink::RestSink;

@@ -29,6 +29,8 @@ struct State {
     /// Records that are not in the file yet. What a batch that was cut off had planned stays here, and goes into
     /// the file with the next.
     pending: String,
+    /// Whether something had to be taken for written that no record made: the file lacks earlier records.
+    lacks_records: bool,
 }
 
 impl LdifFile {
@@ -40,7 +42,7 @@ impl LdifFile {
             file.set_len(whole)?;
             file.sync_all()?;
         }
-        let state = State { memory, pending: String::new() };
+        let state = State { memory, pending: String::new(), lacks_records: false };
         Ok(Self { path: path.to_owned(), state: Arc::new(Mutex::new(state)) })
     }
 
@@ -66,9 +68,21 @@ impl LdifFile {
         reply
     }
 
+    /// Whether a record has ever made an entry with this mark, be it gone since.
+    pub(super) fn has_made(&self, mark: &str) -> bool {
+        self.lock().memory.has_made(mark)
+    }
+
     /// Takes an entry for written that the file does not have.
     pub(super) fn put(&self, entry: Entry) {
-        self.lock().memory.put(entry);
+        let mut state = self.lock();
+        state.lacks_records = true;
+        state.memory.put(entry);
+    }
+
+    /// Whether records are missing that were written once.
+    pub(super) fn lacks_records(&self) -> bool {
+        self.lock().lacks_records
     }
 
     /// Brings what is pending into the file and onto the disk.
@@ -122,8 +136,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Reads all whole records, and returns where the last of them ends. A record is whole when its last line is, and
-/// only the file's last may be cut short; it then ends without a line break or cannot be read.
+/// Reads all whole records, those that an empty line ends, and returns where the last of them ends.
 fn read_back(file: &mut File, marker: AttributeName) -> io::Result<(Memory, u64)> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(0))?;
@@ -136,29 +149,20 @@ fn read_back(file: &mut File, marker: AttributeName) -> io::Result<(Memory, u64)
         line.clear();
         let read = io::Read::take(&mut reader, MAX_LINE).read_until(b'\n', &mut line)?;
         at += u64::try_from(read).unwrap_or(u64::MAX);
-        let ended = line.ends_with(b"\n");
-        if read > 0 && !ended && at < length {
-            return Err(io::Error::other(format!("it has a line of more than {MAX_LINE} bytes")));
-        }
-        if read == 0 || line == b"\n" {
-            match parse_record(&text) {
-                Ok(request) => {
-                    if let Some(request) = request {
-                        memory.write(&request);
-                    }
-                    whole = at;
+        match line.as_slice() {
+            b"\n" => {
+                let request = parse_record(&text);
+                let request = request.map_err(|what| io::Error::other(format!("byte {whole}: {what}")))?;
+                if let Some(request) = request {
+                    memory.write(&request);
                 }
-                Err(_) if read == 0 => return Ok((memory, whole)),
-                Err(what) => return Err(io::Error::other(format!("byte {whole}: {what}"))),
+                text.clear();
+                whole = at;
             }
-            text.clear();
-            if read == 0 {
-                return Ok((memory, whole));
-            }
-        } else if ended {
-            text.push_str(&String::from_utf8_lossy(&line));
-        } else {
-            return Ok((memory, whole));
+            line if line.ends_with(b"\n") => text.push_str(&String::from_utf8_lossy(line)),
+            // The end of the file, or a line without its own.
+            _ if at == length => return Ok((memory, whole)),
+            _ => return Err(io::Error::other(format!("it has a line of more than {MAX_LINE} bytes"))),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compare;
 use crate::dn::Dn;
-use crate::entry::{AttributeName, Entry, Value};
+use crate::entry::{AttributeName, Attributes, Entry, Value};
 use crate::plan;
 use crate::query::{Condition, Query};
 use crate::request::{Modification, ModificationKind, Reply, Request};
@@ -15,16 +15,23 @@ pub(super) struct Memory {
     entries: BTreeMap<Dn, Entry>,
     index: BTreeMap<(AttributeName, Vec<u8>), BTreeSet<Dn>>,
     indexed: Vec<AttributeName>,
+    marker: AttributeName,
+    /// The marks of all entries that ever were.
+    made: BTreeSet<Value>,
 }
 
 impl Memory {
     pub(super) fn new(marker: AttributeName) -> Self {
-        let indexed = vec![marker, "member".into(), "uniqueMember".into()];
-        Self { entries: BTreeMap::new(), index: BTreeMap::new(), indexed }
+        let indexed = vec![marker.clone(), "member".into(), "uniqueMember".into()];
+        Self { entries: BTreeMap::new(), index: BTreeMap::new(), indexed, marker, made: BTreeSet::new() }
     }
 
     pub(super) fn read(&self, dn: &Dn) -> Option<&Entry> {
         self.entries.get(dn)
+    }
+
+    pub(super) fn has_made(&self, mark: &str) -> bool {
+        self.made.contains(&mark.into())
     }
 
     pub(super) fn search(&self, query: &Query) -> Vec<Entry> {
@@ -46,6 +53,7 @@ impl Memory {
     /// Puts an entry there as if its record had been read.
     pub(super) fn put(&mut self, entry: Entry) {
         self.take(&entry.dn.clone());
+        self.made.extend(entry.attributes.get(&self.marker).iter().cloned());
         for name in &self.indexed {
             for value in entry.attributes.get(name) {
                 self.index.entry(key(name, value)).or_default().insert(entry.dn.clone());
@@ -79,6 +87,7 @@ impl Memory {
             {
                 Reply::new(68, "a record of the file has made it already")
             }
+            Request::Add { attributes, .. } if let Some(reply) = fault(attributes) => reply,
             Request::Add { dn, attributes } => {
                 self.put(Entry { dn: dn.clone(), attributes: attributes.clone() });
                 Reply::new(0, "")
@@ -105,6 +114,9 @@ impl Memory {
                 }
                 if lacks_members(&entry) {
                     return Reply::new(65, "the group must have a member");
+                }
+                if let Some(reply) = fault(&entry.attributes) {
+                    return reply;
                 }
                 self.put(entry);
                 Reply::new(0, "")
@@ -135,6 +147,17 @@ fn modify(entry: &mut Entry, modification: &Modification) {
         }
     }
     entry.attributes.set(name.clone(), values);
+}
+
+/// The attributes that the standard schemas (RFC 4519, 2307, 4524) give the syntax IA5 String: ASCII alone.
+const IA5: [&str; 7] =
+    ["mail", "dc", "associatedDomain", "homeDirectory", "loginShell", "gecos", "memberUid"];
+
+/// What every server would say of a value that its attribute cannot have.
+fn fault(attributes: &Attributes) -> Option<Reply> {
+    let foreign = |name: &&&str| attributes.get(&(**name).into()).iter().any(|v| !v.as_bytes().is_ascii());
+    let name = IA5.iter().find(foreign)?;
+    Some(Reply::new(21, format!("{name}: takes ASCII characters only")))
 }
 
 /// The two classes that may not be empty (RFC 4519 §3.5, §3.6).

@@ -112,9 +112,13 @@ mod tests {
                 modifications: vec![
                     Modification::add(&"member".into(), vec!["cn=ä".into(), "cn=b".into()]),
                     Modification::replace(&"title".into(), vec![]),
-                    Modification::delete(&"x".into(), vec!["-".into()]),
                 ],
                 tolerance: Tolerance::Permissive,
+            },
+            Request::Modify {
+                dn: dn.clone(),
+                modifications: vec![Modification::delete(&"x".into(), vec!["-".into()])],
+                tolerance: Tolerance::Strict,
             },
             Request::Rename { dn: dn.clone(), to: Dn::parse("cn=a\\+b,ou=people,dc=x").unwrap() },
             Request::Rename { dn: dn.clone(), to: Dn::parse("cn=ö,ou=ü,dc=x").unwrap() },
@@ -123,7 +127,7 @@ mod tests {
         for request in requests {
             let mut text = String::new();
             write(&mut text, &request);
-            assert_eq!(record(text.trim_start_matches('\n')), Ok(request), "{text}");
+            assert_eq!(record(text.trim_end_matches('\n')), Ok(request), "{text}");
         }
     }
 }

@@ -9,12 +9,11 @@ use crate::connection::PERMISSIVE_MODIFY;
 use crate::dn::Dn;
 use crate::request::{ModificationKind, Request, Tolerance};
 
-/// The first line of a file (RFC 2849: version-spec).
-pub(super) const VERSION: &str = "version: 1\n";
+/// How a file begins (RFC 2849: version-spec).
+pub(super) const VERSION: &str = "version: 1\n\n";
 
-/// Appends the record for `request`, with the empty line before it.
+/// Appends the record for `request`. The empty line at its end shows that it is whole.
 pub(super) fn write(out: &mut String, request: &Request) {
-    out.push('\n');
     line(out, "dn", request.dn().as_str().as_bytes());
     match request {
         Request::Add { attributes, .. } => {
@@ -24,7 +23,7 @@ pub(super) fn write(out: &mut String, request: &Request) {
             }
         }
         Request::Modify { modifications, tolerance, .. } => {
-            // So that the file may be loaded twice, and onto a server that moves members by itself.
+            // A server that moves members by itself when a person is renamed has done so when it gets here.
             if *tolerance == Tolerance::Permissive {
                 // Writing to a String cannot fail.
                 let _ = writeln!(out, "control: {PERMISSIVE_MODIFY} false");
@@ -37,6 +36,12 @@ pub(super) fn write(out: &mut String, request: &Request) {
                     ModificationKind::Replace => "replace",
                 };
                 let name = modification.attribute.as_str();
+                // OpenLDAP tolerates that a value is there already, but not that the one value to delete is gone.
+                if modification.kind == ModificationKind::Delete && *tolerance == Tolerance::Permissive {
+                    let _ = writeln!(out, "add: {name}");
+                    modification.values.iter().for_each(|value| line(out, name, value.as_bytes()));
+                    out.push_str("-\n");
+                }
                 let _ = writeln!(out, "{kind}: {name}");
                 modification.values.iter().for_each(|value| line(out, name, value.as_bytes()));
                 out.push_str("-\n");
@@ -53,6 +58,7 @@ pub(super) fn write(out: &mut String, request: &Request) {
         }
         Request::Delete { .. } => out.push_str("changetype: delete\n"),
     }
+    out.push('\n');
 }
 
 /// `name: value`, or `name:: base64` for what RFC 2849 does not call a SAFE-STRING. Lines are not folded: they
@@ -91,7 +97,7 @@ mod tests {
         attributes.push("sn".into(), "Ann".into());
         assert_eq!(
             record(&Request::Add { dn: dn.clone(), attributes }),
-            "\ndn: uid=ann,ou=people,dc=x\nchangetype: add\ncn:: Wm/Dqw==\nsn: Ann\n"
+            "dn: uid=ann,ou=people,dc=x\nchangetype: add\ncn:: Wm/Dqw==\nsn: Ann\n\n"
         );
         let modifications = vec![
             Modification::replace(&"mail".into(), vec!["a@x".into()]),
@@ -99,15 +105,21 @@ mod tests {
         ];
         assert_eq!(
             record(&Request::Modify { dn: dn.clone(), modifications, tolerance: Tolerance::Strict }),
-            "\ndn: uid=ann,ou=people,dc=x\nchangetype: modify\nreplace: mail\nmail: a@x\n-\ndelete: title\n-\n"
+            "dn: uid=ann,ou=people,dc=x\nchangetype: modify\nreplace: mail\nmail: a@x\n-\ndelete: title\n-\n\n"
+        );
+        let modifications = vec![Modification::delete(&"member".into(), vec!["cn=b".into()])];
+        assert_eq!(
+            record(&Request::Modify { dn: dn.clone(), modifications, tolerance: Tolerance::Permissive }),
+            "dn: uid=ann,ou=people,dc=x\ncontrol: 1.2.840.113556.1.4.1413 false\nchangetype: modify\nadd: member\n\
+             member: cn=b\n-\ndelete: member\nmember: cn=b\n-\n\n"
         );
         let to = Dn::parse("uid=ann2,ou=staff,dc=x").unwrap();
         assert_eq!(
             record(&Request::Rename { dn: dn.clone(), to }),
-            "\ndn: uid=ann,ou=people,dc=x\nchangetype: modrdn\nnewrdn: uid=ann2\ndeleteoldrdn: 1\n\
-             newsuperior: ou=staff,dc=x\n"
+            "dn: uid=ann,ou=people,dc=x\nchangetype: modrdn\nnewrdn: uid=ann2\ndeleteoldrdn: 1\n\
+             newsuperior: ou=staff,dc=x\n\n"
         );
-        assert_eq!(record(&Request::Delete { dn }), "\ndn: uid=ann,ou=people,dc=x\nchangetype: delete\n");
+        assert_eq!(record(&Request::Delete { dn }), "dn: uid=ann,ou=people,dc=x\nchangetype: delete\n\n");
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! The contract's own suite.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
-use rolecall_sink_api::conformance::{Attribute, Held, HeldGroup, HeldUser, Target, TargetError, run};
+use rolecall_sink_api::conformance::{
+    Attribute, Held, HeldGroup, HeldUser, Target, TargetError, run, run_matching,
+};
 use rolecall_sink_api::{GroupId, RoleName, Sink, User, UserId};
 use rolecall_testkit::Entry;
+use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::fixture::{self, Directory};
+use crate::fixture::{self, Directory, mapping};
 
 const PEOPLE: &str = "ou=people,dc=example,dc=com";
 const GROUPS: &str = "ou=groups,dc=example,dc=com";
@@ -16,31 +20,30 @@ const ROLES: &str = "ou=roles,dc=example,dc=com";
 
 struct LdapTarget(Mutex<Directory>);
 
-#[async_trait]
-impl Target for LdapTarget {
-    async fn empty(&self) -> Result<(), TargetError> {
-        let directory = self.0.lock().await;
+/// A file, and a server that gets what is in it before anybody looks.
+struct LdifTarget {
+    directory: Directory,
+    file: PathBuf,
+    loaded: Mutex<usize>,
+}
+
+impl Directory {
+    async fn empty(&self) {
         let mut records = String::new();
         for base in [PEOPLE, GROUPS, ROLES] {
-            for entry in directory.slapd.search(base, "(!(objectClass=organizationalUnit))", &["1.1"]).await {
+            for entry in self.slapd.search(base, "(!(objectClass=organizationalUnit))", &["1.1"]).await {
                 let dn = base64(&entry.dn);
                 records.push_str(&format!("dn:: {dn}\nchangetype: delete\n\n"));
             }
         }
         if !records.is_empty() {
-            directory.slapd.modify_ldif(&records).await;
+            self.slapd.modify_ldif(&records).await;
         }
-        Ok(())
     }
 
-    async fn sink(&self) -> Result<Box<dyn Sink>, TargetError> {
-        Ok(Box::new(self.0.lock().await.sink()))
-    }
-
+    /// What the server holds that carries the mark.
     async fn held(&self) -> Result<Held, TargetError> {
-        let directory = self.0.lock().await;
-        let search =
-            async |base| directory.slapd.search(base, "(businessCategory=rolecall:*)", &["*", "+"]).await;
+        let search = async |base| self.slapd.search(base, "(businessCategory=rolecall:*)", &["*", "+"]).await;
         let mut held = Held::default();
         let mut groups_of: BTreeMap<String, BTreeSet<GroupId>> = BTreeMap::new();
         for entry in search(GROUPS).await {
@@ -78,6 +81,22 @@ impl Target for LdapTarget {
         }
         Ok(held)
     }
+}
+
+#[async_trait]
+impl Target for LdapTarget {
+    async fn empty(&self) -> Result<(), TargetError> {
+        self.0.lock().await.empty().await;
+        Ok(())
+    }
+
+    async fn sink(&self) -> Result<Box<dyn Sink>, TargetError> {
+        Ok(Box::new(self.0.lock().await.sink()))
+    }
+
+    async fn held(&self) -> Result<Held, TargetError> {
+        self.0.lock().await.held().await
+    }
 
     async fn seed_unmanaged(&self, twin: &User) -> Result<(), TargetError> {
         let (name, mail) = (twin.profile.user_name.clone().unwrap(), twin.profile.email.clone().unwrap());
@@ -110,6 +129,34 @@ impl Target for LdapTarget {
     }
 }
 
+#[async_trait]
+impl Target for LdifTarget {
+    async fn empty(&self) -> Result<(), TargetError> {
+        self.directory.empty().await;
+        *self.loaded.lock().await = 0;
+        if self.file.exists() {
+            std::fs::remove_file(&self.file)?;
+        }
+        Ok(())
+    }
+
+    async fn sink(&self) -> Result<Box<dyn Sink>, TargetError> {
+        let mut config = mapping();
+        config["ldif"] = json!({ "path": self.file });
+        Ok(Box::new(fixture::sink(config)))
+    }
+
+    async fn held(&self) -> Result<Held, TargetError> {
+        let mut loaded = self.loaded.lock().await;
+        let records = std::fs::read_to_string(&self.file)?;
+        if !records[*loaded..].trim().is_empty() {
+            self.directory.slapd.modify_ldif(&records[*loaded..]).await;
+        }
+        *loaded = records.len();
+        self.directory.held().await
+    }
+}
+
 fn base64(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)
@@ -133,4 +180,35 @@ async fn the_sink_keeps_the_contract_on_a_server() {
     let report = run(&target).await;
     println!("{report}");
     assert!(report.passed(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sink_keeps_the_contract_through_a_file_that_ldapmodify_loads() {
+    let directory = Directory::start().await;
+    let files = tempfile::tempdir().unwrap();
+    let target = LdifTarget { directory, file: files.path().join("changes.ldif"), loaded: Mutex::new(0) };
+    // Left out are the cases of what only a server can refuse: names too long for it, and the like.
+    for part in [
+        "create",
+        "update",
+        "the_same",
+        "delete",
+        "activate",
+        "come",
+        "in_one_batch",
+        "group_goes",
+        "is_gone",
+        "is_renamed",
+        "of_one_name",
+        "last_member",
+        "outcomes",
+        "leavers",
+        "large",
+        "cut_off",
+        "random",
+    ] {
+        let report = run_matching(&target, part).await;
+        println!("{report}");
+        assert!(report.passed(), "{report}");
+    }
 }

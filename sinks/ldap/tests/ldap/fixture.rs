@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rolecall_sink_api::{
-    Change, Document, Entity, Group, GroupId, Outcome, Profile, RemoteId, RoleName, Sink, SinkDown, SinkName,
-    User, UserId,
+    Action, Change, Document, Entity, Group, GroupId, Outcome, Profile, RemoteId, RoleName, Sink, SinkDown,
+    SinkName, User, UserId,
 };
 use rolecall_sink_ldap::{Config, LdapSink};
 use rolecall_testkit::Slapd;
@@ -210,4 +210,28 @@ pub(crate) fn gone_user(id: &str) -> Wanted {
 
 pub(crate) fn gone_group(id: &str) -> Wanted {
     Wanted::Gone(Entity::Group(GroupId::new(id)))
+}
+
+/// What was done, of an outcome that must be `Applied`.
+pub(crate) fn action(outcome: &Outcome) -> Action {
+    match outcome {
+        Outcome::Applied { action, .. } => *action,
+        other => panic!("not applied: {other:?}"),
+    }
+}
+
+/// The reason of an outcome that must be `Reject`.
+pub(crate) fn rejection(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Reject { reason } => reason,
+        other => panic!("not rejected: {other:?}"),
+    }
+}
+
+/// The reason of an outcome that must be `Retry`.
+pub(crate) fn retry(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Retry { reason, .. } => reason,
+        other => panic!("not to be tried again: {other:?}"),
+    }
 }

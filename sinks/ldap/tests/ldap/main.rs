@@ -1,4 +1,11 @@
 //! The LDAP sink on a real slapd.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests: a panic is the report")]
 
+mod check;
 mod conformance;
+mod connection;
 mod fixture;
+mod groups;
+mod ldif;
+mod leavers;
+mod people;

@@ -177,6 +177,60 @@ async fn a_write_that_comes_after_the_removal_it_preceded_is_refused() {
 }
 
 #[tokio::test]
+async fn a_write_that_was_still_under_way_does_not_outlive_the_removal() {
+    let fixture = Fixture::start().await;
+    let sink = fixture.sink();
+    sink.probe().await.unwrap();
+    // As a session of a daemon that died would hold it: sent, not committed, and to be committed yet.
+    let (earlier, _connection) = connect(&fixture).await;
+    earlier
+        .batch_execute(
+            "BEGIN; INSERT INTO rolecall.users (id, active, generation) VALUES ('ada', true, 1); \
+             INSERT INTO rolecall.roles (name) VALUES ('admin'); \
+             INSERT INTO rolecall.user_roles (user_id, role, generation) VALUES ('ada', 'admin', 1)",
+        )
+        .await
+        .unwrap();
+    let commit = async {
+        waits_for_a_lock(&fixture).await;
+        earlier.batch_execute("COMMIT").await.unwrap();
+    };
+    let removal = [remove_user("ada", 2)];
+    tokio::join!(apply(&sink, &removal), commit);
+    assert_eq!(fixture.value("SELECT active FROM rolecall.users").await, "f");
+    assert_eq!(fixture.value("SELECT count(*) FROM rolecall.user_roles").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sinks_that_write_the_same_users_leave_the_newest() {
+    let fixture = Fixture::start().await;
+    let (one, two) = (fixture.sink(), fixture.sink());
+    let version = |generation: u64, reverse: bool| {
+        let mut changes: Vec<_> = (0..100)
+            .map(|n| {
+                let (group, role) = (format!("g{generation}"), format!("r{generation}"));
+                put_user(member(&format!("user{n}"), &[&group, "all"], &[&role]), generation)
+            })
+            .collect();
+        if reverse {
+            changes.reverse();
+        }
+        changes
+    };
+    for generation in (1..20).step_by(2) {
+        let (older, newer) = (version(generation, false), version(generation + 1, true));
+        let (first, second) = tokio::join!(one.apply(&older), two.apply(&newer));
+        first.unwrap();
+        let applied = second.unwrap().iter().all(|outcome| matches!(outcome, Outcome::Applied { .. }));
+        assert!(applied, "the newer write goes through");
+    }
+    assert_eq!(fixture.column("SELECT DISTINCT generation FROM rolecall.users").await, ["20"]);
+    let groups = "SELECT DISTINCT group_id FROM rolecall.group_members ORDER BY 1";
+    assert_eq!(fixture.column(groups).await, ["all", "g20"]);
+    assert_eq!(fixture.column("SELECT DISTINCT role FROM rolecall.user_roles").await, ["r20"]);
+}
+
+#[tokio::test]
 async fn a_group_known_from_its_members_has_a_row_until_its_own_data_comes() {
     let fixture = Fixture::start().await;
     let sink = fixture.sink();
@@ -261,13 +315,7 @@ async fn a_deadlock_is_tried_again_at_once() {
         .await
         .unwrap();
     let opponent = async {
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rolecall app' \
-                       AND wait_event_type = 'Lock'";
-        until(Duration::from_secs(20), "the sink waits for bob's row", async || {
-            let sessions = fixture.value(waiting).await;
-            if sessions == "1" { Ok(()) } else { Err(sessions) }
-        })
-        .await;
+        waits_for_a_lock(&fixture).await;
         other.batch_execute("SELECT FROM rolecall.users WHERE id = 'ada' FOR UPDATE; COMMIT").await.unwrap();
     };
     let changes = changes(2);
@@ -291,6 +339,17 @@ async fn a_statement_that_takes_too_long_is_tried_later() {
         .await;
     let outcomes = sink.apply(&[put_user(user("ada"), 1)]).await.unwrap();
     assert!(retried(&outcomes[0]).contains("57014"), "{outcomes:?}");
+}
+
+/// Until the sink's session waits for somebody else.
+async fn waits_for_a_lock(fixture: &Fixture) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rolecall app' \
+                   AND wait_event_type = 'Lock'";
+    until(Duration::from_secs(20), "the sink waits for a lock", async || {
+        let sessions = fixture.value(waiting).await;
+        if sessions == "1" { Ok(()) } else { Err(sessions) }
+    })
+    .await;
 }
 
 /// A session of somebody else's.

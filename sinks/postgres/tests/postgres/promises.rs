@@ -1,17 +1,27 @@
 //! The suite that every sink passes.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use rolecall_sink_api::conformance::{Attribute, Held, HeldGroup, HeldUser, Target, TargetError, run};
 use rolecall_sink_api::{GroupId, RoleName, Sink, User, UserId};
-use rolecall_testkit::Postgres;
 use serde_json::json;
 use tokio::sync::Mutex;
+use tokio_postgres::{Client, NoTls};
 
 use crate::fixture::Fixture;
 
-struct Tables(Mutex<Fixture>);
+struct Tables {
+    fixture: Mutex<Fixture>,
+    /// A session that looks into the tables.
+    reader: Mutex<Option<Client>>,
+}
+
+const USERS: &str = "SELECT id, active, \
+        ARRAY(SELECT group_id FROM rolecall.group_members WHERE user_id = id), \
+        ARRAY(SELECT role FROM rolecall.user_roles WHERE user_id = id), \
+        ARRAY[user_name, email, display_name] \
+     FROM rolecall.users WHERE generation IS NOT NULL AND deleted_at IS NULL";
+
+const GROUPS: &str = "SELECT id, name FROM rolecall.groups WHERE generation > 0 AND deleted_at IS NULL";
 
 const UNMANAGED: &str = "SELECT (SELECT json_agg(u)::text FROM rolecall.users u WHERE generation IS NULL), \
      (SELECT json_agg(g)::text FROM rolecall.groups g WHERE generation IS NULL), \
@@ -21,7 +31,7 @@ const UNMANAGED: &str = "SELECT (SELECT json_agg(u)::text FROM rolecall.users u 
 #[async_trait]
 impl Target for Tables {
     async fn empty(&self) -> Result<(), TargetError> {
-        let fixture = self.0.lock().await;
+        let fixture = self.fixture.lock().await;
         fixture.server.execute("DROP SCHEMA IF EXISTS rolecall CASCADE").await;
         // Makes the tables, for those who look into them before the first delivery.
         fixture.sink().probe().await?;
@@ -29,46 +39,36 @@ impl Target for Tables {
     }
 
     async fn sink(&self) -> Result<Box<dyn Sink>, TargetError> {
-        Ok(Box::new(self.0.lock().await.sink_with(json!({"connect_timeout": "2s"}))))
+        Ok(Box::new(self.fixture.lock().await.sink_with(json!({"connect_timeout": "2s"}))))
     }
 
     async fn held(&self) -> Result<Held, TargetError> {
-        let fixture = self.0.lock().await;
-        let lists = |column: &str, table: &str| {
-            format!(
-                "array_to_string(ARRAY(SELECT {column} FROM rolecall.{table} WHERE user_id = id), chr(1))"
-            )
+        let mut reader = self.reader.lock().await;
+        let client = match reader.take().filter(|client| !client.is_closed()) {
+            Some(client) => client,
+            None => {
+                let url = self.fixture.lock().await.server.url();
+                let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+                tokio::spawn(connection);
+                client
+            }
         };
-        let users = format!(
-            "SELECT id, active, {}, {}, user_name, email, display_name FROM rolecall.users \
-             WHERE generation IS NOT NULL AND deleted_at IS NULL",
-            lists("group_id", "group_members"),
-            lists("role", "user_roles")
-        );
         let mut held = Held::default();
-        for row in fixture.server.query(&users).await {
-            let split = |n: usize| {
-                let joined = row[n].clone().unwrap_or_default();
-                joined.split('\u{1}').filter(|id| !id.is_empty()).map(str::to_owned).collect::<Vec<_>>()
-            };
+        for row in client.query(USERS, &[]).await? {
             let attributes = [Attribute::UserName, Attribute::Email, Attribute::DisplayName];
-            let attributes: BTreeMap<_, _> = (4..)
-                .zip(attributes)
-                .filter_map(|(n, attribute)| Some((attribute, row[n].clone()?)))
-                .collect();
+            let attributes = attributes.into_iter().zip(row.get::<_, Vec<Option<String>>>(4));
             let user = HeldUser {
-                active: row[1].as_deref() == Some("t"),
-                groups: split(2).into_iter().map(GroupId::new).collect(),
-                roles: split(3).into_iter().map(RoleName::new).collect(),
-                attributes,
+                active: row.get(1),
+                groups: row.get::<_, Vec<String>>(2).into_iter().map(GroupId::new).collect(),
+                roles: row.get::<_, Vec<String>>(3).into_iter().map(RoleName::new).collect(),
+                attributes: attributes.filter_map(|(name, value)| Some((name, value?))).collect(),
             };
-            held.users.insert(UserId::new(row[0].clone().unwrap_or_default()), user);
+            held.users.insert(UserId::new(row.get::<_, String>(0)), user);
         }
-        let groups = "SELECT id, name FROM rolecall.groups WHERE generation > 0 AND deleted_at IS NULL";
-        for row in fixture.server.query(groups).await {
-            let name = row[1].clone().unwrap_or_default();
-            held.groups.insert(GroupId::new(row[0].clone().unwrap_or_default()), HeldGroup { name });
+        for row in client.query(GROUPS, &[]).await? {
+            held.groups.insert(GroupId::new(row.get::<_, String>(0)), HeldGroup { name: row.get(1) });
         }
+        *reader = Some(client);
         Ok(held)
     }
 
@@ -84,29 +84,29 @@ impl Target for Tables {
             quoted(&twin.profile.user_name),
             quoted(&twin.profile.email)
         );
-        self.0.lock().await.server.execute(&sql).await;
+        self.fixture.lock().await.server.execute(&sql).await;
         Ok(())
     }
 
     async fn unmanaged(&self) -> Result<Option<String>, TargetError> {
-        let rows = self.0.lock().await.server.query(UNMANAGED).await;
+        let rows = self.fixture.lock().await.server.query(UNMANAGED).await;
         Ok(rows[0][0].is_some().then(|| format!("{rows:?}")))
     }
 
     async fn stop(&self) -> Result<bool, TargetError> {
-        self.0.lock().await.server.stop().await;
+        self.fixture.lock().await.server.stop().await;
         Ok(true)
     }
 
     async fn start(&self) -> Result<(), TargetError> {
-        self.0.lock().await.server.restart().await;
+        self.fixture.lock().await.server.restart().await;
         Ok(())
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sink_keeps_every_promise() {
-    let tables = Tables(Mutex::new(Fixture::on(Postgres::start().await)));
+    let tables = Tables { fixture: Mutex::new(Fixture::start().await), reader: Mutex::default() };
     let report = run(&tables).await;
     assert!(report.passed(), "{report}");
 }

@@ -77,8 +77,28 @@ sinks:
     tls: {{ca: {postgres_ca}}}
   app:
     type: rest
-    url: {application}
-    bearer: {{file: {token}}}
+    base_url: {application}
+    auth: {{bearer: {{file: {token}}}}}
+    id: /id
+    lookup:
+      user: {{path: "/users?external_id={{{{ user.id }}}}", id: /0/id}}
+      group: {{path: "/groups?external_id={{{{ group.id }}}}", id: /0/id}}
+    operations:
+      user_create:
+        method: POST
+        path: /users
+        body: {{external_id: "{{{{ user.id }}}}", login: "{{{{ user.user_name }}}}", active: "{{{{ user.active }}}}", roles: "{{{{ user.roles }}}}"}}
+      user_update:
+        method: PATCH
+        path: "/users/{{{{ remote }}}}"
+        body: {{login: "{{{{ user.user_name }}}}", active: "{{{{ user.active }}}}", roles: "{{{{ user.roles }}}}"}}
+      user_delete: {{method: DELETE, path: "/users/{{{{ remote }}}}"}}
+      group_create:
+        method: POST
+        path: /groups
+        body: {{external_id: "{{{{ group.id }}}}", name: "{{{{ group.name }}}}"}}
+      group_update: {{method: PATCH, path: "/groups/{{{{ remote }}}}", body: {{name: "{{{{ group.name }}}}"}}}}
+      group_delete: {{method: DELETE, path: "/groups/{{{{ remote }}}}"}}
 "#,
         socket = files.socket.display(),
         store = files.store.display(),

@@ -57,7 +57,11 @@ async fn cut_off_then_something_newer(daemon: &mut Daemon<'_>) -> Step {
         daemon.want_gone(entities[4].clone());
         let joe = daemon.want_user(user(&format!("joe{round}")).within(&[&admins]).with_roles(&["admin"]));
         let entities = [&entities[..], &[joe]].concat();
-        daemon.cut_off(&entities, polls).await?;
+        let cut = daemon.cut_off(&entities, polls).await?;
+        // A call that ended before it could be dropped is a crash before its outcomes were noted.
+        if !cut && !daemon.capabilities().corrects_unknown {
+            return Ok(());
+        }
 
         daemon.want_user(user(&ada).within(&[&staff]).with_roles(&["reader"]));
         daemon.want_user(user(&bob).within(&[&staff]).with_roles(&["reader"]));

@@ -1,0 +1,112 @@
+//! Groups, roles and who is in them.
+
+use rolecall_sink_api::{Action, Group};
+use serde_json::json;
+
+use crate::fixture::{
+    Daemon, Directory, UserExt as _, action, gone_group, gone_user, group, person, rejection, retry, role,
+    sink, team, user,
+};
+
+const PLACEHOLDER: &str = "cn=rolecall-placeholder";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_placeholder_leaves_when_a_member_comes_and_returns_with_the_last_to_leave() {
+    let directory = Directory::start().await;
+    let (sink, mut daemon) = (directory.sink(), Daemon::default());
+    daemon.deliver(&sink, [group("staff").into()]).await;
+    assert_eq!(directory.values(&team("staff"), "member").await, [PLACEHOLDER]);
+    daemon.deliver(&sink, [user("ada").within(&["staff"]).into()]).await;
+    assert_eq!(directory.values(&team("staff"), "member").await, [person("ada")]);
+    daemon.deliver(&sink, [user("ada").into()]).await;
+    assert_eq!(directory.values(&team("staff"), "member").await, [PLACEHOLDER]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_others_put_there_stay() {
+    let directory = Directory::start().await;
+    let (sink, mut daemon) = (directory.sink(), Daemon::default());
+    daemon.deliver(&sink, [group("staff").into(), user("ada").within(&["staff"]).into()]).await;
+    let theirs = "cn=service,dc=example,dc=com";
+    let record = format!("changetype: modify\nadd: member\nmember: {theirs}\n");
+    directory.slapd.modify_ldif(&format!("dn: {}\n{record}", team("staff"))).await;
+    daemon.deliver(&sink, [gone_user("ada"), user("bob").within(&["staff"]).into()]).await;
+    let mut members = directory.values(&team("staff"), "member").await;
+    members.sort();
+    assert_eq!(members, [theirs.to_owned(), person("bob")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_put_in_or_taken_out_by_hand_is_what_was_wanted() {
+    let directory = Directory::start().await;
+    let (sink, mut daemon) = (directory.sink(), Daemon::default());
+    let ada = || user("ada").within(&["staff"]);
+    daemon.deliver(&sink, [group("staff").into(), ada().into()]).await;
+    let swap = format!("changetype: modify\nreplace: member\nmember: {PLACEHOLDER}\n");
+    directory.slapd.modify_ldif(&format!("dn: {}\n{swap}", team("staff"))).await;
+    daemon.deliver(&sink, [user("ada").into()]).await;
+    let swap = format!("changetype: modify\nreplace: member\nmember: {}\n", person("ada"));
+    directory.slapd.modify_ldif(&format!("dn: {}\n{swap}", team("staff"))).await;
+    assert_eq!(action(&daemon.deliver(&sink, [ada().into()]).await[0]), Action::Unchanged);
+    assert_eq!(directory.values(&team("staff"), "member").await, [person("ada")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_waits_for_a_group_that_comes_later_with_all_else_done() {
+    let directory = Directory::start().await;
+    let (sink, mut daemon) = (directory.sink(), Daemon::default());
+    let ada = || user("ada").within(&["late"]).with_roles(&["reader"]);
+    let outcomes = daemon.deliver(&sink, [ada().into()]).await;
+    assert!(retry(&outcomes[0]).contains("group late (\"late team\") is not in the directory yet"));
+    assert_eq!(directory.values(&role("reader"), "member").await, [person("ada")]);
+    daemon.deliver(&sink, [group("late").into()]).await;
+    daemon.deliver(&sink, [ada().into()]).await;
+    assert_eq!(directory.values(&team("late"), "member").await, [person("ada")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_group_keeps_its_members_and_its_id() {
+    let directory = Directory::start().await;
+    let (sink, mut daemon) = (directory.sink(), Daemon::default());
+    daemon.deliver(&sink, [group("staff").into(), user("ada").within(&["staff"]).into()]).await;
+    let id = directory.value(&team("staff"), "entryUUID").await;
+    let renamed = Group { name: "Everybody, really".into(), ..group("staff") };
+    daemon.deliver(&sink, [renamed.into()]).await;
+    let dn = r"cn=Everybody\2C really,ou=groups,dc=example,dc=com";
+    assert_eq!(directory.value(dn, "entryUUID").await, id);
+    assert_eq!(directory.values(dn, "member").await, [person("ada")]);
+    daemon.deliver(&sink, [gone_group("staff")]).await;
+    assert_eq!(directory.slapd.entry(dn, &[]).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_group_made_by_hand_is_refused_or_adopted_as_configured() {
+    let directory = Directory::start().await;
+    let theirs = "cn=service,dc=example,dc=com";
+    let entry = format!("dn: {}\nobjectClass: groupOfNames\ncn: admin\nmember: {theirs}\n", role("admin"));
+    directory.slapd.add_ldif(&entry).await;
+    let (refusing, mut daemon) = (directory.sink(), Daemon::default());
+    let ada = || user("ada").with_roles(&["admin"]);
+    let outcomes = daemon.deliver(&refusing, [ada().into()]).await;
+    assert!(rejection(&outcomes[0]).contains(&role("admin")));
+    assert_eq!(directory.values(&role("admin"), "member").await, [theirs]);
+
+    let mut config = directory.config();
+    config["roles"]["on_existing"] = json!("adopt");
+    daemon.deliver(&sink(config), [ada().into()]).await;
+    assert_eq!(directory.values(&role("admin"), "member").await, [theirs.to_owned(), person("ada")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_show_as_values_of_an_attribute() {
+    let directory = Directory::start().await;
+    let mut config = directory.config();
+    config["roles"] = json!({ "attribute": "employeeType" });
+    let (sink, mut daemon) = (sink(config), Daemon::default());
+    daemon.deliver(&sink, [user("ada").with_roles(&["admin", "reader"]).into()]).await;
+    let mut roles = directory.values(&person("ada"), "employeeType").await;
+    roles.sort();
+    assert_eq!(roles, ["admin", "reader"]);
+    daemon.deliver(&sink, [user("ada").with_roles(&["admin", "reader"]).deactivated().into()]).await;
+    assert!(directory.values(&person("ada"), "employeeType").await.is_empty());
+}

@@ -1,0 +1,212 @@
+//! Sending one request: where to, how long, and what can go wrong before there is an answer.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Proxy, Url};
+use rolecall_sink_api::{ConfigError, Secret};
+
+use crate::answer::{Answer, printable};
+use crate::config::Config;
+use crate::credential::Credential;
+use crate::operation::{IDEMPOTENCY_KEY, Rendered, header_name};
+use crate::signature::Signer;
+
+/// The longest that connecting may take, whatever the whole request may.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The application, reachable over HTTP.
+pub(crate) struct Application {
+    client: Client,
+    base: Url,
+    headers: HeaderMap,
+    credential: Option<Credential>,
+    signer: Signer,
+    max_response_bytes: usize,
+    timeout: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// No connection: nothing can be sent.
+    Unreachable(String),
+    /// This request got no answer; another may.
+    Lost(String),
+    /// The request could not be made.
+    Unsendable(String),
+}
+
+impl Application {
+    pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
+        let base = base_url(&config.base_url)?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &config.headers {
+            let at = format!("headers.{name}");
+            let name = header_name(name).map_err(|e| ConfigError::new(&at, e))?;
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| ConfigError::new(&at, "the value has a character that no header can hold"))?;
+            headers.insert(name, value);
+        }
+        let credential = config.auth.clone().map(Credential::read).transpose()?;
+        let signer = Signer::read(&config.sign_with)?;
+        let mut tls = (*config.tls.client_config()?).clone();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let timeout = config.timeout.get();
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(Policy::none())
+            .no_proxy()
+            .timeout(timeout)
+            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+            .pool_idle_timeout(Duration::from_secs(60))
+            .user_agent(concat!("rolecall/", env!("CARGO_PKG_VERSION")));
+        if let Some(proxy) = &config.proxy {
+            let proxy = Proxy::all(proxy).map_err(|e| ConfigError::new("proxy", e.to_string()))?;
+            builder = builder.proxy(proxy);
+        }
+        let client =
+            builder.build().map_err(|e| ConfigError::new("base_url", format!("no client for it: {e}")))?;
+        let max_response_bytes = config.max_response_bytes;
+        Ok(Self { client, base, headers, credential, signer, max_response_bytes, timeout })
+    }
+
+    /// Where the application is, for people to read.
+    pub(crate) fn name(&self) -> &str {
+        self.base.as_str()
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
+    /// Reads the secret again, where there is one.
+    pub(crate) fn refresh_credential(&self) -> Result<(), ConfigError> {
+        self.credential.as_ref().map_or(Ok(()), Credential::refresh)
+    }
+
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        self.credential.as_ref().map(Credential::secrets).unwrap_or_default()
+    }
+
+    /// A request without a body.
+    pub(crate) async fn ask(&self, method: http::Method, path: &str) -> Result<Answer, NoAnswer> {
+        let rendered = Rendered { method, path: path.to_owned(), headers: HeaderMap::new(), body: None };
+        self.send(&rendered, None).await
+    }
+
+    /// Sends a request, once more when the connection broke: a connection that was kept from before may have
+    /// been closed by the other side just then, and every request here may be repeated.
+    pub(crate) async fn send(&self, request: &Rendered, key: Option<&str>) -> Result<Answer, NoAnswer> {
+        match self.send_once(request, key).await {
+            Err(Broken { no_answer: NoAnswer::Lost(_), timed_out: false }) => {
+                self.send_once(request, key).await.map_err(|broken| broken.no_answer)
+            }
+            other => other.map_err(|broken| broken.no_answer),
+        }
+    }
+
+    async fn send_once(&self, request: &Rendered, key: Option<&str>) -> Result<Answer, Broken> {
+        let url = self.url(&request.path).map_err(Broken::unsendable)?;
+        let mut builder = self
+            .client
+            .request(request.method.clone(), url)
+            .headers(self.headers.clone())
+            .headers(request.headers.clone());
+        let body = request.body.as_ref().map(serde_json::to_vec).transpose();
+        let body = body.map_err(|e| Broken::unsendable(e.to_string()))?;
+        if let Some(key) = key {
+            let signature =
+                self.signer.headers(key, body.as_deref().unwrap_or_default(), jiff::Timestamp::now());
+            builder = builder.header(HeaderName::from_static(IDEMPOTENCY_KEY), key).headers(signature);
+        }
+        if let Some(credential) = &self.credential {
+            let (name, value) = credential.header();
+            builder = builder.header(name, value);
+        }
+        if let Some(body) = body {
+            builder = builder.body(body);
+        }
+        let response = builder.send().await.map_err(|e| self.broken(e))?;
+        self.read(response).await
+    }
+
+    async fn read(&self, mut response: reqwest::Response) -> Result<Answer, Broken> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        let mut cut = false;
+        while !cut {
+            let Some(chunk) = response.chunk().await.map_err(|e| self.broken(e))? else { break };
+            let room = self.max_response_bytes - body.len();
+            cut = chunk.len() > room;
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        }
+        Ok(Answer { status, headers, body, cut })
+    }
+
+    fn broken(&self, error: reqwest::Error) -> Broken {
+        let timed_out = error.is_timeout();
+        let unreachable = error.is_connect();
+        let reason = if timed_out && !unreachable {
+            format!("no answer within {} ms", self.timeout.as_millis())
+        } else {
+            printable(&causes(&error.without_url()), 300)
+        };
+        let no_answer = if unreachable { NoAnswer::Unreachable(reason) } else { NoAnswer::Lost(reason) };
+        Broken { no_answer, timed_out }
+    }
+
+    /// `path` below the base URL, and nowhere else.
+    fn url(&self, path: &str) -> Result<Url, String> {
+        let base = self.base.as_str().trim_end_matches('/');
+        let url = Url::parse(&format!("{base}{path}")).map_err(|e| format!("{path} makes no URL: {e}"))?;
+        let below = url.path().starts_with(self.base.path().trim_end_matches('/'));
+        if url.origin() != self.base.origin() || !url.username().is_empty() || !below {
+            return Err(format!("{path} leads away from {base}"));
+        }
+        Ok(url)
+    }
+}
+
+struct Broken {
+    no_answer: NoAnswer,
+    timed_out: bool,
+}
+
+impl Broken {
+    fn unsendable(reason: String) -> Self {
+        Self { no_answer: NoAnswer::Unsendable(reason), timed_out: false }
+    }
+}
+
+/// An error with all that caused it: reqwest's own text says only that a request failed.
+fn causes(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn base_url(text: &str) -> Result<Url, ConfigError> {
+    let fail = |why: String| ConfigError::new("base_url", why);
+    let url = Url::parse(text).map_err(|e| fail(format!("is not a URL: {e}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(fail("must start with https:// or http:// and name a host".into()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(fail("holds credentials: put them in auth, where they are read from a secret".into()));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(fail("ends with its path: a query belongs to each operation's path".into()));
+    }
+    Ok(url)
+}

@@ -1,0 +1,216 @@
+//! What is sent, and what is refused before anything is.
+
+use std::collections::BTreeSet;
+
+use rolecall_sink_api::{Change, ConfigError, Document, Outcome, RoleName, Sink as _};
+use rolecall_sink_rest::{Config, RestSink};
+use rolecall_testkit::{Fault, HttpApplication};
+use serde_json::{Value, json};
+
+use crate::application::{config, one_by_one, sink, whole_documents};
+use crate::people::{changes, joins, user};
+
+#[tokio::test]
+async fn the_idempotency_key_stays_over_attempts_and_differs_by_request_and_generation() {
+    let application = HttpApplication::start().await;
+    let sink = RestSink::new(
+        "app",
+        config(
+            one_by_one(&application.url()),
+            json!({"lookup": {
+                "group": {"path": "/groups?external_id={{ group.id }}", "id": "/0/id"}
+            }}),
+        ),
+    )
+    .unwrap();
+    let mut ada = user("ada");
+    ada.roles = ["admin", "reader"].map(RoleName::new).into();
+    let first = joins(ada.clone());
+    application.fail_next(1, Fault::status(500));
+    sink.apply(std::slice::from_ref(&first)).await.unwrap();
+    sink.apply(&[Change { attempt: 2, ..first }]).await.unwrap();
+    let keys = keys(&application);
+    assert_eq!(keys.len(), 4, "a create that failed, a create, two grants: {keys:?}");
+    assert_eq!(keys[0], keys[1], "the same create");
+    assert_eq!(keys[1..].iter().collect::<BTreeSet<_>>().len(), 3, "three requests: {keys:?}");
+
+    application.forget_requests();
+    let mut renamed = ada.clone();
+    renamed.profile.display_name = Some("Ada".into());
+    let second = changes(ada, "user-1", renamed);
+    sink.apply(std::slice::from_ref(&second)).await.unwrap();
+    sink.apply(&[Change { generation: 3, idempotency_key: "app/ada/3".into(), ..second }]).await.unwrap();
+    let keys = self::keys(&application);
+    assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), 2, "two generations: {keys:?}");
+}
+
+fn keys(application: &HttpApplication) -> Vec<String> {
+    let key = |request: &rolecall_testkit::Recorded| request.header("idempotency-key").unwrap().to_owned();
+    application.requests().iter().map(key).collect()
+}
+
+#[tokio::test]
+async fn no_value_leaves_its_place() {
+    let application = HttpApplication::start().await;
+    let mut base = whole_documents(&application.url());
+    base["operations"] = json!({"user_update": {
+        "method": "PUT", "path": "/users/{{ user.id }}/profile?name={{ user.user_name }}",
+        "headers": {"X-Name": "{{ user.user_name }}"},
+        "body": {"name": "{{ user.user_name }}"},
+    }});
+    let sink = RestSink::new("app", config(base, json!({"id": null, "lookup": {}}))).unwrap();
+
+    let mut plain = user("../admin?x#y");
+    plain.profile.user_name = Some("a&b=c\", \"admin\": \"true".into());
+    application.fail_next(1, Fault::status(200));
+    sink.apply(&[joins(plain)]).await.unwrap();
+    let request = application.requests().remove(0);
+    assert_eq!(
+        request.line(),
+        "PUT /users/..%2Fadmin%3Fx%23y/profile?name=a%26b%3Dc%22%2C%20%22admin%22%3A%20%22true"
+    );
+    assert_eq!(request.body, json!({"name": "a&b=c\", \"admin\": \"true"}));
+
+    application.forget_requests();
+    let mut splitting = user("ada");
+    splitting.profile.user_name = Some("x\r\nX-Admin: 1".into());
+    let outcomes = sink.apply(&[joins(splitting), joins(user(".."))]).await.unwrap();
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Reject { .. })), "{outcomes:?}");
+    assert!(application.requests().is_empty(), "{:?}", application.requests());
+}
+
+#[tokio::test]
+async fn what_a_failed_attempt_gave_is_taken_away_when_something_else_is_desired() {
+    let application = HttpApplication::start().await;
+    let sink = RestSink::new("app", config(one_by_one(&application.url()), json!({}))).unwrap();
+    let ada = user("ada");
+    let first = sink.apply(&[joins(ada.clone())]).await.unwrap();
+    let [Outcome::Applied { remote: Some(remote), .. }] = &first[..] else { panic!("{first:?}") };
+
+    // `admin` is granted, `reader` fails: the attempt as a whole is not confirmed.
+    let mut both = ada.clone();
+    both.roles = ["admin", "reader"].map(RoleName::new).into();
+    let change = changes(ada.clone(), remote.as_str(), both);
+    let only_admin = |user: &Value| user["roles"] == json!({"admin": true});
+    fail_from_the_second_request_on(&application, &sink, &change).await;
+    assert!(only_admin(&application.users()[remote.as_str()]), "{:?}", application.users());
+
+    application.recover();
+    let newer = Change {
+        desired: Some(Document::User(Box::new(ada))),
+        generation: 3,
+        idempotency_key: "app/ada/3".into(),
+        ..change
+    };
+    let outcomes = sink.apply(&[newer]).await.unwrap();
+    assert!(matches!(&outcomes[..], [Outcome::Applied { .. }]), "{outcomes:?}");
+    assert_eq!(application.users()[remote.as_str()]["roles"], json!({}));
+}
+
+async fn fail_from_the_second_request_on(application: &HttpApplication, sink: &RestSink, change: &Change) {
+    let mut requests = application.subscribe();
+    let before = requests.borrow_and_update().len();
+    let failing = async {
+        requests.wait_for(|all| all.len() > before).await.unwrap();
+        application.fail(Fault::status(500));
+    };
+    // The sink waits for each answer before it sends the next request, and `failing` is polled first.
+    let (outcomes, ()) = tokio::join!(sink.apply(std::slice::from_ref(change)), failing);
+    let outcomes = outcomes.unwrap();
+    assert!(matches!(&outcomes[..], [Outcome::Retry { .. }]), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn every_request_has_the_configured_headers_and_credentials() {
+    let application = HttpApplication::start().await;
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "pass word\n").unwrap();
+    let file = json!({"file": secret.path()});
+    for (auth, header, value) in [
+        (json!({"bearer": file}), "authorization", "Bearer pass word"),
+        (
+            json!({"basic": {"username": "rolecall", "password": file}}),
+            "authorization",
+            "Basic cm9sZWNhbGw6cGFzcyB3b3Jk",
+        ),
+        (json!({"header": {"name": "X-Api-Key", "value": file}}), "x-api-key", "pass word"),
+    ] {
+        application.forget_requests();
+        let sink = sink(&application, json!({"auth": auth, "headers": {"X-Tenant": "acme"}}));
+        sink.probe().await.unwrap();
+        sink.apply(&[joins(user(header))]).await.unwrap();
+        for request in application.requests() {
+            assert_eq!(request.header(header), Some(value), "{}", request.line());
+            assert_eq!(request.header("x-tenant"), Some("acme"), "{}", request.line());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signed_change_verifies_and_each_attempt_has_the_same_id() {
+    let application = HttpApplication::start().await;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), secret).unwrap();
+    let sink = sink(&application, json!({"lookup": {}, "sign_with": [{"file": file.path()}]}));
+    let joins = joins(user("Zoë"));
+    application.fail_next(1, Fault::status(500));
+    sink.apply(std::slice::from_ref(&joins)).await.unwrap();
+    sink.apply(&[Change { attempt: 2, ..joins }]).await.unwrap();
+    let requests = application.requests();
+    assert_eq!(requests[0].header("webhook-id"), requests[1].header("webhook-id"));
+    for request in requests {
+        let headers = request.headers.iter().map(|(name, value)| {
+            (http::HeaderName::try_from(name).unwrap(), http::HeaderValue::try_from(value).unwrap())
+        });
+        let webhook = standardwebhooks::Webhook::new(secret).unwrap();
+        webhook.verify(request.body.to_string().as_bytes(), &headers.collect()).unwrap();
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_work_is_refused_where_it_is_wrong() {
+    for (changes, path) in [
+        (json!({"base_url": "app.example.com"}), "base_url"),
+        (json!({"base_url": "ftp://app.example.com"}), "base_url"),
+        (json!({"base_url": "https://me:secret@app.example.com"}), "base_url"),
+        (json!({"base_url": "https://app.example.com/?a=b"}), "base_url"),
+        (json!({"auth": {"bearer": {"file": "/nowhere/token"}}}), "auth.bearer"),
+        (json!({"sign_with": [{"file": "/nowhere/key"}]}), "sign_with.0"),
+        (json!({"headers": {"Authorization": "Bearer x"}}), "headers.Authorization"),
+        (json!({"headers": {"X-A": "a\nb"}}), "headers.X-A"),
+        (json!({"timeout": "0s"}), "timeout"),
+        (json!({"concurrency": 0}), "concurrency"),
+        (json!({"concurrency": 1000}), "concurrency"),
+        (json!({"max_response_bytes": 0}), "max_response_bytes"),
+        (json!({"tls": {"ca": "/nowhere/ca.pem"}}), "tls.ca"),
+        (json!({"id": "id"}), "id"),
+        (json!({"lookup": {"user": {"path": "/users?x={{ user.nme }}", "id": "/id"}}}), "lookup.user.path"),
+        (json!({"lookup": {"user": {"path": "/users", "id": "id"}}}), "lookup.user.id"),
+        (json!({"probe": "health"}), "probe"),
+        (json!({"operations": {}}), "operations"),
+        (json!({"id": null, "lookup": {}}), "operations.user_update"),
+    ] {
+        let base = whole_documents("https://app.example.com");
+        let error = refused(config(base, changes.clone()));
+        assert_eq!(error.path, path, "{changes}: {error}");
+    }
+    let mut base = one_by_one("https://app.example.com");
+    base["lookup"]["group"] = Value::Null;
+    assert_eq!(refused(serde_json::from_value(base).unwrap()).path, "operations.member_add");
+}
+
+fn refused(config: Config) -> ConfigError {
+    match RestSink::new("app", config) {
+        Ok(_) => panic!("it is taken"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused() {
+    let mut base = whole_documents("https://app.example.com");
+    base["operations"]["user_updat"] = json!({"method": "PUT", "path": "/"});
+    let error = serde_json::from_value::<Config>(base).unwrap_err().to_string();
+    assert!(error.contains("user_updat"), "{error}");
+}

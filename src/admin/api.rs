@@ -1,0 +1,321 @@
+//! The admin API's paths, requests and answers: one set of types for the daemon and for the commands that ask
+//! it. Fields may be added; none is renamed or taken away within `/v1`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rolecall_sink_api::{GroupId, OrganizationId, Profile, RoleName, SinkName, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::deliver::DeliveryStatus;
+use crate::store::{ActivityView, Cursor, QueueFilter, QueueItem, QueueState, SinkState, SinkView, Status};
+
+/// Where `GET` answers [`Health`].
+pub const HEALTH: &str = "/v1/health";
+/// Where `GET` answers [`DaemonStatus`].
+pub const STATUS: &str = "/v1/status";
+/// Where `GET` with a [`QueueQuery`] answers a [`QueuePage`].
+pub const QUEUE: &str = "/v1/queue";
+/// Where `POST` of a [`Selection`] makes items due now and answers [`Changed`].
+pub const QUEUE_RETRY: &str = "/v1/queue/retry";
+/// Where `POST` of a [`Selection`] takes items out of their queues and answers [`Changed`].
+pub const QUEUE_DROP: &str = "/v1/queue/drop";
+/// Where `GET` with a [`UsersQuery`] answers [`Users`].
+pub const USERS: &str = "/v1/users";
+
+/// Most items on one page of a queue.
+pub const LARGEST_PAGE: u32 = 1000;
+
+/// Every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiError {
+    /// What is wrong and what to do.
+    pub error: String,
+}
+
+/// The daemon answers, and its store can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Its version.
+    pub version: String,
+}
+
+/// What the daemon is doing, in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DaemonStatus {
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it answered, by its own clock: ages count from here.
+    pub now: Timestamp,
+    /// How many webhooks it answered since it started, by what it answered.
+    pub received: BTreeMap<String, u64>,
+    /// When the newest webhook that was kept arrived, before the start included.
+    #[serde(default)]
+    pub last_event: Option<Timestamp>,
+    /// What the store holds.
+    pub store: StoreStatus,
+    /// Connections to identity providers, as last announced.
+    pub connections: Vec<ConnectionStatus>,
+    /// Every configured sink.
+    pub sinks: BTreeMap<SinkName, SinkStatus>,
+}
+
+/// What the store holds, in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// Users who may have access.
+    pub active_users: u64,
+    /// Users who exist and must not have access.
+    pub inactive_users: u64,
+    /// Groups that exist.
+    pub groups: u64,
+    /// Users whose roles are to be evaluated again.
+    pub stale_users: u64,
+    /// Kept webhooks that could not be read.
+    pub unreadable_events: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// A connection to an identity provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionStatus {
+    /// The source's id for it.
+    pub id: String,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<OrganizationId>,
+    /// Okta, Entra ID, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// The time of the event that said so.
+    pub since: Timestamp,
+}
+
+/// A sink's queue and how its deliveries go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// Entities waiting, dead letters not counted.
+    pub waiting: u64,
+    /// Of those, users who lost access.
+    pub leavers: u64,
+    /// Since when the longest waiting entity waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Timestamp>,
+    /// Dead letters: rejected for good, or out of attempts.
+    pub dead_letters: u64,
+    /// Entities the sink has confirmed.
+    pub confirmed: u64,
+    /// Since the daemon started; none while the sink's worker is not running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryStatus>,
+}
+
+impl SinkStatus {
+    pub(super) fn new(queue: SinkState, delivery: Option<DeliveryStatus>) -> Self {
+        Self {
+            waiting: queue.waiting,
+            leavers: queue.leavers,
+            oldest: queue.oldest,
+            dead_letters: queue.dead,
+            confirmed: queue.applied,
+            delivery,
+        }
+    }
+}
+
+/// Which queue items to list; a field that is missing matches all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueueQuery {
+    /// Of one sink.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
+    /// Of one user or group, by its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Waiting, or dead letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<QueueState>,
+    /// How many at most: 100 when it is missing, never more than [`LARGEST_PAGE`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// [`QueuePage::next`] of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<PageToken>,
+}
+
+/// One page of queue items: by sink, and within it in the order in which the entities were first heard of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QueuePage {
+    /// When the daemon answered, by its own clock.
+    pub now: Timestamp,
+    /// The items.
+    pub items: Vec<QueueItem>,
+    /// Hand this back as `after` for the next page; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<PageToken>,
+}
+
+/// The end of a page. Opaque: it means something to the daemon that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PageToken(String);
+
+impl PageToken {
+    pub(super) fn new(cursor: Cursor) -> Option<Self> {
+        serde_json::to_string(&cursor).ok().map(Self)
+    }
+
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        serde_json::from_str(&self.0).ok()
+    }
+}
+
+/// Which queue items to change: those that match every field given, or all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Selection {
+    /// Of one sink.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
+    /// Of one user or group, by its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Waiting, or dead letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<QueueState>,
+    /// Every item of every sink: said in so many words, and without any other field.
+    pub all: bool,
+}
+
+impl Selection {
+    /// The filter that selects these items.
+    ///
+    /// # Errors
+    /// When it is not said which items are meant.
+    pub fn filter(self) -> Result<QueueFilter, &'static str> {
+        let Selection { sink, id, state, all } = self;
+        let narrowed = sink.is_some() || id.is_some() || state.is_some();
+        match (narrowed, all) {
+            (true, false) | (false, true) => Ok(QueueFilter { sink, id, state, ..QueueFilter::default() }),
+            (false, false) => Err("say which items: by sink, id or state, or all of them with all"),
+            (true, true) => Err(
+                "all means every item of every sink; leave it out where sink, id or state narrow them down",
+            ),
+        }
+    }
+}
+
+/// How many queue items were changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// How many.
+    pub items: u64,
+}
+
+/// Whom to explain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsersQuery {
+    /// An id; or a user name or an email address, in upper or lower case.
+    pub name: String,
+}
+
+/// Everybody who goes by a name, at most ten.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Users {
+    /// When the daemon answered, by its own clock.
+    pub now: Timestamp,
+    /// The rules file in force.
+    pub rules_file: String,
+    /// One user when the name is an id. Nobody: the list is empty.
+    pub users: Vec<Explanation>,
+}
+
+/// All that is known of one user, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The id.
+    pub id: UserId,
+    /// The organization, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<OrganizationId>,
+    /// Whether they exist and may have access.
+    pub status: Status,
+    /// What decides the status; none for somebody who was only heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_because: Option<Because>,
+    /// The attributes; none for somebody who does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// What stated them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_because: Option<Because>,
+    /// Every role that the rules grant now, with each reason. Nobody without access has a role.
+    pub roles: Vec<RoleExplanation>,
+    /// The roles that the sinks are told. They differ from `roles` for the moment that it takes to evaluate
+    /// everybody again after the rules or a group changed.
+    pub evaluated_roles: Vec<RoleName>,
+    /// The provider's own roles.
+    pub provider_roles: Vec<String>,
+    /// Every group the user is in.
+    pub groups: Vec<GroupExplanation>,
+    /// Grows each time that the sinks have something to do for this user.
+    pub generation: u64,
+    /// What each configured sink confirmed, and what it still has to do.
+    pub sinks: BTreeMap<SinkName, SinkView>,
+    /// What was done, newest first.
+    pub activity: Vec<ActivityView>,
+}
+
+/// A role and why the user has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoleExplanation {
+    /// The role.
+    pub role: RoleName,
+    /// Each rule that grants it, once for each group that makes it.
+    pub reasons: Vec<RoleReason>,
+}
+
+/// One reason for a role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoleReason {
+    /// The rule's name.
+    pub rule: String,
+    /// Its line in the rules file, from 1.
+    pub line: u32,
+    /// The group that the rule matched, when it was a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupExplanation>,
+}
+
+/// A group that the user is in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupExplanation {
+    /// Its id.
+    pub id: GroupId,
+    /// Its name.
+    pub name: String,
+    /// What put the user there.
+    pub because: Because,
+}
+
+/// The event that a fact comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Because {
+    /// The event's id.
+    pub event: String,
+    /// The time it states.
+    pub at: Timestamp,
+    /// The sender's name for its kind; none once the journal has forgotten it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// When it arrived; none once the journal has forgotten it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<Timestamp>,
+}

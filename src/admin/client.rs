@@ -1,0 +1,203 @@
+//! The client of the admin API: what the commands ask the daemon through.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::api::{
+    self, ApiError, Changed, DaemonStatus, Health, QueuePage, QueueQuery, Selection, Users, UsersQuery,
+};
+
+/// The largest answer that is read, in bytes: a page of a thousand queue items with long errors.
+const MOST_ANSWER: usize = 64 * 1024 * 1024;
+/// How long a question may take.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// Asks the daemon behind one socket. Each question is a connection of its own.
+#[derive(Clone, Debug)]
+pub struct AdminClient {
+    socket: PathBuf,
+}
+
+impl AdminClient {
+    /// A client of the daemon that listens at `socket`. Nothing is asked yet.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into() }
+    }
+
+    /// Whether the daemon answers and can read its store.
+    ///
+    /// # Errors
+    /// When it does not or cannot.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        self.get(api::HEALTH, ()).await
+    }
+
+    /// What the daemon is doing.
+    ///
+    /// # Errors
+    /// When it does not answer or its store fails.
+    pub async fn status(&self) -> Result<DaemonStatus, ClientError> {
+        self.get(api::STATUS, ()).await
+    }
+
+    /// One page of queue items.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or there is no such sink.
+    pub async fn queue(&self, query: &QueueQuery) -> Result<QueuePage, ClientError> {
+        self.get(api::QUEUE, query).await
+    }
+
+    /// Makes queue items due now, with their attempts forgotten.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or it is not said which items are meant.
+    pub async fn retry(&self, selection: &Selection) -> Result<Changed, ClientError> {
+        self.post(api::QUEUE_RETRY, selection).await
+    }
+
+    /// Takes items out of their queues, until their user or group changes again.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or it is not said which items are meant.
+    pub async fn discard(&self, selection: &Selection) -> Result<Changed, ClientError> {
+        self.post(api::QUEUE_DROP, selection).await
+    }
+
+    /// Everybody who goes by a name, explained.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or its store fails.
+    pub async fn users(&self, name: &str) -> Result<Users, ClientError> {
+        self.get(api::USERS, UsersQuery { name: name.to_owned() }).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, query: impl Serialize) -> Result<T, ClientError> {
+        let query = serde_urlencoded::to_string(query).map_err(|e| self.odd(e.to_string()))?;
+        let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+        self.ask(Method::GET, &target, Bytes::new()).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|e| self.odd(e.to_string()))?;
+        self.ask(Method::POST, path, Bytes::from(body)).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        target: &str,
+        body: Bytes,
+    ) -> Result<T, ClientError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(header::HOST, "rolecall")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|e| self.odd(e.to_string()))?;
+        let exchange = tokio::time::timeout(WITHIN, self.exchange(request));
+        let (status, body) =
+            exchange.await.map_err(|_| ClientError::Slow { socket: self.socket.clone() })??;
+        if !status.is_success() {
+            return Err(match serde_json::from_slice::<ApiError>(&body) {
+                Ok(ApiError { error }) => ClientError::Refused(error),
+                Err(_) => self.odd(format!("HTTP status {status}")),
+            });
+        }
+        serde_json::from_slice(&body).map_err(|e| self.odd(e.to_string()))
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(http::StatusCode, Bytes), ClientError> {
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|error| ClientError::Unreachable { socket: self.socket.clone(), error })?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.odd(e.to_string()))?;
+        let answer = async {
+            let response = sender.send_request(request).await.map_err(|e| self.odd(e.to_string()))?;
+            let (head, body) = response.into_parts();
+            let body =
+                Limited::new(body, MOST_ANSWER).collect().await.map_err(|e| self.odd(e.to_string()))?;
+            Ok((head.status, body.to_bytes()))
+        };
+        tokio::pin!(connection);
+        tokio::pin!(answer);
+        tokio::select! {
+            biased;
+            answer = &mut answer => answer,
+            // The connection is done with once the answer has been read from it.
+            _ = &mut connection => answer.await,
+        }
+    }
+
+    fn odd(&self, what: String) -> ClientError {
+        ClientError::Odd { socket: self.socket.clone(), what }
+    }
+}
+
+/// Why the daemon did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens, or this user may not ask.
+    #[error("cannot reach the daemon at {}: {}", socket.display(), unreachable(socket, error))]
+    Unreachable {
+        /// The socket that was tried.
+        socket: PathBuf,
+        /// What the operating system said.
+        error: io::Error,
+    },
+    /// It listens and does not answer.
+    #[error("the daemon at {} did not answer within {} s; its log says what it is doing", socket.display(), WITHIN.as_secs())]
+    Slow {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// It says no, and why.
+    #[error("{0}")]
+    Refused(String),
+    /// What answers does not speak this API.
+    #[error("what answers at {} is not this version of rolecall: {what}; restart the daemon after an upgrade, or name its socket with --socket", socket.display())]
+    Odd {
+        /// The socket.
+        socket: PathBuf,
+        /// What it said.
+        what: String,
+    },
+}
+
+fn unreachable(socket: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            let why = if error.kind() == ErrorKind::NotFound {
+                "there is no such socket"
+            } else {
+                "nobody listens there any more"
+            };
+            format!(
+                "{why}, so it is not running, or listens elsewhere; start it with `systemctl start rolecall` or \
+                 `rolecall serve`, or name its socket with --socket or its configuration with --config"
+            )
+        }
+        ErrorKind::PermissionDenied => {
+            format!(
+                "permission denied; run this as root, or as a member of the group that owns {}",
+                socket.display()
+            )
+        }
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,253 @@
+//! The routes of the admin API.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use http::StatusCode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use warp::filters::BoxedFilter;
+use warp::reject::{LengthRequired, MethodNotAllowed, PayloadTooLarge};
+use warp::reply::Response;
+use warp::{Filter, Rejection, Reply};
+
+use super::AdminState;
+use super::api::{
+    ApiError, Changed, ConnectionStatus, DaemonStatus, Health, LARGEST_PAGE, PageToken, QueuePage,
+    QueueQuery, Selection, SinkStatus, StoreStatus, Users, UsersQuery,
+};
+use super::explain::explain;
+use crate::store::{QueueFilter, StoreError};
+
+/// The largest request body, in bytes: a selection needs some hundred.
+const MOST_BODY: u64 = 16 * 1024;
+/// How many items a page has when nobody says.
+const PAGE: u32 = 100;
+
+/// All routes; whatever is asked, the answer is JSON.
+pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
+    let v1 = || warp::path("v1");
+    let health = v1().and(warp::path!("health")).and(get(&state, |state, _| health(state)));
+    let status = v1().and(warp::path!("status")).and(get(&state, |state, _| status(state)));
+    let queue = v1().and(warp::path!("queue")).and(get(&state, queue));
+    let retry = v1().and(warp::path!("queue" / "retry")).and(post(&state, retry));
+    let discard = v1().and(warp::path!("queue" / "drop")).and(post(&state, discard));
+    let users = v1().and(warp::path!("users")).and(get(&state, users));
+    health
+        .or(status)
+        .unify()
+        .or(queue)
+        .unify()
+        .or(retry)
+        .unify()
+        .or(discard)
+        .unify()
+        .or(users)
+        .unify()
+        .recover(|rejection| async move { Ok::<_, Infallible>(rejected(&rejection).into_response()) })
+        .unify()
+        .boxed()
+}
+
+async fn health(state: AdminState) -> Result<Health, Refusal> {
+    // The cheapest question that only a working store can answer.
+    state.store.stale(1).await?;
+    Ok(Health { version: env!("CARGO_PKG_VERSION").into() })
+}
+
+async fn status(state: AdminState) -> Result<DaemonStatus, Refusal> {
+    let store = state.store.overview().await?;
+    let mut deliveries = state.deliveries.status();
+    let sinks = store
+        .sinks
+        .into_iter()
+        .map(|(name, queue)| {
+            let delivery = deliveries.remove(&name);
+            (name, SinkStatus::new(queue, delivery))
+        })
+        .collect();
+    let connections = store
+        .connections
+        .into_iter()
+        .map(|(id, connection)| ConnectionStatus {
+            id,
+            organization: connection.organization,
+            provider: connection.provider,
+            enabled: connection.enabled,
+            since: connection.stamp.at,
+        })
+        .collect();
+    Ok(DaemonStatus {
+        version: env!("CARGO_PKG_VERSION").into(),
+        started_at: state.started_at,
+        now: (state.clock)(),
+        received: state.received.iter().map(|(answer, times)| (answer.as_str().to_owned(), times)).collect(),
+        last_event: store.last_event,
+        store: StoreStatus {
+            active_users: store.active_users,
+            inactive_users: store.inactive_users,
+            groups: store.groups,
+            stale_users: store.stale,
+            unreadable_events: store.unreadable,
+            bytes: store.bytes,
+        },
+        connections,
+        sinks,
+    })
+}
+
+async fn queue(state: AdminState, query: String) -> Result<QueuePage, Refusal> {
+    let query: QueueQuery = parse_query(&query)?;
+    let limit = query.limit.unwrap_or(PAGE);
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(Refusal::asked(format!("limit {limit}: a page has 1 to {LARGEST_PAGE} items")));
+    }
+    let after = match query.after {
+        None => None,
+        Some(token) => Some(token.cursor().ok_or_else(|| {
+            Refusal::asked("after: hand back `next` of the page before, as it was given".into())
+        })?),
+    };
+    sink_exists(&state, query.sink.as_deref())?;
+    // One more than asked for shows whether there is a next page.
+    let filter =
+        QueueFilter { sink: query.sink, id: query.id, state: query.state, limit: Some(limit + 1), after };
+    let mut items = state.store.queue(&filter).await?;
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next = items.last().filter(|_| more).and_then(|item| PageToken::new(item.cursor));
+    Ok(QueuePage { now: (state.clock)(), items, next })
+}
+
+async fn retry(state: AdminState, selection: Selection) -> Result<Changed, Refusal> {
+    let filter = selected(&state, selection)?;
+    let items = state.store.retry(&filter, (state.clock)()).await?;
+    state.deliveries.wake();
+    tracing::info!(items, ?filter, "queue items made due by the administrator");
+    Ok(Changed { items: items as u64 })
+}
+
+async fn discard(state: AdminState, selection: Selection) -> Result<Changed, Refusal> {
+    let filter = selected(&state, selection)?;
+    let items = state.store.discard(&filter, (state.clock)()).await?;
+    tracing::warn!(items, ?filter, "queue items dropped by the administrator");
+    Ok(Changed { items: items as u64 })
+}
+
+async fn users(state: AdminState, query: String) -> Result<Users, Refusal> {
+    let UsersQuery { name } = parse_query(&query)?;
+    let found = state.store.users(&name).await?;
+    Ok(Users {
+        now: (state.clock)(),
+        rules_file: state.rules_file,
+        users: found.into_iter().map(|view| explain(view, &state.rules)).collect(),
+    })
+}
+
+fn selected(state: &AdminState, selection: Selection) -> Result<QueueFilter, Refusal> {
+    let filter = selection.filter().map_err(|message| Refusal::asked(message.into()))?;
+    sink_exists(state, filter.sink.as_deref())?;
+    Ok(filter)
+}
+
+/// A mistyped name would look like an empty queue.
+fn sink_exists(state: &AdminState, name: Option<&str>) -> Result<(), Refusal> {
+    let Some(name) = name else { return Ok(()) };
+    let sinks = state.deliveries.status();
+    if sinks.contains_key(name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = sinks.keys().map(|sink| sink.as_str()).collect();
+    Err(Refusal::asked(match names.as_slice() {
+        [] => format!("no sink is named {name:?}: none is configured"),
+        names => format!("no sink is named {name:?}; there are: {}", names.join(", ")),
+    }))
+}
+
+/// Why a request was not done, and the status that says so.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+impl Refusal {
+    fn asked(message: String) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, message }
+    }
+
+    fn unreadable(what: &str, error: impl fmt::Display) -> Self {
+        Self::asked(format!("{what}: {error}"))
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, message: error.to_string() }
+    }
+}
+
+impl Reply for Refusal {
+    fn into_response(self) -> Response {
+        warp::reply::with_status(warp::reply::json(&ApiError { error: self.message }), self.status)
+            .into_response()
+    }
+}
+
+/// Answers `GET` with what `handler` makes of the query string.
+fn get<T, H, F>(state: &AdminState, handler: H) -> BoxedFilter<(Response,)>
+where
+    T: Serialize,
+    H: Fn(AdminState, String) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<T, Refusal>> + Send + 'static,
+{
+    let state = state.clone();
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::get().and(query).then(move |query| answer(handler(state.clone(), query))).boxed()
+}
+
+/// Answers `POST` with what `handler` makes of the body.
+fn post<B, T, H, F>(state: &AdminState, handler: H) -> BoxedFilter<(Response,)>
+where
+    B: DeserializeOwned,
+    T: Serialize,
+    H: Fn(AdminState, B) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<T, Refusal>> + Send + 'static,
+{
+    let state = state.clone();
+    warp::post()
+        .and(warp::body::content_length_limit(MOST_BODY))
+        .and(warp::body::bytes())
+        .then(move |body: bytes::Bytes| {
+            let request = serde_json::from_slice(&body).map_err(|e| Refusal::unreadable("the body", e));
+            let work = request.map(|request| handler(state.clone(), request));
+            answer(async move { work?.await })
+        })
+        .boxed()
+}
+
+async fn answer<T: Serialize>(work: impl Future<Output = Result<T, Refusal>>) -> Response {
+    match work.await {
+        Ok(answer) => warp::reply::json(&answer).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
+    serde_urlencoded::from_str(query).map_err(|e| Refusal::unreadable("the query", e))
+}
+
+fn rejected(rejection: &Rejection) -> Refusal {
+    let (status, message) = if rejection.is_not_found() {
+        (StatusCode::NOT_FOUND, "there is nothing at this path")
+    } else if rejection.find::<MethodNotAllowed>().is_some() {
+        (StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
+    } else if rejection.find::<PayloadTooLarge>().is_some() {
+        (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+    } else if rejection.find::<LengthRequired>().is_some() {
+        (StatusCode::LENGTH_REQUIRED, "the request needs a Content-Length")
+    } else {
+        (StatusCode::BAD_REQUEST, "the request could not be read")
+    };
+    Refusal { status, message: message.into() }
+}

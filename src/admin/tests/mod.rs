@@ -1,0 +1,174 @@
+//! The API over a real socket, with a real store behind it that was filled as it always is.
+
+mod queue;
+mod requests;
+mod status;
+mod users;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use rolecall_sink_api::{
+    Change, Entity, GroupId, OrganizationId, Outcome, Profile, Sink, SinkDown, SinkName, UserId,
+};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{AdminClient, AdminSocket, AdminState, serve};
+use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig};
+use crate::directory::{Event, EventId, Fact, GroupProfile, Stamp};
+use crate::rules::Rules;
+use crate::source::Reading;
+use crate::store::{Committer, Intake, Message, Receipt, Resolution, Settlement, SqliteStore, Store};
+
+/// The time by the daemon's clock, all along.
+const NOW: &str = "2026-11-24T10:00:00Z";
+const RULES: &str = "\
+rules:
+  - name: engineers
+    when: { group: Engineering }
+    grant: engineer
+default: member
+";
+
+fn now() -> Timestamp {
+    time(NOW)
+}
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A target that is down for good: what is queued for it stays queued.
+struct Down;
+
+#[async_trait]
+impl Sink for Down {
+    async fn apply(&self, _: &[Change]) -> Result<Vec<Outcome>, SinkDown> {
+        Err(SinkDown::new("connection refused"))
+    }
+
+    async fn probe(&self) -> Result<(), SinkDown> {
+        Err(SinkDown::new("connection refused"))
+    }
+
+    fn observe(&self) -> Option<rolecall_sink_api::ObservedStream<'_>> {
+        None
+    }
+}
+
+/// A daemon without a receiver: events are handed in, and its sinks `crm` and `ldap` are down.
+struct Daemon {
+    client: AdminClient,
+    store: Arc<dyn Store>,
+    intake: Intake,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+    directory: TempDir,
+}
+
+impl Daemon {
+    async fn start() -> Self {
+        let directory = TempDir::new().unwrap();
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(&directory.path().join("store.sqlite")).unwrap());
+        let sinks = ["crm", "ldap"].map(SinkName::new);
+        store.configure(&sinks, now()).await.unwrap();
+        let stop = CancellationToken::new();
+        let configured = sinks.map(|name| ConfiguredSink {
+            name,
+            sink: Arc::new(Down),
+            delivery: DeliveryConfig::default(),
+        });
+        let (deliveries, _workers) = Deliveries::start(configured.into(), &store, now, &stop);
+        let rules = Arc::new(Rules::parse("rules.yaml", RULES).unwrap());
+        let (intake, inbox) = Intake::new(16);
+        tokio::spawn(Committer::new(Arc::clone(&store), Arc::clone(&rules), now, || ()).run(inbox));
+        let socket = AdminSocket::bind(&directory.path().join("admin.sock")).unwrap();
+        let client = AdminClient::new(socket.path());
+        let state = AdminState {
+            store: Arc::clone(&store),
+            deliveries,
+            rules,
+            rules_file: "/etc/rolecall/rules.yaml".into(),
+            received: Arc::default(),
+            clock: now,
+            started_at: time("2026-11-24T07:30:00Z"),
+        };
+        let serving = tokio::spawn(serve(socket, state, stop.clone()));
+        Self { client, store, intake, stop, serving, directory }
+    }
+
+    /// Takes in an event of that id, stated and received at that time.
+    async fn event(&self, id: &str, at: &str, kind: &str, facts: Vec<Fact>) {
+        let stamp = Stamp { at: time(at), event: EventId::new(id) };
+        let message = Message {
+            source: "scalekit".into(),
+            message_id: format!("msg_{id}"),
+            signed_at: time(at),
+            received_at: time(at),
+            reading: Reading::Event { event: Event { stamp, facts }, kind: kind.into() },
+            body: Bytes::from_static(b"{}"),
+        };
+        assert_eq!(self.intake.submit(message).await, Ok(Receipt::Committed));
+    }
+
+    /// Ada is in Engineering; Grace is known, and goes by the same email address in another organization.
+    async fn with_ada_and_grace() -> Self {
+        let daemon = Self::start().await;
+        let profile = GroupProfile { name: Some("Engineering".into()), ..GroupProfile::default() };
+        daemon
+            .event(
+                "evt_1",
+                "2026-11-24T08:00:00Z",
+                "group_created",
+                vec![Fact::GroupProfile { group: GroupId::new("dirgroup_eng"), profile }],
+            )
+            .await;
+        daemon.event("evt_2", "2026-11-24T08:01:00Z", "user_created", vec![user("ada", "org_1")]).await;
+        daemon.event("evt_3", "2026-11-24T08:02:00Z", "user_created", vec![user("grace", "org_2")]).await;
+        daemon
+            .event(
+                "evt_4",
+                "2026-11-24T08:03:00Z",
+                "group_user_added",
+                vec![Fact::Member {
+                    group: GroupId::new("dirgroup_eng"),
+                    user: UserId::new("diruser_ada"),
+                    member: true,
+                }],
+            )
+            .await;
+        daemon
+    }
+
+    /// What the delivery worker of a sink notes of one user.
+    async fn settle(&self, sink: &str, user: &str, resolution: Resolution) {
+        let sink = SinkName::new(sink);
+        let entity = Entity::User(UserId::new(user));
+        let due = self.store.due(&sink, now(), 100).await.unwrap();
+        let due = due.into_iter().find(|due| due.change.entity == entity).unwrap();
+        let settlement =
+            Settlement { entity, generation: due.change.generation, attempt: due.change.attempt, resolution };
+        self.store.settle(&sink, vec![settlement], time("2026-11-24T09:00:00Z")).await.unwrap();
+    }
+}
+
+fn user(name: &str, organization: &str) -> Fact {
+    Fact::UserProfile {
+        user: UserId::new(format!("diruser_{name}")),
+        organization: Some(OrganizationId::new(organization)),
+        profile: Box::new(Profile {
+            user_name: Some(name.into()),
+            email: Some("team@example.com".into()),
+            ..Profile::default()
+        }),
+    }
+}
+
+fn dead(reason: &str) -> Resolution {
+    Resolution::Dead { reason: reason.into() }
+}

@@ -1,0 +1,170 @@
+//! The daemon: its parts put together, started in order and stopped in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rolecall_sink_api::{ConfigError, SinkName};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, AdminSocket, AdminState, SocketError};
+use crate::config::{Config, RetentionConfig};
+use crate::deliver::{ConfiguredSink, Deliveries};
+use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver};
+use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError};
+
+/// How many messages wait for the committer at most; a sender who comes when they do waits in turn.
+const INTAKE: usize = 1024;
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A section of the configuration cannot be used after all.
+    #[error("{section}.{error}")]
+    Config {
+        /// The section.
+        section: String,
+        /// What is wrong in it.
+        error: ConfigError,
+    },
+    /// The webhooks' address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin socket cannot be listened on.
+    #[error(transparent)]
+    Admin(#[from] SocketError),
+    /// The operating system refused something.
+    #[error("cannot {what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+/// A daemon that runs.
+pub struct Daemon {
+    local_addr: SocketAddr,
+    stop_receiving: CancellationToken,
+    stop_the_rest: CancellationToken,
+    receiver: JoinHandle<()>,
+    committer: JoinHandle<()>,
+    workers: JoinSet<()>,
+    others: JoinSet<()>,
+}
+
+impl Daemon {
+    /// Starts everything. When it returns, webhooks are received.
+    ///
+    /// # Errors
+    /// When the store or a socket cannot be used; then nothing runs.
+    pub async fn start(config: Config, mut inherited: InheritedSockets) -> Result<Self, StartError> {
+        let clock = Timestamp::now;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.store.path)?);
+        let names: Vec<SinkName> = config.sinks.keys().cloned().collect();
+        store.configure(&names, clock()).await?;
+        let rules = Arc::new(config.rules);
+        if store.use_rules(&rules.fingerprint().to_string()).await? {
+            tracing::info!("the rules are not those of the last start: every user is evaluated again");
+        }
+
+        let (intake, inbox) = Intake::new(INTAKE);
+        let sources = config.sources.iter().map(|(name, source)| {
+            NamedSource::new(name.clone(), source)
+                .map_err(|error| StartError::Config { section: format!("sources.{name}"), error })
+        });
+        let sources = sources.collect::<Result<Vec<_>, _>>()?;
+        let receiver = Receiver::new(config.listen, sources, intake, clock)
+            .map_err(|error| StartError::Config { section: "listen".into(), error })?;
+        let received = receiver.acknowledgements();
+        let socket = inherited
+            .tcp_listener()
+            .map_err(|error| StartError::System { what: "use the sockets that systemd passed", error })?;
+        let bound: Bound = receiver.bind(socket).await?;
+        let local_addr = bound.local_addr();
+        let admin = AdminSocket::bind(&config.admin.socket)?;
+
+        let stop_receiving = CancellationToken::new();
+        let stop_the_rest = CancellationToken::new();
+        let sinks = config.sinks.into_iter().map(|(name, entry)| ConfiguredSink {
+            name,
+            sink: entry.sink,
+            delivery: entry.delivery,
+        });
+        let (deliveries, workers) = Deliveries::start(sinks.collect(), &store, clock, &stop_the_rest);
+        let wake = deliveries.clone();
+        let committer = Committer::new(Arc::clone(&store), Arc::clone(&rules), clock, move || wake.wake());
+        let mut others = JoinSet::new();
+        let retention = retention(&config.store.retention);
+        others.spawn(retention.run(Arc::clone(&store), clock, stop_the_rest.clone()));
+        let rules_file =
+            config.rules_file.map_or_else(|| "(no rules file)".into(), |f| f.display().to_string());
+        let state = AdminState { store, deliveries, rules, rules_file, received, clock, started_at: clock() };
+        others.spawn(admin::serve(admin, state, stop_the_rest.clone()));
+        Ok(Self {
+            local_addr,
+            committer: tokio::spawn(committer.run(inbox)),
+            receiver: tokio::spawn(bound.serve(stop_receiving.clone())),
+            stop_receiving,
+            stop_the_rest,
+            workers,
+            others,
+        })
+    }
+
+    /// Where webhooks are received.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Stops: lets requests that are under way finish, commits what they brought, lets every sink finish the
+    /// batch in its hands, and closes the store. Whatever still waits is on disk and goes on at the next start.
+    pub async fn stop(mut self) {
+        self.stop_receiving.cancel();
+        // A task that panicked has said so; the others stop all the same.
+        let _ = self.receiver.await;
+        let _ = self.committer.await;
+        self.stop_the_rest.cancel();
+        while self.workers.join_next().await.is_some() {}
+        while self.others.join_next().await.is_some() {}
+    }
+}
+
+fn retention(config: &RetentionConfig) -> Retention {
+    Retention {
+        journal: config.journal.get(),
+        activity: config.activity.get(),
+        tombstones: config.tombstones.get(),
+    }
+}
+
+/// Runs the daemon until SIGTERM or SIGINT. A second signal ends it at once, which loses nothing either: what
+/// was acknowledged is on disk.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn serve(config: Config, inherited: InheritedSockets) -> Result<(), StartError> {
+    let fail = |error| StartError::System { what: "listen for signals", error };
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+    let daemon = Daemon::start(config, inherited).await?;
+    let mut asked_to_stop = async || {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    };
+    let signal = asked_to_stop().await;
+    tracing::info!(signal, "stopping: requests and deliveries that have begun are finished");
+    tokio::select! {
+        () = daemon.stop() => tracing::info!("stopped"),
+        signal = asked_to_stop() => tracing::warn!(signal, "stopped at once; deliveries that had begun come again"),
+    }
+    Ok(())
+}
