@@ -17,6 +17,7 @@
 //! in. The group is not made from the name in the user's document, because a group that is not there yet cannot be
 //! told from one that went a moment ago. The groups of roles come with the first user who has the role.
 
+mod access;
 mod batch;
 mod check;
 mod compare;
@@ -27,6 +28,7 @@ mod dn;
 mod entry;
 mod groups;
 mod ldif;
+mod leavers;
 mod mapping;
 mod mark;
 mod members;
