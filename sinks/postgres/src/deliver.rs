@@ -85,7 +85,8 @@ impl PostgresSink {
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unanswered)).collect())
     }
 
-    /// One transaction, again while it fails by chance, and once more when the connection had been lost before.
+    /// One transaction, again while it fails by chance, and once more when the connection had been lost
+    /// before.
     async fn attempt(&self, changes: &[&Change]) -> Result<Vec<Outcome>, Refused> {
         let mut attempt = 1;
         loop {

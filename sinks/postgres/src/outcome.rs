@@ -68,8 +68,8 @@ impl Written {
         match rows.held.get(id) {
             None => Outcome::applied_as(id, action(change, None, changed)),
             Some(Held { generation: None, .. }) => Outcome::reject(format!(
-                "{}: the table has a row with this id that rolecall did not make (its generation is null), and \
-                 left it alone; to hand the row over, set its generation to 0",
+                "{}: the table has a row with this id that rolecall did not make (its generation is null), \
+                 and left it alone; to hand the row over, set its generation to 0",
                 change.entity
             )),
             Some(Held { generation: Some(held), .. }) if *held > generation(change) => {

@@ -1,5 +1,5 @@
-//! One batch, one transaction; each change in a savepoint of its own, so that one that is refused leaves nothing
-//! behind and holds nobody up.
+//! One batch, one transaction; each change in a savepoint of its own, so that one that is refused leaves
+//! nothing behind and holds nobody up.
 
 use std::collections::BTreeSet;
 
@@ -78,14 +78,14 @@ impl Refused {
     fn explain(&self, change: &Change) -> String {
         match self {
             Refused::NotOurs => format!(
-                "{}: the table has a row with this id that rolecall did not make (its generation is null), and \
-                 left it alone; to hand the row over, set its generation to 0",
+                "{}: the table has a row with this id that rolecall did not make (its generation is null), \
+                 and left it alone; to hand the row over, set its generation to 0",
                 change.entity
             ),
             Refused::Newer(held) => format!(
                 "{}: the row holds generation {held}, newer than this write's {}, and was left alone; if \
-                 rolecall's own store was set back or another rolecall writes here, set the rows' generation to \
-                 0 once it is clear who writes",
+                 rolecall's own store was set back or another rolecall writes here, set the rows' generation \
+                 to 0 once it is clear who writes",
                 change.entity, change.generation
             ),
         }

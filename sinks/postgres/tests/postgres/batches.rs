@@ -48,8 +48,8 @@ async fn an_operators_trigger_may_refuse_a_row() {
         .execute(
             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
              $$ BEGIN RAISE EXCEPTION 'no admins here'; END $$; \
-             CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON rolecall.user_roles DEFERRABLE INITIALLY DEFERRED \
-             FOR EACH ROW WHEN (NEW.role = 'admin') EXECUTE FUNCTION refuse()",
+             CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON rolecall.user_roles DEFERRABLE INITIALLY \
+             DEFERRED FOR EACH ROW WHEN (NEW.role = 'admin') EXECUTE FUNCTION refuse()",
         )
         .await;
     let changes = [put_user(member("ada", &[], &["admin"]), 1), put_user(member("bob", &[], &["reader"]), 1)];
@@ -95,14 +95,15 @@ async fn nothing_is_written_when_nothing_differs() {
         [put_group(group("staff", "Staff"), 1), put_user(member("ada", &["staff"], &["reader"]), 1)];
     apply(&sink, &changes).await;
     // xmin names the transaction that wrote a row last.
-    let rows = "SELECT xmin, updated_at FROM rolecall.users UNION ALL SELECT xmin, updated_at FROM rolecall.groups \
-                UNION ALL SELECT xmin, added_at FROM rolecall.group_members \
+    let rows = "SELECT xmin, updated_at FROM rolecall.users UNION ALL SELECT xmin, updated_at FROM \
+                rolecall.groups UNION ALL SELECT xmin, added_at FROM rolecall.group_members \
                 UNION ALL SELECT xmin, granted_at FROM rolecall.user_roles";
     let before = fixture.server.query(rows).await;
     assert_eq!(apply(&sink, &changes).await, [Action::Unchanged, Action::Unchanged]);
     assert_eq!(fixture.server.query(rows).await, before);
 
-    // A newer generation with the same content is noted, and nobody who watches updated_at is told of a change.
+    // A newer generation with the same content is noted, and nobody who watches updated_at is told of a
+    // change.
     let updated = "SELECT updated_at FROM rolecall.users";
     let before = fixture.column(updated).await;
     let newer = put_user(member("ada", &["staff"], &["reader"]), 2);
@@ -236,7 +237,8 @@ async fn a_group_known_from_its_members_has_a_row_until_its_own_data_comes() {
     let sink = fixture.sink();
     apply(&sink, &[put_user(member("ada", &["staff"], &[]), 1)]).await;
     let joined = "SELECT u.id || ' is in ' || g.name FROM rolecall.users u \
-                  JOIN rolecall.group_members m ON m.user_id = u.id JOIN rolecall.groups g ON g.id = m.group_id";
+                  JOIN rolecall.group_members m ON m.user_id = u.id \
+                  JOIN rolecall.groups g ON g.id = m.group_id";
     assert_eq!(fixture.column(joined).await, ["ada is in the staff"]);
     assert_eq!(apply(&sink, &[put_group(group("staff", "Staff"), 1)]).await, [Action::Created]);
     assert_eq!(fixture.column(joined).await, ["ada is in Staff"]);
