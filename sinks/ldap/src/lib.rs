@@ -1,5 +1,13 @@
 //! rolecall's LDAP sink: people, groups and roles in a directory server, or as LDIF change records.
 //!
+//! ```yaml
+//! url: ldaps://ldap.example.com
+//! bind: { dn: "cn=rolecall,ou=services,dc=example,dc=com", password: { credential: ldap } }
+//! people: { dn: "uid={{ user.user_name | lower }},ou=people,dc=example,dc=com" }
+//! groups: { dn: "cn={{ group.name }},ou=groups,dc=example,dc=com" }
+//! roles: { dn: "cn={{ role }},ou=roles,dc=example,dc=com" }
+//! ```
+//!
 //! # How an entry is known
 //! By the server's own id of it (entryUUID), which the daemon keeps, and by the sink's mark in it. An entry with
 //! neither was made by somebody else and is left alone, unless the configuration says to adopt it. So an
