@@ -59,7 +59,12 @@ impl PostgresSink {
             match answer {
                 Ok(done) => {
                     written = true;
-                    part.iter().zip(done).for_each(|(n, outcome)| outcomes[*n] = Some(outcome));
+                    for (n, outcome) in part.iter().zip(done) {
+                        outcomes[*n] = Some(match outcome {
+                            Outcome::Reject { reason } => self.reject(&changes[*n], &reason),
+                            other => other,
+                        });
+                    }
                 }
                 Err(Refused::Down(down)) => return Err(down),
                 Err(Refused::Later(reason)) => {

@@ -158,7 +158,11 @@ async fn an_older_write_changes_nothing_of_a_newer_one() {
     assert!(rejected(&outcomes[0]).contains("generation 5"), "{outcomes:?}");
     assert!(rejected(&outcomes[1]).contains("generation 5"), "{outcomes:?}");
     for outcome in sink.apply(&[remove_user("ada", 4), remove_group("staff", 4)]).await.unwrap() {
-        assert!(rejected(&outcome).contains("newer"), "{outcome:?}");
+        let reason = rejected(&outcome);
+        assert!(
+            reason.contains("newer") && reason.contains("writing") && reason.contains("127.0.0.1"),
+            "{reason}"
+        );
     }
     assert_eq!(fixture.value("SELECT display_name FROM rolecall.users").await, "ada Example");
     assert_eq!(fixture.value("SELECT name FROM rolecall.groups WHERE id = 'staff'").await, "Staff");
@@ -341,6 +345,29 @@ async fn a_statement_that_takes_too_long_is_tried_later() {
         .await;
     let outcomes = sink.apply(&[put_user(user("ada"), 1)]).await.unwrap();
     assert!(retried(&outcomes[0]).contains("57014"), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn what_a_slow_row_leaves_no_time_for_is_tried_later_and_the_rest_stands() {
+    let fixture = Fixture::start().await;
+    let sink = fixture.sink_with(json!({"timeout": "3s", "statement_timeout": "3s", "lock_timeout": "1s"}));
+    sink.probe().await.unwrap();
+    fixture
+        .server
+        .execute(
+            "ALTER TABLE rolecall.users ADD CHECK (id <> 'a-poison'); \
+             CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN IF NEW.id = 'c-slow' THEN PERFORM pg_sleep(60); END IF; RETURN NEW; END $$; \
+             CREATE TRIGGER dawdle BEFORE INSERT ON rolecall.users FOR EACH ROW EXECUTE FUNCTION dawdle()",
+        )
+        .await;
+    let changes = ["a-poison", "b-fine", "c-slow", "d-after"].map(|id| put_user(user(id), 1));
+    let outcomes = sink.apply(&changes).await.unwrap();
+    rejected(&outcomes[0]);
+    assert!(matches!(outcomes[1], Outcome::Applied { .. }), "{outcomes:?}");
+    retried(&outcomes[2]);
+    retried(&outcomes[3]);
+    assert_eq!(fixture.column("SELECT id FROM rolecall.users").await, ["b-fine"]);
 }
 
 /// Until the sink's session waits for somebody else.
