@@ -10,3 +10,4 @@ pub mod receive;
 pub mod rules;
 pub mod source;
 pub mod store;
+pub mod yaml;

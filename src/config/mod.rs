@@ -1,1 +1,60 @@
 //! The configuration: one YAML file, layered with the environment, checked before anything starts.
+//!
+//! Every key may also be given by an environment variable: `ROLECALL__` and the path to the key in upper case,
+//! its parts joined by two underscores (`ROLECALL__STORE__RETENTION__JOURNAL=60d`). A variable wins over the
+//! file. A name with a hyphen is written with an underscore there. An empty variable is as good as none.
+//!
+//! Whatever is wrong is said at once, each thing with its file, line and column, or its variable: unknown
+//! keys, wrong types, secrets and files that cannot be read, templates that do not compile, rules.
+
+mod admin;
+mod layers;
+mod load;
+mod log;
+mod name;
+mod schema;
+mod sinks;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rolecall_sink_api::SinkName;
+
+use crate::receive::ListenConfig;
+use crate::rules::Rules;
+use crate::source::{SourceConfig, SourceName};
+use crate::yaml::Reports;
+
+pub use admin::AdminConfig;
+pub use load::load_rules;
+pub use log::{LogConfig, LogFormat};
+pub use schema::{rules_schema, schema};
+pub use sinks::SinkEntry;
+pub use store::{RetentionConfig, StoreConfig};
+
+/// Everything that is wrong with a configuration.
+pub type ConfigErrors = Reports;
+
+/// A configuration that was found right: its secrets can be read, its templates compile, its rules parse.
+#[derive(Debug)]
+pub struct Config {
+    /// Where webhooks are received.
+    pub listen: ListenConfig,
+    /// The admin socket.
+    pub admin: AdminConfig,
+    /// The store.
+    pub store: StoreConfig,
+    /// Who sends.
+    pub sources: BTreeMap<SourceName, SourceConfig>,
+    /// The file of `rules`, to be read again on a reload.
+    pub rules_file: Option<PathBuf>,
+    /// The rules in that file; none without a file.
+    pub rules: Rules,
+    /// What is kept in step, ready to work.
+    pub sinks: BTreeMap<SinkName, SinkEntry>,
+    /// Logging.
+    pub log: LogConfig,
+}

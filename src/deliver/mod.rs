@@ -1,1 +1,80 @@
-//! Delivery: one worker per sink brings due entities up to date.
+//! Delivery: one worker per sink brings its target up to date with the directory.
+
+mod config;
+pub mod registry;
+mod schedule;
+mod status;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rolecall_sink_api::{Sink, SinkName};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use config::DeliveryConfig;
+pub use status::{Breaker, DeliveryStatus, SharedStatus};
+
+use crate::store::Store;
+use worker::Worker;
+
+/// The delivery workers, one per sink. Cheap to clone.
+#[derive(Clone)]
+pub struct Deliveries(Arc<BTreeMap<SinkName, Handle>>);
+
+struct Handle {
+    status: SharedStatus,
+    wake: Arc<Notify>,
+}
+
+/// A configured sink.
+pub struct ConfiguredSink {
+    /// Its name.
+    pub name: SinkName,
+    /// The target.
+    pub sink: Arc<dyn Sink>,
+    /// How to deliver to it.
+    pub delivery: DeliveryConfig,
+}
+
+impl Deliveries {
+    /// Starts a worker for each sink. They end, each after the batch in its hands, when `stop` is cancelled.
+    pub fn start(
+        sinks: Vec<ConfiguredSink>,
+        store: &Arc<dyn Store>,
+        clock: fn() -> jiff::Timestamp,
+        stop: &CancellationToken,
+    ) -> (Self, JoinSet<()>) {
+        let mut handles = BTreeMap::new();
+        let mut workers = JoinSet::new();
+        for ConfiguredSink { name, sink, delivery } in sinks {
+            let handle = Handle { status: SharedStatus::new(), wake: Arc::new(Notify::new()) };
+            let worker = Worker {
+                name: name.clone(),
+                sink,
+                store: Arc::clone(store),
+                config: delivery,
+                clock,
+                status: handle.status.clone(),
+                wake: Arc::clone(&handle.wake),
+            };
+            workers.spawn(worker.run(stop.clone()));
+            handles.insert(name, handle);
+        }
+        (Self(Arc::new(handles)), workers)
+    }
+
+    /// Tells every worker that something may be due.
+    pub fn wake(&self) {
+        for handle in self.0.values() {
+            handle.wake.notify_one();
+        }
+    }
+
+    /// How each sink's deliveries go.
+    pub fn status(&self) -> BTreeMap<SinkName, DeliveryStatus> {
+        self.0.iter().map(|(name, handle)| (name.clone(), handle.status.get())).collect()
+    }
+}

@@ -69,6 +69,39 @@ pub struct Event {
     pub facts: Vec<Fact>,
 }
 
+impl Event {
+    /// The users whom it says something about, repeats included.
+    pub fn users(&self) -> impl Iterator<Item = &UserId> {
+        self.facts.iter().filter_map(|fact| match fact {
+            Fact::UserProfile { user, .. }
+            | Fact::UserActive { user, .. }
+            | Fact::UserProviderRoles { user, .. }
+            | Fact::UserGroups { user, .. }
+            | Fact::UserGone { user }
+            | Fact::Member { user, .. } => Some(user),
+            _ => None,
+        })
+    }
+
+    /// The groups that it says something about, repeats included. A membership says something about its user.
+    pub fn groups(&self) -> impl Iterator<Item = &GroupId> {
+        self.facts.iter().filter_map(|fact| match fact {
+            Fact::GroupProfile { group, .. } | Fact::GroupNamed { group, .. } | Fact::GroupGone { group } => {
+                Some(group)
+            }
+            _ => None,
+        })
+    }
+
+    /// The connections to identity providers that it says something about.
+    pub fn connections(&self) -> impl Iterator<Item = &DirectoryId> {
+        self.facts.iter().filter_map(|fact| match fact {
+            Fact::Directory { directory, .. } => Some(directory),
+            _ => None,
+        })
+    }
+}
+
 /// One thing that an event states.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {

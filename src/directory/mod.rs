@@ -2,5 +2,16 @@
 //! late. Pure: no I/O, no clock, no async.
 
 mod event;
+mod group;
+#[cfg(test)]
+pub(crate) mod history;
+mod merge;
+mod stamped;
+#[cfg(test)]
+mod tests;
+mod user;
 
 pub use event::{DirectoryId, Event, EventId, Fact, GroupProfile, Stamp};
+pub use group::GroupState;
+pub use merge::{Connection, Directory};
+pub use user::{UserStamps, UserState};

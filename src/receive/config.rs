@@ -8,6 +8,8 @@ use rolecall_sink_api::{ConfigError, Timespan};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::tls;
+
 /// Where webhooks arrive, and what a sender may use up.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -70,8 +72,11 @@ impl Default for ListenConfig {
 }
 
 impl ListenConfig {
-    /// Checks what the types cannot.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    /// Checks what the types cannot, and that the certificate can be used.
+    ///
+    /// # Errors
+    /// At the first key that cannot be right.
+    pub fn check(&self) -> Result<(), ConfigError> {
         for (key, timeout) in [
             ("handshake_timeout", self.handshake_timeout),
             ("header_timeout", self.header_timeout),
@@ -91,6 +96,7 @@ impl ListenConfig {
                 ),
             ));
         }
+        self.tls.as_ref().map(tls::acceptor).transpose()?;
         Ok(())
     }
 }

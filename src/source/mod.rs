@@ -56,6 +56,16 @@ pub enum Reading {
     },
 }
 
+impl Reading {
+    /// The event's id.
+    pub fn id(&self) -> &EventId {
+        match self {
+            Reading::Event { event, .. } => &event.stamp.event,
+            Reading::Ignored { id, .. } | Reading::Unreadable { id, .. } => id,
+        }
+    }
+}
+
 /// Reads the messages of one kind of sender.
 pub trait Source: Send + Sync {
     /// Turns a verified message into facts. Never fails: what cannot be read is [`Reading::Unreadable`].

@@ -1,5 +1,147 @@
-//! The store: what survives.
+//! The store: what survives. The journal, the directory, the queues, what every sink confirmed, and what was
+//! done to whom.
+//!
+//! [`Store`] is shaped by the domain and knows nothing of SQL; [`SqliteStore`] is the embedded implementation. The
+//! [`Committer`] is the only one who changes the directory: it takes whatever messages arrived while the last
+//! batch was being synced, merges them with what is stored, and commits the result as one transaction.
 
+mod batch;
+mod committer;
+pub mod desired;
 mod intake;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+mod view;
+mod work;
 
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rolecall_sink_api::{SinkName, UserId};
+
+pub use batch::{
+    Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
+    MembershipChange, Priority, Row, Status, Wanted,
+};
+pub use committer::{Committer, CommitterStats};
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable};
+pub use sqlite::SqliteStore;
+pub use view::{
+    ActivityView, AppliedView, Cursor, EventView, QueueFilter, QueueItem, QueueState, SinkState, SinkView,
+    StoreView, UserView,
+};
+pub use work::{Due, Resolution, Settlement};
+
+/// From when on what is kept for people to look at is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cutoffs {
+    /// Journal entries received before this may go.
+    pub journal: Timestamp,
+    /// Activity before this may go.
+    pub activity: Timestamp,
+    /// Users and groups deleted before this may be forgotten, once every sink has removed them.
+    pub tombstones: Timestamp,
+}
+
+/// Durable state. All methods may be called at the same time from many tasks.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Makes `sinks` the configured ones. A sink that was not configured before gets every entity that it has
+    /// not confirmed in its present state; the queue of one that is no longer configured is dropped, what it
+    /// confirmed is kept.
+    async fn configure(&self, sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError>;
+
+    /// Everything a batch of events needs to be merged with: the entities named, the groups of the users
+    /// named, and which of the events are known already.
+    async fn load(&self, wanted: Wanted) -> Result<Loaded, StoreError>;
+
+    /// Makes a batch durable, in one transaction. When this returns, it has been synced to disk.
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
+
+    /// Users whose roles or groups' names may be out of date because a group or the rules changed, at most
+    /// `limit`. They stay until a batch names them in [`Batch::evaluated`].
+    async fn stale(&self, limit: u32) -> Result<Vec<UserId>, StoreError>;
+
+    /// Notes which rules are in force, by their fingerprint. When they are not those that were in force before,
+    /// every user becomes stale; returns whether that is so.
+    async fn use_rules(&self, fingerprint: &str) -> Result<bool, StoreError>;
+
+    /// What is due for a sink now: leavers first, then groups that should exist, users, and groups that must
+    /// go; within each the longest waiting first. Changes nothing: one worker owns a sink's deliveries.
+    async fn due(&self, sink: &SinkName, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError>;
+
+    /// When the next entity of a sink becomes due; `None` when nothing waits.
+    async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Notes what became of delivered changes, in one transaction. A change whose entity has a newer
+    /// generation by now is noted as applied and stays due.
+    async fn settle(
+        &self,
+        sink: &SinkName,
+        settlements: Vec<Settlement>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets what is older than the cutoffs, at most some hundred rows a call. Returns how many went; 0 when
+    /// nothing is left to do.
+    async fn prune(&self, cutoffs: Cutoffs) -> Result<usize, StoreError>;
+
+    /// Numbers for `status`.
+    async fn overview(&self) -> Result<StoreView, StoreError>;
+
+    /// Queue items and dead letters, oldest first.
+    async fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError>;
+
+    /// Makes matching items due now, with their attempts forgotten. Returns how many.
+    async fn retry(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError>;
+
+    /// Gives up on matching items: they leave the queue until their entity changes again. Returns how many.
+    async fn discard(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError>;
+
+    /// Users whose id, user name or email is `name`, with all that is known of each; at most ten.
+    async fn users(&self, name: &str) -> Result<Vec<UserView>, StoreError>;
+}
+
+/// Why the store could not do something.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the store open.
+    #[error(
+        "the store {path} is in use by another process{holder}; stop it first, or give this one a store of its own (store.path)"
+    )]
+    InUse {
+        /// The store's path.
+        path: String,
+        /// ` (process 123)`, when it is known.
+        holder: String,
+    },
+    /// The store was written by a newer version.
+    #[error(
+        "the store {path} has schema version {found}, and this rolecall knows versions up to {known}: it was written by a newer rolecall; start that one, or restore a backup made before the upgrade"
+    )]
+    Newer {
+        /// The store's path.
+        path: String,
+        /// Its schema version.
+        found: u32,
+        /// The newest version this binary knows.
+        known: u32,
+    },
+    /// The store cannot be opened at all.
+    #[error("cannot open the store {path}: {message}")]
+    Open {
+        /// The store's path.
+        path: String,
+        /// What went wrong and what to do.
+        message: String,
+    },
+    /// No space left: nothing was changed, and it will work again when there is space.
+    #[error("the disk is full: {0}")]
+    Full(String),
+    /// Anything else the database said.
+    #[error("the store failed: {0}")]
+    Failed(String),
+    /// The store has been closed: the daemon is stopping.
+    #[error("the store is closed")]
+    Closed,
+}

@@ -1,1 +1,25 @@
-//! rolecall's kit.
+//! Throwaway real servers for rolecall's tests.
+//!
+//! Each server lives in a temporary directory of its own, listens on a loopback port that nobody else has, is
+//! ready when its `start` returns, and ends with the value that stands for it, or with the test process, however
+//! that ends.
+//!
+//! Everything here panics when it does not work: in a test, that is the report. A panic shows the server's log.
+#![allow(clippy::panic, clippy::expect_used, reason = "a kit for tests: a panic is the report")]
+
+mod application;
+mod authority;
+mod ldif;
+mod port;
+mod postgres;
+mod process;
+mod slapd;
+mod tool;
+mod until;
+
+pub use application::{Fault, HttpApplication, HttpApplicationOptions, Recorded};
+pub use authority::CertificateAuthority;
+pub use ldif::Entry;
+pub use postgres::{Postgres, PostgresOptions};
+pub use slapd::{Slapd, SlapdOptions};
+pub use until::until;

@@ -1,1 +1,0 @@
-//! The suite that every sink passes, against its real target.

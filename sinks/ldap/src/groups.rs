@@ -1,0 +1,109 @@
+//! Groups: their entries. Who is in them comes with the users.
+
+use futures_util::FutureExt as _;
+use rolecall_sink_api::{Action, Change, SinkDown};
+
+use crate::batch::Settled;
+use crate::entry::{Attributes, Entry, Value};
+use crate::mapping::GroupMapping;
+use crate::outcome::{Failure, Operation};
+use crate::request::Request;
+use crate::template::Rendered;
+use crate::tie::{Sought, locate};
+use crate::upsert::{Upsert, Upserted, upsert};
+use crate::work::Work;
+
+/// Brings groups up to date: those that should exist are made or changed, the others go.
+pub(crate) async fn apply(
+    work: &Work<'_>,
+    changes: &[&Change],
+) -> Result<Vec<Result<Settled, Failure>>, SinkDown> {
+    let Some(mapping) = &work.mapping.groups else {
+        return Ok(changes.iter().map(|_| Ok(Settled::untouched())).collect());
+    };
+    let sought: Vec<Sought> = changes
+        .iter()
+        .map(|change| Sought {
+            mark: work.mapping.marks.entity(&change.entity),
+            remote: change.remote.clone(),
+            last: applied(work, mapping, change).map(|rendered| rendered.dn),
+        })
+        .collect();
+    let fetch = work.mapping.group_fetch(mapping);
+    let found = locate(work, &mapping.entry.base, &fetch, &sought).await?;
+    let tasks = changes.iter().zip(sought.iter().zip(found)).map(|(change, (sought, found))| {
+        let fetch = &fetch;
+        async move {
+            let result = match found.entry(&sought.mark) {
+                Ok(entry) => one(work, mapping, change, &sought.mark, fetch, entry).await,
+                Err(failure) => Err(failure),
+            };
+            Failure::contain(result)
+        }
+        .boxed()
+    });
+    work.all(tasks.collect()).await
+}
+
+async fn one(
+    work: &Work<'_>,
+    mapping: &GroupMapping,
+    change: &Change,
+    mark: &str,
+    fetch: &[crate::entry::AttributeName],
+    found: Option<Entry>,
+) -> Result<Settled, Failure> {
+    let Some(group) = change.desired_group() else {
+        return match found {
+            Some(entry) => {
+                work.send(&Request::Delete { dn: entry.dn.clone() }, Operation::Delete).await?;
+                Ok(Settled { action: Action::Deleted, remote: Some(work.mapping.remote_of(&entry)) })
+            }
+            None => Ok(Settled::untouched()),
+        };
+    };
+    let rendered = work.mapping.group(mapping, group).map_err(Failure::Reject)?;
+    let before = applied(work, mapping, change);
+    let upserted =
+        ensure(work, mapping, mark, fetch, (&rendered, before.as_ref()), found, Vec::new()).await?;
+    Ok(Settled { action: upserted.action, remote: Some(upserted.remote) })
+}
+
+/// Makes the group's entry what it should be; a new one begins with `members`, or with the placeholder.
+pub(crate) async fn ensure(
+    work: &Work<'_>,
+    mapping: &GroupMapping,
+    mark: &str,
+    fetch: &[crate::entry::AttributeName],
+    (rendered, before): (&Rendered, Option<&Rendered>),
+    found: Option<Entry>,
+    members: Vec<Value>,
+) -> Result<Upserted, Failure> {
+    let first = if members.is_empty() {
+        mapping.placeholder.iter().map(|dn| dn.as_str().into()).collect()
+    } else {
+        members
+    };
+    let wish = Upsert {
+        template: &mapping.entry,
+        fetch,
+        mark,
+        rendered,
+        before,
+        first: (!first.is_empty()).then_some((&mapping.member, first)),
+        active: None,
+    };
+    upsert(work, &wish, found).await
+}
+
+fn applied(work: &Work<'_>, mapping: &GroupMapping, change: &Change) -> Option<Rendered> {
+    work.mapping.group(mapping, change.applied_group()?).ok()
+}
+
+/// The name of a group as its entry shows it: what `cn` says beside the RDN, or the RDN itself.
+pub(crate) fn name_of(entry: &Entry) -> String {
+    let rdn = entry.dn.rdn_parts().first().map(|(_, value)| value.as_str()).unwrap_or_default();
+    let attributes: &Attributes = &entry.attributes;
+    let mut names = attributes.texts(&"cn".into());
+    names.find(|name| *name != rdn).unwrap_or(rdn).to_owned()
+}

@@ -1,0 +1,247 @@
+//! Who comes into which group and who leaves it, gathered over a batch: one modification per group, of those
+//! values only that change. Members that others put there are never read and never named.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt as _;
+use rolecall_sink_api::{Action, SinkDown};
+
+use crate::dn::Dn;
+use crate::entry::Value;
+use crate::groups::ensure;
+use crate::mapping::GroupMapping;
+use crate::mark::GroupKey;
+use crate::outcome::{Failure, Operation, Verdict, verdict};
+use crate::query::{Condition, Query};
+use crate::request::{Modification, Request, Tolerance};
+use crate::tie::{Sought, locate};
+use crate::work::Work;
+
+/// Values in one modification at most; servers limit the size of a request.
+const MAX_VALUES: usize = 1000;
+
+/// The changes of all groups.
+#[derive(Debug, Default)]
+pub(crate) struct MemberChanges(BTreeMap<GroupKey, GroupChange>);
+
+/// The changes of one group.
+#[derive(Debug, Default)]
+struct GroupChange {
+    /// Its name, should it have to be made.
+    name: String,
+    /// Where it is, when that is known.
+    dn: Option<Dn>,
+    add: BTreeMap<Dn, usize>,
+    remove: BTreeMap<Dn, usize>,
+}
+
+impl MemberChanges {
+    /// `member`, of the change number `change`, comes into the group.
+    pub(crate) fn add(&mut self, key: GroupKey, name: &str, member: &Dn, change: usize) {
+        let group = self.0.entry(key).or_default();
+        name.clone_into(&mut group.name);
+        group.add.insert(member.clone(), change);
+    }
+
+    /// `member`, of the change number `change`, leaves the group, whose entry is `dn`.
+    pub(crate) fn remove(&mut self, key: GroupKey, dn: &Dn, member: &Dn, change: usize) {
+        let group = self.0.entry(key).or_default();
+        group.dn = Some(dn.clone());
+        group.remove.insert(member.clone(), change);
+    }
+
+    /// Carries everything out. What failed is returned by the number of the change it is about.
+    pub(crate) async fn carry_out(mut self, work: &Work<'_>) -> Result<BTreeMap<usize, Failure>, SinkDown> {
+        self.find_groups(work).await?;
+        let tasks = self
+            .0
+            .iter()
+            .map(|(key, group)| async move { Failure::contain(carry_out(work, key, group).await) }.boxed());
+        let results = work.all(tasks.collect()).await?;
+        let mut failures: BTreeMap<usize, Failure> = BTreeMap::new();
+        for (group, result) in self.0.values().zip(results) {
+            let Err(failure) = result else { continue };
+            for &change in group.add.values().chain(group.remove.values()) {
+                let failure = match failures.remove(&change) {
+                    Some(other) => other.worse(failure.clone()),
+                    None => failure.clone(),
+                };
+                failures.insert(change, failure);
+            }
+        }
+        Ok(failures)
+    }
+
+    /// Looks for the entries of the groups that are only known by id: one search for all.
+    async fn find_groups(&mut self, work: &Work<'_>) -> Result<(), SinkDown> {
+        for (mapping, are_roles) in [(&work.mapping.groups, false), (&work.mapping.roles, true)] {
+            let Some(mapping) = mapping else { continue };
+            let mut missing: Vec<(&GroupKey, &mut GroupChange)> = self
+                .0
+                .iter_mut()
+                .filter(|(key, group)| key.is_role() == are_roles && group.dn.is_none())
+                .collect();
+            let sought: Vec<Sought> = missing
+                .iter()
+                .map(|(key, _)| Sought { mark: work.mapping.marks.group(key), remote: None, last: None })
+                .collect();
+            let fetch = [work.mapping.marks.attribute.clone()];
+            let found = locate(work, &mapping.entry.base, &fetch, &sought).await?;
+            for (((_, group), sought), found) in missing.iter_mut().zip(&sought).zip(found) {
+                // Ambiguity is reported by the group's own change; a membership may wait for that.
+                group.dn = found.entry(&sought.mark).ok().flatten().map(|entry| entry.dn);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The groups of the sink that have `member` as a member.
+pub(crate) async fn groups_of(work: &Work<'_>, member: &Dn) -> Result<BTreeMap<GroupKey, Dn>, SinkDown> {
+    let mut groups = BTreeMap::new();
+    for mapping in work.mapping.groups.iter().chain(&work.mapping.roles) {
+        let query = Query {
+            base: mapping.entry.base.clone(),
+            conditions: vec![Condition::Any(vec![(mapping.member.clone(), member.as_str().into())])],
+            attributes: vec![work.mapping.marks.attribute.clone()],
+        };
+        for entry in work.directory.search(&query).await? {
+            if let Some(key) = work.mapping.marks.group_of(&entry)
+                && work.mapping.group_mapping(&key).is_some()
+            {
+                groups.insert(key, entry.dn);
+            }
+        }
+    }
+    Ok(groups)
+}
+
+async fn carry_out(work: &Work<'_>, key: &GroupKey, group: &GroupChange) -> Result<(), Failure> {
+    let Some(mapping) = work.mapping.group_mapping(key) else { return Ok(()) };
+    let added: Vec<Value> = group.add.keys().map(|dn| dn.as_str().into()).collect();
+    let dn = match &group.dn {
+        Some(dn) => dn.clone(),
+        None => match key {
+            // Its own change comes, and then it is there; until then the user waits with all else done. To make it
+            // here would bring back a group that went a moment ago.
+            GroupKey::Group(id) => {
+                return Err(Failure::Retry(format!(
+                    "group {id} ({:?}) is not in the directory yet",
+                    group.name
+                )));
+            }
+            GroupKey::Role(_) => match make_role_group(work, mapping, key, &added).await? {
+                Made::WithAll => return Ok(()),
+                Made::At(dn) => dn,
+            },
+        },
+    };
+    let removed: Vec<Value> = group.remove.keys().map(|dn| dn.as_str().into()).collect();
+    let group = Membership { dn: &dn, mapping };
+    if added.len() + removed.len() <= MAX_VALUES {
+        return group.modify(work, &added, &removed).await;
+    }
+    // Who comes, comes first: the group is not empty in between.
+    for some in added.chunks(MAX_VALUES) {
+        group.modify(work, some, &[]).await?;
+    }
+    for some in removed.chunks(MAX_VALUES) {
+        group.modify(work, &[], some).await?;
+    }
+    Ok(())
+}
+
+/// What came of making the group of a role.
+enum Made {
+    /// It has all the members it should get.
+    WithAll,
+    /// It is there.
+    At(Dn),
+}
+
+/// The group of a role comes with the first user who has the role: no change of its own brings it.
+async fn make_role_group(
+    work: &Work<'_>,
+    mapping: &GroupMapping,
+    key: &GroupKey,
+    members: &[Value],
+) -> Result<Made, Failure> {
+    let rendered = work.mapping.group_from_name(key, "").map_err(Failure::Reject)?;
+    let fetch = work.mapping.group_fetch(mapping);
+    let mark = work.mapping.marks.group(key);
+    let first: Vec<Value> = members.iter().take(MAX_VALUES).cloned().collect();
+    let made = ensure(work, mapping, &mark, &fetch, (&rendered, None), None, first).await?;
+    Ok(match made.action {
+        Action::Created if members.len() <= MAX_VALUES => Made::WithAll,
+        _ => Made::At(made.dn),
+    })
+}
+
+/// A group's entry, as far as its members go.
+struct Membership<'a> {
+    dn: &'a Dn,
+    mapping: &'a GroupMapping,
+}
+
+impl Membership<'_> {
+    /// Values in and out in one request, or one by one where the server cannot be told to tolerate those that
+    /// are there, or gone, already.
+    async fn modify(&self, work: &Work<'_>, added: &[Value], removed: &[Value]) -> Result<(), Failure> {
+        let permissive = work.directory.is_permissive();
+        let placeholder = self.placeholder();
+        let mut gone = removed.to_vec();
+        if permissive && !added.is_empty() {
+            gone.extend(placeholder.iter().cloned());
+        }
+        match self.send(work, added, &gone).await? {
+            Verdict::OneByOne | Verdict::Smaller => {
+                for value in added {
+                    self.send(work, std::slice::from_ref(value), &[]).await?;
+                }
+                for value in removed {
+                    self.send(work, &[], std::slice::from_ref(value)).await?;
+                }
+            }
+            _ => {}
+        }
+        // Without the control, taking out a placeholder that is not there would fail the whole request.
+        if !permissive && !added.is_empty() && !placeholder.is_empty() {
+            self.send(work, &[], &placeholder).await?;
+        }
+        Ok(())
+    }
+
+    /// One request. When it would leave the group empty, it is sent again with the placeholder.
+    async fn send(&self, work: &Work<'_>, added: &[Value], removed: &[Value]) -> Result<Verdict, Failure> {
+        let member = &self.mapping.member;
+        let mut modifications = Vec::new();
+        if !added.is_empty() {
+            modifications.push(Modification::add(member, added.to_vec()));
+        }
+        if !removed.is_empty() {
+            modifications.push(Modification::delete(member, removed.to_vec()));
+        }
+        let mut request =
+            Request::Modify { dn: self.dn.clone(), modifications, tolerance: Tolerance::Permissive };
+        let mut reply = work.write(&request).await?;
+        let mut answer = verdict(reply.code, Operation::Members, &reply.text);
+        let placeholder = self.placeholder();
+        if answer == Verdict::Empty && !removed.is_empty() && !placeholder.is_empty() {
+            if let Request::Modify { modifications, .. } = &mut request {
+                modifications.insert(0, Modification::add(member, placeholder));
+            }
+            reply = work.write(&request).await?;
+            answer = verdict(reply.code, Operation::Members, &reply.text);
+        }
+        match answer {
+            Verdict::OneByOne | Verdict::Smaller if added.len() + removed.len() > 1 => Ok(answer),
+            // The one value is there, or gone, already.
+            Verdict::OneByOne => Ok(Verdict::Done),
+            _ => Failure::of(&request, Operation::Members, &reply).map_or(Ok(Verdict::Done), Err),
+        }
+    }
+
+    fn placeholder(&self) -> Vec<Value> {
+        self.mapping.placeholder.iter().map(|dn| dn.as_str().into()).collect()
+    }
+}

@@ -1,0 +1,232 @@
+//! People: their entries, and which groups they are in.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt as _;
+use rolecall_sink_api::{Action, Change, SinkDown, User};
+
+use crate::batch::Settled;
+use crate::config::OnDelete;
+use crate::dn::Dn;
+use crate::entry::{AttributeName, Entry};
+use crate::mapping::Person;
+use crate::mark::GroupKey;
+use crate::members::{MemberChanges, groups_of};
+use crate::outcome::{Failure, Operation};
+use crate::request::Request;
+use crate::template::Rendered;
+use crate::tie::{Sought, locate};
+use crate::upsert::{Upsert, upsert};
+use crate::work::Work;
+
+/// What should become of a user's entry.
+enum Wish {
+    /// It should be so.
+    Be(Box<Person>),
+    /// It stays as it is, without access.
+    Stay,
+    /// It goes.
+    Go,
+}
+
+/// One user on their way through the batch.
+struct Step<'a> {
+    change: &'a Change,
+    mark: String,
+    wish: Wish,
+    /// The entry that was found.
+    found: Option<Entry>,
+    /// Where the entry is now; `None` when there is none.
+    dn: Option<Dn>,
+    /// Where it was before; groups may still name it so.
+    formers: Vec<Dn>,
+}
+
+/// Brings users up to date: entries first, then all memberships together, then the end of those that go.
+pub(crate) async fn apply(
+    work: &Work<'_>,
+    changes: &[&Change],
+) -> Result<Vec<Result<Settled, Failure>>, SinkDown> {
+    let wishes: Vec<Result<Wish, Failure>> = changes.iter().map(|change| wish(work, change)).collect();
+    let sought: Vec<Sought> = changes
+        .iter()
+        .map(|change| Sought {
+            mark: work.mapping.marks.entity(&change.entity),
+            remote: change.remote.clone(),
+            last: applied(work, change).map(|rendered| rendered.dn),
+        })
+        .collect();
+    let fetch = work.mapping.person_fetch();
+    let found = locate(work, &work.mapping.people.base, &fetch, &sought).await?;
+
+    let mut results: Vec<Result<Settled, Failure>> = Vec::with_capacity(changes.len());
+    let mut steps: Vec<(usize, Step<'_>)> = Vec::new();
+    for (((change, wish), sought), found) in changes.iter().zip(wishes).zip(&sought).zip(found) {
+        match wish.and_then(|wish| Ok((wish, found.entry(&sought.mark)?))) {
+            Ok((wish, found)) => {
+                let dn = found.as_ref().map(|entry| entry.dn.clone());
+                let step = Step { change, mark: sought.mark.clone(), wish, found, dn, formers: Vec::new() };
+                steps.push((results.len(), step));
+                results.push(Ok(Settled::untouched()));
+            }
+            Err(failure) => results.push(Err(failure)),
+        }
+    }
+
+    let tasks = steps.iter_mut().map(|(_, step)| {
+        let fetch = &fetch;
+        async move { Failure::contain(bring_up(work, step, fetch).await) }.boxed()
+    });
+    for (at, result) in work.all(tasks.collect()).await?.into_iter().enumerate() {
+        results[steps[at].0] = result;
+    }
+    let failures = settle_memberships(work, &steps, &mut results).await?;
+    let tasks = steps.iter().map(|(at, step)| {
+        let stays = failures.contains_key(at) || !matches!(step.wish, Wish::Go);
+        async move {
+            match &step.found {
+                Some(entry) if !stays => Failure::contain(delete(work, entry).await.map(Some)),
+                _ => Ok(Ok(None)),
+            }
+        }
+        .boxed()
+    });
+    for (at, result) in work.all(tasks.collect()).await?.into_iter().enumerate() {
+        match result {
+            Ok(None) => {}
+            Ok(Some(settled)) => results[steps[at].0] = Ok(settled),
+            Err(failure) => results[steps[at].0] = Err(failure),
+        }
+    }
+    for (at, failure) in failures {
+        results[at] = match std::mem::replace(&mut results[at], Ok(Settled::untouched())) {
+            Err(other) => Err(other.worse(failure)),
+            Ok(_) => Err(failure),
+        };
+    }
+    Ok(results)
+}
+
+fn wish(work: &Work<'_>, change: &Change) -> Result<Wish, Failure> {
+    let Some(user) = change.desired_user() else {
+        return Ok(match work.mapping.on_delete {
+            OnDelete::Delete => Wish::Go,
+            OnDelete::Deactivate => Wish::Stay,
+        });
+    };
+    match work.mapping.person(user) {
+        Ok(Some(person)) => Ok(Wish::Be(Box::new(person))),
+        Ok(None) => Ok(Wish::Go),
+        // Whatever is wrong with their attributes, leavers lose their access.
+        Err(_) if !user.active => Ok(Wish::Stay),
+        Err(reason) => Err(Failure::Reject(format!("{}: {reason}", change.entity))),
+    }
+}
+
+/// What the sink last wrote of the user.
+fn applied(work: &Work<'_>, change: &Change) -> Option<Rendered> {
+    let person = work.mapping.person(change.applied_user()?).ok().flatten()?;
+    Some(person.rendered)
+}
+
+/// The entry itself, without its memberships and its end.
+async fn bring_up(work: &Work<'_>, step: &mut Step<'_>, fetch: &[AttributeName]) -> Result<Settled, Failure> {
+    let before = applied(work, step.change);
+    let person = match (&step.wish, &step.found) {
+        (Wish::Be(person), _) => (**person).clone(),
+        (Wish::Stay, Some(entry)) => staying(work, step.change.applied_user(), entry)?,
+        (Wish::Stay, None) | (Wish::Go, _) => {
+            step.formers.extend(before.map(|before| before.dn));
+            return Ok(Settled::untouched());
+        }
+    };
+    let wish = Upsert {
+        template: &work.mapping.people,
+        fetch,
+        mark: &step.mark,
+        rendered: &person.rendered,
+        before: before.as_ref(),
+        first: None,
+        active: Some(person.active),
+    };
+    let upserted = upsert(work, &wish, step.found.clone()).await?;
+    step.formers.extend(upserted.former);
+    step.formers.extend(before.map(|before| before.dn));
+    step.dn = Some(upserted.dn);
+    Ok(Settled { action: upserted.action, remote: Some(upserted.remote) })
+}
+
+/// An entry that stays where it is and loses its access.
+fn staying(work: &Work<'_>, user: Option<&User>, entry: &Entry) -> Result<Person, Failure> {
+    let attributes = work.mapping.leaving(user).map_err(Failure::Reject)?.unwrap_or_default();
+    Ok(Person { rendered: Rendered { dn: entry.dn.clone(), attributes }, active: false })
+}
+
+/// Makes the memberships of all users what they should be. A failure is returned by the position of its result.
+async fn settle_memberships(
+    work: &Work<'_>,
+    steps: &[(usize, Step<'_>)],
+    results: &mut [Result<Settled, Failure>],
+) -> Result<BTreeMap<usize, Failure>, SinkDown> {
+    let tasks = steps.iter().map(|(_, step)| memberships_now(work, step).boxed());
+    let now = work.all(tasks.collect()).await?;
+    let mut changes = MemberChanges::default();
+    for ((at, step), now) in steps.iter().zip(now) {
+        let wanted = match (&step.wish, step.change.desired_user()) {
+            (Wish::Be(_), Some(user)) => work.mapping.memberships(user),
+            _ => BTreeMap::new(),
+        };
+        let mut changed = false;
+        for (member, groups) in &now {
+            let is_current = step.dn.as_ref() == Some(member) && !matches!(step.wish, Wish::Go);
+            for (key, dn) in groups {
+                if !(is_current && wanted.contains_key(key)) {
+                    changes.remove(key.clone(), dn, member, *at);
+                    changed = true;
+                }
+            }
+        }
+        if let Some(member) = step.dn.as_ref().filter(|_| results[*at].is_ok()) {
+            let has = now.iter().find(|(dn, _)| dn == member).map(|(_, groups)| groups);
+            for (key, name) in wanted {
+                if has.is_none_or(|has| !has.contains_key(&key)) {
+                    changes.add(key, &name, member, *at);
+                    changed = true;
+                }
+            }
+        }
+        if let Ok(settled) = &mut results[*at]
+            && changed
+            && settled.action == Action::Unchanged
+        {
+            settled.action = Action::Updated;
+        }
+    }
+    changes.carry_out(work).await
+}
+
+/// The groups that name the user, by the name they have now and by those they had before.
+async fn memberships_now(
+    work: &Work<'_>,
+    step: &Step<'_>,
+) -> Result<Vec<(Dn, BTreeMap<GroupKey, Dn>)>, SinkDown> {
+    let mut now = Vec::new();
+    if let Some(dn) = &step.dn {
+        now.push((dn.clone(), groups_of(work, dn).await?));
+    }
+    for former in &step.formers {
+        if now.iter().any(|(dn, _)| dn == former) {
+            continue;
+        }
+        // A name that somebody else has by now is theirs, and so are its memberships.
+        if work.directory.read(former, std::slice::from_ref(&work.mapping.id)).await?.is_none() {
+            now.push((former.clone(), groups_of(work, former).await?));
+        }
+    }
+    Ok(now)
+}
+
+async fn delete(work: &Work<'_>, entry: &Entry) -> Result<Settled, Failure> {
+    work.send(&Request::Delete { dn: entry.dn.clone() }, Operation::Delete).await?;
+    Ok(Settled { action: Action::Deleted, remote: Some(work.mapping.remote_of(entry)) })
+}

@@ -1,0 +1,242 @@
+//! Entries from templates: a DN, object classes and attributes that a configuration gives, compiled once and
+//! rendered for each user, group or role.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rolecall_sink_api::ConfigError;
+use rolecall_sink_api::template::{Escape, Template, Variables};
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::compare;
+use crate::config::{AttributeTemplate, AttributeTemplates, OnExisting};
+use crate::dn::{self, Dn};
+use crate::entry::{AttributeName, Attributes, Value};
+
+/// How one kind of entry is made.
+#[derive(Debug)]
+pub(crate) struct EntryTemplate {
+    /// The section of the configuration: `people`.
+    section: &'static str,
+    dn: Template,
+    /// Below which entry all of them lie.
+    pub(crate) base: Dn,
+    pub(crate) classes: Vec<String>,
+    attributes: BTreeMap<AttributeName, Vec<Template>>,
+    pub(crate) on_existing: OnExisting,
+}
+
+/// What an [`EntryTemplate`] is made from.
+pub(crate) struct Source<'a> {
+    pub(crate) section: &'static str,
+    pub(crate) dn: &'a str,
+    pub(crate) base: Option<&'a str>,
+    pub(crate) classes: &'a [String],
+    pub(crate) defaults: &'a [(&'a str, &'a str)],
+    pub(crate) attributes: &'a AttributeTemplates,
+    pub(crate) on_existing: OnExisting,
+}
+
+/// What an entry should be, as the templates gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rendered {
+    pub(crate) dn: Dn,
+    /// The values of each mapped attribute; none means that it must be absent. Those of the RDN are among them
+    /// where the attribute is mapped.
+    pub(crate) attributes: BTreeMap<AttributeName, Vec<Value>>,
+}
+
+impl EntryTemplate {
+    /// Compiles the templates.
+    pub(crate) fn compile(source: &Source<'_>, variables: &Variables) -> Result<Self, ConfigError> {
+        let section = source.section;
+        let at = |key: &str| format!("{section}.{key}");
+        let dn = Template::parse(source.dn, Escape::With(dn::escape), variables)
+            .map_err(|e| ConfigError::new(at("dn"), e.to_string()))?;
+        let base = match source.base {
+            Some(base) => Dn::parse(base).map_err(|e| ConfigError::new(at("base"), e.to_string()))?,
+            None => static_suffix(source.dn).ok_or_else(|| {
+                ConfigError::new(
+                    at("dn"),
+                    format!("no part at its end is the same for all entries: also give {section}.base"),
+                )
+            })?,
+        };
+        let mut attributes = BTreeMap::new();
+        for (name, template) in source.defaults {
+            attributes.insert(AttributeName::from(*name), one(template, variables, &at("attributes"))?);
+        }
+        for (name, templates) in source.attributes {
+            let key = format!("{section}.attributes.{name}");
+            match templates {
+                Some(templates) => {
+                    let name = attribute_name(name, &key)?;
+                    attributes.insert(name, attribute(templates, variables, &key)?);
+                }
+                None => _ = attributes.remove(&AttributeName::from(name.as_str())),
+            }
+        }
+        let classes = source.classes.to_vec();
+        Ok(Self { section, dn, base, classes, attributes, on_existing: source.on_existing })
+    }
+
+    /// The attributes that the templates set.
+    pub(crate) fn attribute_names(&self) -> impl Iterator<Item = &AttributeName> {
+        self.attributes.keys()
+    }
+
+    /// The entry for these variables.
+    ///
+    /// # Errors
+    /// Why there can be none, for a person: a template that fails, or a name or required attribute that comes
+    /// out empty.
+    pub(crate) fn render(&self, variables: impl Serialize) -> Result<Rendered, String> {
+        let section = self.section;
+        let text = self.dn.render(&variables).map_err(|e| format!("{section}.dn: {e}"))?;
+        let dn = Dn::parse(&text).map_err(|e| format!("{section}.dn: {e}"))?;
+        if !dn.is_within(&self.base) || dn == self.base {
+            return Err(format!("{section}.dn gives {dn}, which is not below {}", self.base));
+        }
+        if let Some((name, _)) = dn.rdn_parts().iter().find(|(_, value)| value.trim().is_empty()) {
+            return Err(format!(
+                "{section}.dn gives an empty {name}: what {:?} takes it from is not set; give it a fallback with \
+                 `or`",
+                self.dn.source()
+            ));
+        }
+        let mut attributes = BTreeMap::new();
+        for (name, templates) in &self.attributes {
+            let values = render_values(templates, &variables)
+                .map_err(|e| format!("{section}.attributes.{name}: {e}"))?;
+            attributes.insert(name.clone(), distinct(name, values));
+        }
+        for (name, value) in dn.rdn_parts() {
+            let name = AttributeName::from(name.as_str());
+            let value = Value::from(value.as_str());
+            if let Some(values) = attributes.get_mut(&name)
+                && !compare::contains(&name, values, &value)
+            {
+                values.insert(0, value);
+            }
+        }
+        let rendered = Rendered { dn, attributes };
+        for (class, name) in required(&self.classes) {
+            let named = rendered.dn.rdn_parts().iter().any(|(rdn, _)| rdn.eq_ignore_ascii_case(name));
+            if !named && rendered.attributes.get(&AttributeName::from(name)).is_none_or(Vec::is_empty) {
+                return Err(format!(
+                    "{section}.attributes.{name} comes out empty, and an entry of class {class} must have it: give \
+                     its template a fallback with `or`"
+                ));
+            }
+        }
+        Ok(rendered)
+    }
+}
+
+impl Rendered {
+    /// The attributes of a new entry: what is mapped, and the RDN's values.
+    pub(crate) fn new_entry(&self, classes: &[String]) -> Attributes {
+        let mut attributes = Attributes::default();
+        attributes.set("objectClass".into(), classes.iter().map(|c| Value::from(c.as_str())).collect());
+        for (name, values) in &self.attributes {
+            attributes.set(name.clone(), values.clone());
+        }
+        for (name, value) in self.dn.rdn_parts() {
+            let name = AttributeName::from(name.as_str());
+            let value = Value::from(value.as_str());
+            if !compare::contains(&name, attributes.get(&name), &value) {
+                attributes.push(name, value);
+            }
+        }
+        attributes
+    }
+}
+
+/// The values that `templates` give; what is nothing but spaces is no value.
+pub(crate) fn render_values(templates: &[Template], variables: impl Serialize) -> Result<Vec<Value>, String> {
+    let mut values = Vec::new();
+    for template in templates {
+        collect(&template.render_json(&variables).map_err(|e| e.to_string())?, &mut values)?;
+    }
+    Ok(values)
+}
+
+/// Compiles the templates of one attribute.
+pub(crate) fn attribute(
+    templates: &AttributeTemplate,
+    variables: &Variables,
+    path: &str,
+) -> Result<Vec<Template>, ConfigError> {
+    match templates {
+        AttributeTemplate::One(template) => one(template, variables, path),
+        AttributeTemplate::Many(templates) => templates
+            .iter()
+            .map(|t| one(t, variables, path))
+            .collect::<Result<Vec<_>, _>>()
+            .map(|t| t.concat()),
+    }
+}
+
+fn one(template: &str, variables: &Variables, path: &str) -> Result<Vec<Template>, ConfigError> {
+    Template::parse(template, Escape::None, variables)
+        .map(|template| vec![template])
+        .map_err(|e| ConfigError::new(path, e.to_string()))
+}
+
+/// An attribute's name as a configuration may give it (RFC 4512 §2.5: a name or OID, and options).
+pub(crate) fn attribute_name(name: &str, path: &str) -> Result<AttributeName, ConfigError> {
+    let fine = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.;".contains(c));
+    if fine {
+        Ok(AttributeName::new(name))
+    } else {
+        Err(ConfigError::new(path, format!("{name:?} cannot be the name of an attribute")))
+    }
+}
+
+fn collect(json: &Json, values: &mut Vec<Value>) -> Result<(), String> {
+    match json {
+        Json::Null => {}
+        Json::Bool(true) => values.push("TRUE".into()),
+        Json::Bool(false) => values.push("FALSE".into()),
+        Json::Number(number) => values.push(number.to_string().into()),
+        Json::String(text) if text.trim().is_empty() => {}
+        Json::String(text) => values.push(text.as_str().into()),
+        Json::Array(items) => items.iter().try_for_each(|item| collect(item, values))?,
+        Json::Object(_) => return Err("gives a map, which no attribute can hold: pick a field of it".into()),
+    }
+    Ok(())
+}
+
+/// The values without those that the attribute would call the same.
+fn distinct(name: &AttributeName, values: Vec<Value>) -> Vec<Value> {
+    let mut seen = BTreeSet::new();
+    values.into_iter().filter(|value| seen.insert(compare::normal(name, value))).collect()
+}
+
+/// What stands behind the last variable, from the next level on.
+fn static_suffix(dn: &str) -> Option<Dn> {
+    let tail = match dn.rfind('}') {
+        Some(at) => dn[at + 1..].split_once(',')?.1,
+        None => dn,
+    };
+    Dn::parse(tail).ok().filter(|dn| !dn.as_str().trim().is_empty())
+}
+
+/// What the standard classes require (RFC 4519, RFC 2307), so that the message can say it before the server says
+/// less. Members are put in by the sink itself.
+fn required(classes: &[String]) -> impl Iterator<Item = (&str, &'static str)> {
+    const REQUIRED: [(&str, &[&str]); 7] = [
+        ("person", &["cn", "sn"]),
+        ("organizationalPerson", &["cn", "sn"]),
+        ("inetOrgPerson", &["cn", "sn"]),
+        ("groupOfNames", &["cn"]),
+        ("groupOfUniqueNames", &["cn"]),
+        ("posixAccount", &["cn", "uid", "uidNumber", "gidNumber", "homeDirectory"]),
+        ("posixGroup", &["cn", "gidNumber"]),
+    ];
+    classes.iter().flat_map(|class| {
+        let row = REQUIRED.iter().find(|(name, _)| name.eq_ignore_ascii_case(class));
+        row.into_iter().flat_map(move |(_, names)| names.iter().map(move |name| (class.as_str(), *name)))
+    })
+}

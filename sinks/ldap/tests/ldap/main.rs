@@ -1,0 +1,4 @@
+//! The LDAP sink on a real slapd.
+
+mod conformance;
+mod fixture;

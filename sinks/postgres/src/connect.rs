@@ -1,0 +1,210 @@
+//! Connections: the url, the password, TLS, and the settings every session works under.
+
+use std::fmt::Write as _;
+
+use rolecall_sink_api::{ConfigError, SecretSource, SinkDown, Timespan};
+use tokio::task::AbortHandle;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::Config;
+use crate::sqlstate::describe;
+
+/// How to reach the database; made once from the configuration.
+pub(crate) struct Connector {
+    postgres: tokio_postgres::Config,
+    password: Option<SecretSource>,
+    tls: MakeRustlsConnect,
+    connect_timeout: Timespan,
+    settings: Settings,
+    /// For messages: hosts and database, without the role and what else a url may hold.
+    target: String,
+}
+
+struct Settings {
+    schema: String,
+    statement_timeout: Timespan,
+    lock_timeout: Timespan,
+}
+
+/// An open connection, with the sink's settings made. Dropping it closes the socket, whatever is under way.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    driver: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Without this a server that hangs would keep the task, and the socket, for good.
+        self.driver.abort();
+    }
+}
+
+impl Connector {
+    /// Reads the url, checks that the password is there, and loads the certificates.
+    pub(crate) fn new(name: &str, config: &Config) -> Result<Self, ConfigError> {
+        let mut postgres: tokio_postgres::Config = config.url.parse().map_err(|e: Error| {
+            let hint = "expected postgresql://role@host:port/database?key=value (sslmode is require or disable; \
+                        certificates are always verified)";
+            ConfigError::new("url", format!("{}: {hint}", describe(&e)))
+        })?;
+        if postgres.get_password().is_some() {
+            return Err(ConfigError::new(
+                "url",
+                "holds a password: leave it out, and say under `password` where it is kept: `password: {file: \
+                 …}`, `{env: …}` or `{credential: …}`",
+            ));
+        }
+        if postgres.get_hosts().is_empty() && postgres.get_hostaddrs().is_empty() {
+            return Err(ConfigError::new(
+                "url",
+                "names no host: write postgresql://role@host/database, or \
+                 postgresql:///database?host=/var/run/postgresql for a Unix socket",
+            ));
+        }
+        if let Some(source) = &config.password {
+            source.read().map_err(|e| ConfigError::new("password", e.to_string()))?;
+        }
+        let networked = !postgres.get_hostaddrs().is_empty()
+            || postgres.get_hosts().iter().any(|host| matches!(host, Host::Tcp(_)));
+        match postgres.get_ssl_mode() {
+            // Prefer is the default, and would go on in the clear when somebody in between strips TLS.
+            SslMode::Prefer if networked => postgres.ssl_mode(SslMode::Require),
+            SslMode::Prefer => postgres.ssl_mode(SslMode::Disable),
+            _ => &mut postgres,
+        };
+        if postgres.get_application_name().is_none() {
+            postgres.application_name(format!("rolecall {name}"));
+        }
+        if postgres.get_connect_timeout().is_none() {
+            postgres.connect_timeout(config.connect_timeout.get());
+        }
+        let tls = MakeRustlsConnect::new(config.tls.client_config()?.as_ref().clone());
+        Ok(Self {
+            target: target(&postgres),
+            postgres,
+            password: config.password.clone(),
+            tls,
+            connect_timeout: config.connect_timeout,
+            settings: Settings {
+                schema: config.schema.clone(),
+                statement_timeout: config.statement_timeout,
+                lock_timeout: config.lock_timeout,
+            },
+        })
+    }
+
+    /// Hosts and database, for messages.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The schema that holds the tables.
+    pub(crate) fn schema(&self) -> &str {
+        &self.settings.schema
+    }
+
+    /// Connects, and sets the schema and the limits for the session.
+    pub(crate) async fn connect(&self) -> Result<Connection, SinkDown> {
+        let mut postgres = self.postgres.clone();
+        if let Some(source) = &self.password {
+            let password = source
+                .read()
+                .map_err(|e| SinkDown::new(format!("connecting to {}: password: {e}", self.target)))?;
+            postgres.password(password.expose());
+        }
+        let opening = async {
+            let (client, driving) = postgres.connect(self.tls.clone()).await?;
+            // The task ends with the connection; an error reaches whoever waits for an answer too.
+            let driver = tokio::spawn(async move {
+                if let Err(error) = driving.await {
+                    tracing::debug!(error = %describe(&error), "the connection to PostgreSQL ended");
+                }
+            });
+            let connection = Connection { client, driver: driver.abort_handle() };
+            self.settings.apply(&connection.client).await?;
+            Ok(connection)
+        };
+        match tokio::time::timeout(self.connect_timeout.get(), opening).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(self.down("connecting to", &error)),
+            Err(_) => Err(SinkDown::new(format!(
+                "connecting to {}: no answer within {}; is the server reachable and alive?",
+                self.target, self.connect_timeout
+            ))),
+        }
+    }
+
+    /// What stops all work, for a person: `doing` is "connecting to", "writing to", ….
+    pub(crate) fn down(&self, doing: &str, error: &Error) -> SinkDown {
+        let mut reason = format!("{doing} {}: {}", self.target, describe(error));
+        let hint = match error.code() {
+            Some(&SqlState::INVALID_PASSWORD) => "check `password` and the role in `url`",
+            Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
+                "check the role in `url`, and the server's pg_hba.conf"
+            }
+            Some(&SqlState::INVALID_CATALOG_NAME) => "check the database in `url`",
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                "grant the role what the sink needs; `rolecall check --connect` says what is missing"
+            }
+            Some(&SqlState::INVALID_SCHEMA_NAME) => {
+                "the schema is not there for this role: it needs USAGE on it, and CREATE to make the tables"
+            }
+            Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
+                "the server takes no writes; with several hosts in `url`, add target_session_attrs=read-write"
+            }
+            Some(&SqlState::INVALID_SQL_STATEMENT_NAME) => {
+                "a pooler in transaction mode? the sink needs a session of its own"
+            }
+            Some(_) => "",
+            None if reason.contains("server does not support TLS") => {
+                "turn on TLS at the server, or add ?sslmode=disable to `url` if the way there is trusted"
+            }
+            None => "",
+        };
+        if !hint.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(reason, "; {hint}");
+        }
+        SinkDown::new(reason)
+    }
+}
+
+impl Settings {
+    /// Everything the sink says is unqualified, so search_path alone decides which tables it means. It names
+    /// no second schema: where the role may not use the first, tables would be made and found there.
+    ///
+    /// Every statement finds its rows by their keys. The plans that a session keeps may stem from when the tables
+    /// were small, and would go on reading them whole; so the planner is kept from that.
+    async fn apply(&self, client: &Client) -> Result<(), Error> {
+        let millis = |span: Timespan| span.get().as_millis().to_string();
+        client
+            .query(
+                "SELECT set_config('search_path', quote_ident($1), false), \
+                 set_config('statement_timeout', $2, false), set_config('lock_timeout', $3, false), \
+                 set_config('idle_in_transaction_session_timeout', $2, false), \
+                 set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), \
+                 set_config('enable_mergejoin', 'off', false)",
+                &[&self.schema, &millis(self.statement_timeout), &millis(self.lock_timeout)],
+            )
+            .await
+            .map(|_| ())
+    }
+}
+
+fn target(config: &tokio_postgres::Config) -> String {
+    let ports = config.get_ports();
+    let port = |n: usize| ports.get(n).or(ports.first()).copied().unwrap_or(5432);
+    let named = config.get_hosts().iter().enumerate().map(|(n, host)| match host {
+        Host::Tcp(host) => format!("{host}:{}", port(n)),
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let mut hosts: Vec<String> = named.collect();
+    if hosts.is_empty() {
+        hosts = config.get_hostaddrs().iter().enumerate().map(|(n, a)| format!("{a}:{}", port(n))).collect();
+    }
+    let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
+    format!("PostgreSQL at {}, database {database}", hosts.join(","))
+}

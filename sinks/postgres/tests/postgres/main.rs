@@ -1,0 +1,9 @@
+//! The sink against real PostgreSQL servers.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
+
+mod batches;
+mod connections;
+mod fixture;
+mod migrations;
+mod promises;
+mod values;

@@ -1,0 +1,454 @@
+//! What a right configuration becomes, and what a wrong one is told.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use rolecall_sink_api::{SecretSource, Timespan};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A directory with a configuration and the files it names, and the environment to read it in.
+struct Host {
+    dir: TempDir,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl Host {
+    /// `DIR` in the text stands for the directory.
+    fn new(config: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let host = Host { dir, environment: Vec::new() };
+        host.file("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+        host.file("rolecall.yaml", config.replace("DIR", host.path()));
+        host
+    }
+
+    fn path(&self) -> &str {
+        self.dir.path().to_str().unwrap()
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.dir.path().join(name), content).unwrap();
+    }
+
+    fn with(mut self, variable: &str, value: &str) -> Self {
+        self.environment.push((variable.into(), value.replace("DIR", self.path()).into()));
+        self
+    }
+
+    fn load(&self) -> Result<Config, ConfigErrors> {
+        Config::load_with(&self.dir.path().join("rolecall.yaml"), self.environment.clone())
+    }
+
+    #[track_caller]
+    fn loads(&self) -> Config {
+        self.load().unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    /// The errors, with the directory's name out of the way.
+    #[track_caller]
+    fn is_told(&self, expected: &str) {
+        let errors = self.load().unwrap_err().to_string();
+        let shortened: Vec<String> = errors
+            .lines()
+            .scan(false, |under_path, line| {
+                let width = if *under_path { self.path().len() - "DIR".len() } else { 0 };
+                *under_path = line.contains(self.path());
+                Some(line.replace(self.path(), "DIR").replacen(&"^".repeat(width), "", 1))
+            })
+            .collect();
+        assert_eq!(shortened.join("\n"), expected);
+    }
+}
+
+/// The least there must be, and `more`.
+fn with(more: &str) -> Host {
+    Host::new(&format!("sources:\n  okta: {{type: scalekit, secrets: [{{file: DIR/secret}}]}}\n{more}"))
+}
+
+#[test]
+fn little_needs_to_be_said() {
+    let config = with("").loads();
+    assert_eq!(config.admin, AdminConfig::default());
+    assert_eq!(config.store.retention.tombstones, Timespan::from_days(90));
+    assert_eq!(config.listen, ListenConfig::default());
+    assert_eq!(config.log, LogConfig::default());
+    assert_eq!(config.rules.fingerprint(), Rules::none().fingerprint());
+    assert!(config.sinks.is_empty());
+    assert_eq!(config.sources["okta"].tolerance, Timespan::from_secs(300));
+}
+
+#[test]
+fn sections_may_be_left_empty() {
+    let config = with("listen:\nadmin:\nstore: {retention: }\nsinks:\nlog: {}\nrules:\n").loads();
+    assert_eq!(config.store, StoreConfig::default());
+}
+
+#[test]
+fn a_sink_is_ready_with_its_delivery() {
+    let config = with(
+        "\
+sinks:
+  app-db:
+    type: postgres
+    url: postgresql://app@localhost/app?sslmode=disable
+    delivery: {batch: 10, max_backoff: 5m}
+",
+    )
+    .loads();
+    let sink = &config.sinks["app-db"];
+    assert_eq!((sink.kind, sink.delivery.batch), ("postgres", 10));
+    assert_eq!(sink.delivery.max_backoff, Timespan::from_secs(300));
+    assert_eq!(sink.delivery.initial_backoff, Timespan::from_secs(1));
+}
+
+#[test]
+fn rules_come_with_the_configuration() {
+    let host = with("rules: DIR/rules.yaml\n");
+    host.file("rules.yaml", "default: member\n");
+    let config = host.loads();
+    assert_ne!(config.rules.fingerprint(), Rules::none().fingerprint());
+    assert_eq!(config.rules_file.as_deref(), Some(host.dir.path().join("rules.yaml").as_path()));
+}
+
+#[test]
+fn the_environment_wins_whatever_the_type() {
+    let config = with("store: {path: /a}\nsinks: {app-db: {type: postgres, url: 'postgresql://a@localhost/app?sslmode=disable'}}\n")
+        .with("ROLECALL__STORE__PATH", "/b")
+        .with("ROLECALL__STORE__RETENTION__JOURNAL", "60d")
+        .with("ROLECALL__LISTEN__MAX_BODY_BYTES", "2048")
+        .with("ROLECALL__LISTEN__ADDRESS", "[::1]:9000")
+        .with("ROLECALL__LOG__FORMAT", "json")
+        .with("ROLECALL__SINKS__APP_DB__DELIVERY__MAX_ATTEMPTS", "3")
+        .with("ROLECALL__SOURCES__ENTRA__TYPE", "scalekit")
+        .with("ROLECALL__SOURCES__ENTRA__SECRETS", "[{file: DIR/secret}]")
+        .loads();
+    assert_eq!(config.store.path, Path::new("/b"));
+    assert_eq!(config.store.retention.journal, Timespan::from_days(60));
+    assert_eq!((config.listen.max_body_bytes.get(), config.listen.address.port()), (2048, 9000));
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.sinks["app-db"].delivery.max_attempts, 3);
+    assert!(matches!(config.sources["entra"].secrets.as_slice(), [SecretSource::File(_)]));
+}
+
+#[test]
+fn a_misspelt_key_is_shown_with_the_nearest() {
+    let host = with(
+        "\
+lisen: {}
+listen:
+  adress: 127.0.0.1:80
+sinks:
+  db:
+    type: postgres
+    url: postgresql://app@localhost/app
+    scheme: x
+    delivry: {}
+",
+    );
+    host.is_told(
+        "\
+DIR/rolecall.yaml:3:1: there is no section `lisen` here
+ 3 | lisen: {}
+   | ^^^^^
+   = did you mean `listen`?
+
+DIR/rolecall.yaml:5:3: there is no key `adress` here
+ 5 |   adress: 127.0.0.1:80
+   |   ^^^^^^
+   = did you mean `address`?
+
+DIR/rolecall.yaml:10:5: there is no key `scheme` here
+ 10 |     scheme: x
+    |     ^^^^^^
+    = did you mean `schema`?
+
+DIR/rolecall.yaml:11:5: there is no key `delivry` here
+ 11 |     delivry: {}
+    |     ^^^^^^^
+    = did you mean `delivery`?",
+    );
+}
+
+#[test]
+fn a_wrong_type_is_shown_with_what_to_write() {
+    let host = with(
+        "\
+store: /var/lib/rolecall
+log:
+  - info
+admin:
+  socket: 7
+sinks:
+  db:
+    type: postgres
+    url: postgresql://app@localhost/app
+    delivery: {batch: '50'}
+",
+    );
+    host.is_told(
+        "\
+DIR/rolecall.yaml:3:8: this must be a map of keys, not text
+ 3 | store: /var/lib/rolecall
+   |        ^^^^^^^^^^^^^^^^^
+   = its keys are `path` and `retention`
+
+DIR/rolecall.yaml:4:1: this must be a map of keys, not a list
+ 4 | log:
+   | ^^^
+   = its keys are `filter` and `format`
+
+DIR/rolecall.yaml:7:11: this must be text, not 7
+ 7 |   socket: 7
+   |           ^
+   = write it in quotes
+
+DIR/rolecall.yaml:12:23: this must be a whole number from 0 to 4294967295, not text
+ 12 |     delivery: {batch: '50'}
+    |                       ^^^^
+    = take away the quotes",
+    );
+}
+
+#[test]
+fn what_only_the_meaning_shows_is_told_too() {
+    let host = with(
+        "\
+log: {filter: 'info,,=x='}
+sinks:
+  Db: {}
+  b:
+    url: x
+  c: {type: postgres, url: postgresql://app@localhost/app, delivery: {batch: 0}}
+  d: {type: postgres, url: 'postgresql://app:hunter2@localhost/app'}
+",
+    );
+    let errors = host.load().unwrap_err();
+    let shown: Vec<String> =
+        errors.as_slice().iter().map(|report| format!("{:?} {}", report.position, report.message)).collect();
+    assert_eq!(
+        shown[0],
+        "Some((3, 15)) filter: cannot be read: write error, warn, info, debug or trace, also as info,rolecall::deliver=debug"
+    );
+    assert_eq!(shown[1], "Some((5, 3)) `Db` cannot be a name");
+    assert_eq!(shown[2], "Some((5, 3)) the key `type` is missing");
+    assert_eq!(shown[3], "Some((6, 3)) the key `type` is missing");
+    assert_eq!(shown[4], "Some((8, 78)) batch: must be from 1 to 10000");
+    assert!(shown[5].starts_with("Some((9, 28)) url: holds a password"), "{}", shown[5]);
+    assert!(!errors.to_string().contains("hunter2"), "{errors}");
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_is_named() {
+    let host = Host::new(
+        "\
+sources:
+  okta:
+    type: scalekit
+    secrets:
+      - file: DIR/secret
+      - file: DIR/nothing
+      - env: ROLECALL_NO_SUCH_VARIABLE
+",
+    );
+    host.is_told(
+        "\
+DIR/rolecall.yaml:6:9: DIR/nothing: cannot read the secret: No such file or directory (os error 2)
+ 6 |       - file: DIR/nothing
+   |         ^^^^
+
+DIR/rolecall.yaml:7:9: environment variable ROLECALL_NO_SUCH_VARIABLE is not set (or not UTF-8)
+ 7 |       - env: ROLECALL_NO_SUCH_VARIABLE
+   |         ^^^",
+    );
+}
+
+#[test]
+fn a_secret_in_line_is_refused_and_not_repeated() {
+    let host = Host::new(
+        "\
+sources:
+  okta:
+    type: scalekit
+    secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]
+  entra: {type: scalekit, secrets: [{fil: /x}, {file: DIR/secret}]}
+sinks:
+  db:
+    type: postgres
+    url: postgresql://app@localhost/app
+    password: hunter2
+",
+    );
+    host.is_told(
+        "\
+DIR/rolecall.yaml:4:15: a secret never stands in the configuration itself
+ 4 |     secrets: …
+   |              ^
+   = say where it is kept: {file: /path}, {env: VARIABLE} or {credential: name}
+
+DIR/rolecall.yaml:5:38: `fil` is not one of those there are
+ 5 |   entra: {type: scalekit, secrets: [{fil: /x}, {file: DIR/secret}]}
+   |                                      ^^^
+   = did you mean `file`?
+
+DIR/rolecall.yaml:10:15: a secret never stands in the configuration itself
+ 10 |     password: …
+    |               ^
+    = say where it is kept: {file: /path}, {env: VARIABLE} or {credential: name}",
+    );
+}
+
+#[test]
+fn what_a_sink_finds_wrong_is_shown_where_it_is_written() {
+    let host = with(
+        "\
+sinks:
+  db:
+    type: postgres
+    url: postgresql://app@localhost/app
+    tls:
+      ca: DIR/nothing.pem
+  more:
+    type: postgres
+    url: postgresql://app@localhost/app
+    tls: {key: /x}
+",
+    );
+    host.is_told("\
+DIR/rolecall.yaml:8:11: tls.ca: DIR/nothing.pem: no certificate could be read: I/O error: No such file or directory (os error 2)
+ 8 |       ca: DIR/nothing.pem
+   |           ^^^^^^^^^^^^^^^
+
+DIR/rolecall.yaml:12:16: tls.key: also needs tls.certificate
+ 12 |     tls: {key: /x}
+    |                ^^");
+}
+
+#[test]
+fn a_key_twice_is_refused() {
+    with("store:\n  path: /a\n  path: /b\n").is_told(
+        "\
+DIR/rolecall.yaml:5:3: duplicate mapping key `path` is not allowed here
+ 5 |   path: /b
+   |   ^^^^",
+    );
+}
+
+#[test]
+fn a_tab_is_named_as_what_it_is() {
+    with("store:\n\tpath: /a\n").is_told(
+        "\
+DIR/rolecall.yaml:4:1: tabs disallowed within this context (block indentation)
+ 4 |  path: /a
+   | ^
+   = YAML is indented with spaces, never with tabs",
+    );
+}
+
+#[test]
+fn a_variable_that_is_wrong_is_named() {
+    let host = with("")
+        .with("ROLECALL__STORE__PAHT", "/x")
+        .with("ROLECALL__SORE__PATH", "/x")
+        .with("ROLECALL__SOURCES__OKTA__TOLERANCE", "soon")
+        .with("ROLECALL__SINKS__APP_DB__TYPE", "postgres")
+        .with("ROLECALL__SINKS__APP_DB__URL", "postgresql://app@localhost/app")
+        .with("ROLECALL__SINKS__APP_DB__PASSWORD", "hunter2")
+        .with("ROLECALL__SINKS__OTHER__TYPE", "postgres")
+        .with("ROLECALL__SINKS__OTHER__DELIVERY__BATCH", "many");
+    host.is_told("\
+environment variable ROLECALL__SINKS__APP_DB__PASSWORD: a secret never stands in the configuration itself
+  = say where it is kept: {file: /path}, {env: VARIABLE} or {credential: name}
+
+environment variable ROLECALL__SINKS__OTHER: the key `url` is missing
+
+environment variable ROLECALL__SINKS__OTHER__DELIVERY__BATCH: this must be a whole number from 0 to 4294967295, not text
+
+environment variable ROLECALL__SORE__PATH: there is no section `sore` here
+  = did you mean `store`?
+
+environment variable ROLECALL__SOURCES__OKTA__TOLERANCE: \"soon\" is not a length of time: write a number and its unit, such as 500ms, 30s, 5m, 12h or 30d
+
+environment variable ROLECALL__STORE__PAHT: there is no key `paht` here
+  = did you mean `path`?");
+}
+
+#[test]
+fn rules_that_are_wrong_are_shown_in_their_own_file() {
+    let host = with("rules: DIR/rules.yaml\nstor: {}\n");
+    host.is_told(
+        "\
+DIR/rolecall.yaml:3:8: DIR/rules.yaml: cannot read the file: No such file or directory (os error 2)
+ 3 | rules: DIR/rules.yaml
+   |        ^^^^^^^^^^^^^^
+
+DIR/rolecall.yaml:4:1: there is no section `stor` here
+ 4 | stor: {}
+   | ^^^^
+   = did you mean `store`?",
+    );
+    host.file("rules.yaml", "default: [member]\nrule: []\n");
+    host.is_told(
+        "\
+DIR/rolecall.yaml:4:1: there is no section `stor` here
+ 4 | stor: {}
+   | ^^^^
+   = did you mean `store`?
+
+DIR/rules.yaml:2:1: there is no key `rule` here
+ 2 | rule: []
+   | ^^^^
+   = did you mean `rules`?",
+    );
+}
+
+#[test]
+fn an_empty_file_says_what_is_missing() {
+    for nothing in ["", "# nothing\n", "---\n"] {
+        Host::new(nothing).is_told(
+            "\
+DIR/rolecall.yaml: there is no source, so nothing would ever come in
+  = name one under `sources:`, with its `type` and `secrets`",
+        );
+    }
+}
+
+#[test]
+fn a_file_of_another_shape_says_what_is_wanted() {
+    Host::new("- a\n").is_told(
+        "\
+DIR/rolecall.yaml: there is no source, so nothing would ever come in
+  = name one under `sources:`, with its `type` and `secrets`
+
+DIR/rolecall.yaml:1:1: this must be a map of keys
+ 1 | - a
+   | ^
+   = its keys are listen, admin, store, sources, rules, sinks, log",
+    );
+    Host::new("sources: [{type: scalekit}]\n").is_told(
+        "\
+DIR/rolecall.yaml:1:1: this must be a map of keys
+ 1 | sources: [{type: scalekit}]
+   | ^^^^^^^
+   = give each of the sources a name: `my-name:`
+
+DIR/rolecall.yaml:1:1: there is no source, so nothing would ever come in
+ 1 | sources: [{type: scalekit}]
+   | ^^^^^^^
+   = name one under `sources:`, with its `type` and `secrets`",
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_why() {
+    let host = Host::new("");
+    std::fs::remove_file(host.dir.path().join("rolecall.yaml")).unwrap();
+    host.is_told("DIR/rolecall.yaml: cannot read the file: No such file or directory (os error 2)");
+    host.file("rolecall.yaml", b"a: b\nc: \xff\n");
+    host.is_told(
+        "DIR/rolecall.yaml: the file is not UTF-8: line 2 has a byte that is no text; save it as UTF-8",
+    );
+    host.file("rolecall.yaml", "a".repeat(5 * 1024 * 1024));
+    host.is_told("DIR/rolecall.yaml: the file is longer than 4194304 bytes");
+}

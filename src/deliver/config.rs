@@ -1,0 +1,40 @@
+//! How changes are delivered to a sink.
+
+use rolecall_sink_api::Timespan;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How changes are delivered to a sink: how many at once, and what happens when they do not go through.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeliveryConfig {
+    /// The most changes handed to the sink at once. Default: 100.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub batch: u32,
+    /// How often a change is tried before it becomes a dead letter. Attempts while the sink is down as a whole do
+    /// not count. Default: 20, which is about an hour and a half with the other defaults.
+    #[schemars(range(min = 1))]
+    pub max_attempts: u32,
+    /// The longest wait before the second attempt; it doubles with each further one. The wait itself is random
+    /// between nothing and this (full jitter). Default: 1s.
+    pub initial_backoff: Timespan,
+    /// Where the doubling ends. Default: 10m.
+    pub max_backoff: Timespan,
+    /// The longest wait between two probes of a sink that is down. Default: 30s.
+    pub max_probe_interval: Timespan,
+    /// The longest time that the sink may work on one batch; then it counts as down. Default: 5m.
+    pub batch_timeout: Timespan,
+}
+
+impl Default for DeliveryConfig {
+    fn default() -> Self {
+        Self {
+            batch: 100,
+            max_attempts: 20,
+            initial_backoff: Timespan::from_secs(1),
+            max_backoff: Timespan::from_secs(600),
+            max_probe_interval: Timespan::from_secs(30),
+            batch_timeout: Timespan::from_secs(300),
+        }
+    }
+}

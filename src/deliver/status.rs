@@ -1,0 +1,71 @@
+//! What a delivery worker says of itself.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How a sink's deliveries go, since the daemon started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryStatus {
+    /// Whether deliveries go out.
+    pub breaker: Breaker,
+    /// Changes handed to the sink that are not answered yet.
+    pub in_flight: u64,
+    /// Changes the sink confirmed.
+    pub applied: u64,
+    /// Attempts that will be repeated.
+    pub retried: u64,
+    /// Changes that became dead letters.
+    pub dead: u64,
+    /// When the sink last confirmed a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_applied: Option<Timestamp>,
+}
+
+/// Whether deliveries to a sink go out. A sink that is down as a whole opens it; a probe that succeeds closes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Breaker {
+    /// Deliveries go out.
+    Closed,
+    /// The sink is down: nothing goes out but a probe now and then, and no attempt is counted.
+    Open {
+        /// Since when.
+        since: Timestamp,
+        /// What the sink last said.
+        reason: String,
+        /// When it is asked again.
+        next_probe: Timestamp,
+    },
+}
+
+/// A status that its worker writes and others read.
+#[derive(Clone, Debug)]
+pub struct SharedStatus(Arc<Mutex<DeliveryStatus>>);
+
+impl SharedStatus {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(DeliveryStatus {
+            breaker: Breaker::Closed,
+            in_flight: 0,
+            applied: 0,
+            retried: 0,
+            dead: 0,
+            last_applied: None,
+        })))
+    }
+
+    /// The status now.
+    pub fn get(&self) -> DeliveryStatus {
+        self.lock().clone()
+    }
+
+    pub(super) fn update(&self, change: impl FnOnce(&mut DeliveryStatus)) {
+        change(&mut self.lock());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, DeliveryStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,254 @@
+//! What the committer reads from the store and what it writes there.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rolecall_sink_api::{Entity, GroupId, RoleName, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::directory::{Connection, Directory, DirectoryId, EventId, GroupState, UserState};
+
+/// What to load before a batch can be merged.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Events that may be known already.
+    pub events: Vec<EventId>,
+    /// Users the events speak of; the groups each is in are loaded with them.
+    pub users: BTreeSet<UserId>,
+    /// Groups the events speak of, or put users into.
+    pub groups: BTreeSet<GroupId>,
+    /// Connections to identity providers the events speak of.
+    pub connections: BTreeSet<DirectoryId>,
+}
+
+/// What is stored of what was wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// Events that are in the journal and were read; an unreadable one counts as not known.
+    pub known: HashSet<EventId>,
+    /// The states of the users and groups; one that is missing is not stored.
+    pub directory: Directory,
+    /// What else is stored with each.
+    pub rows: HashMap<Entity, Row>,
+}
+
+/// What is stored of an entity beside its merged state.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Row {
+    /// The store's own key; `None` for an entity that is not stored yet.
+    pub key: Option<i64>,
+    /// Grows each time the wanted document changes.
+    pub generation: u64,
+    /// A digest of the wanted document; `None` when the entity should not exist.
+    pub digest: Option<[u8; 16]>,
+    /// Whether a user had access.
+    pub status: Status,
+    /// The roles the rules granted.
+    pub roles: BTreeSet<RoleName>,
+}
+
+/// Whether an entity should exist, and whether a user may have access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Never seen, only heard of, or deleted.
+    #[default]
+    Absent,
+    /// A user who may have access, or a group that exists.
+    Active,
+    /// A user who exists and must not have access.
+    Inactive,
+}
+
+/// One transaction's worth of change.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Messages to journal. One whose id is known already replaces it only if that one was unreadable.
+    pub journal: Vec<JournalEntry>,
+    /// Entities whose stored state changed.
+    pub entities: Vec<EntityWrite>,
+    /// Groups whose members are to be evaluated again.
+    pub stale_members_of: Vec<GroupId>,
+    /// Users that were stale and have been evaluated.
+    pub evaluated: Vec<UserId>,
+    /// Connections to identity providers that were announced.
+    pub connections: Vec<(DirectoryId, Connection)>,
+    /// When the batch was put together.
+    pub at: Timestamp,
+}
+
+impl Batch {
+    /// Nothing yet.
+    pub fn new(at: Timestamp) -> Self {
+        Self {
+            journal: Vec::new(),
+            entities: Vec::new(),
+            stale_members_of: Vec::new(),
+            evaluated: Vec::new(),
+            connections: Vec::new(),
+            at,
+        }
+    }
+}
+
+/// One message for the journal.
+#[derive(Clone, Debug)]
+pub struct JournalEntry {
+    /// The event's id.
+    pub id: EventId,
+    /// The source it came through.
+    pub source: String,
+    /// The sender's id of the message.
+    pub message_id: String,
+    /// The sender's name for this kind of event, where it could be read.
+    pub kind: Option<String>,
+    /// The time the event states.
+    pub at: Option<Timestamp>,
+    /// When the attempt was signed: a replay reads the message as of then.
+    pub signed_at: Timestamp,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// What was made of it.
+    pub status: JournalStatus,
+    /// The message, byte for byte.
+    pub body: Bytes,
+}
+
+/// What was made of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JournalStatus {
+    /// Its facts are in the directory.
+    Merged,
+    /// It has nothing to do with a directory.
+    Ignored,
+    /// It could not be read, and why.
+    Unreadable(String),
+}
+
+/// An entity to write.
+#[derive(Clone, Debug)]
+pub struct EntityWrite {
+    /// Which.
+    pub entity: Entity,
+    /// The merged state.
+    pub state: EntityState,
+    /// The rest of its row, as it shall be.
+    pub row: Row,
+    /// Its status so far.
+    pub was: Status,
+    /// Changes of the index from groups to their members.
+    pub memberships: Vec<MembershipChange>,
+    /// The event that last touched it; `None` when the rules did.
+    pub event: Option<EventId>,
+    /// How urgently every sink must bring it up to date, where one must.
+    pub enqueue: Option<Priority>,
+    /// What became of it, for people.
+    pub activity: Option<Activity>,
+}
+
+/// The merged facts of an entity.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EntityState {
+    /// A user's.
+    User(UserState),
+    /// A group's.
+    Group(GroupState),
+}
+
+/// One entry of the index from groups to users: every membership that is stated of a user, whether it holds
+/// or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MembershipChange {
+    /// The user's state now speaks of this group.
+    Add(GroupId),
+    /// The user's state no longer speaks of this group.
+    Remove(GroupId),
+}
+
+/// The order in which a queue is worked off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// A user who lost access.
+    Leaver = 0,
+    /// A group that should exist: before its members.
+    Group = 1,
+    /// A user who has access, or never had.
+    User = 2,
+    /// A user without access who had none before either: as urgent as what already waits for them.
+    Inactive = 3,
+    /// A group that must go: after its members.
+    GroupRemoval = 4,
+}
+
+impl Priority {
+    /// All, most urgent first.
+    pub const ALL: [Priority; 5] =
+        [Priority::Leaver, Priority::Group, Priority::User, Priority::Inactive, Priority::GroupRemoval];
+}
+
+impl Priority {
+    /// The priority as a lower-case word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Priority::Leaver => "leaver",
+            Priority::Group => "group",
+            Priority::User => "user",
+            Priority::Inactive => "inactive",
+            Priority::GroupRemoval => "group_removal",
+        }
+    }
+}
+
+/// Something that became of somebody in the directory, for people who ask later. What sinks did is noted when
+/// it is settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// What.
+    pub what: Happening,
+    /// Roles that the user was granted.
+    pub granted: Vec<RoleName>,
+    /// Roles that the user lost.
+    pub revoked: Vec<RoleName>,
+}
+
+/// What became of an entity in the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// It was not there, and now is.
+    Created,
+    /// Something about it changed.
+    Updated,
+    /// The user may no longer have access.
+    Deactivated,
+    /// The user may have access again.
+    Reactivated,
+    /// It is gone.
+    Deleted,
+}
+
+impl Happening {
+    /// What an entity's way from one status to another is.
+    pub fn between(before: Status, after: Status) -> Self {
+        match (before, after) {
+            (Status::Absent, Status::Active | Status::Inactive) => Happening::Created,
+            (_, Status::Absent) => Happening::Deleted,
+            (Status::Active, Status::Inactive) => Happening::Deactivated,
+            (Status::Inactive, Status::Active) => Happening::Reactivated,
+            (Status::Active, Status::Active) | (Status::Inactive, Status::Inactive) => Happening::Updated,
+        }
+    }
+
+    /// The happening as a lower-case word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Happening::Created => "created",
+            Happening::Updated => "updated",
+            Happening::Deactivated => "deactivated",
+            Happening::Reactivated => "reactivated",
+            Happening::Deleted => "deleted",
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! The committer: the only one who changes the directory.
+//!
+//! It takes the messages that arrived while the last batch was being synced, merges them with what is stored,
+//! evaluates everybody they touch, and commits the result as one transaction. Between batches it evaluates
+//! those whom a changed group or changed rules made stale.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rolecall_sink_api::{Document, Entity, GroupId, RoleName, UserId};
+use tokio::sync::mpsc;
+
+use super::{
+    Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
+    MembershipChange, Message, Priority, Receipt, Row, Status, Store, StoreError, Submission, Unavailable,
+    Wanted, desired,
+};
+use crate::directory::{Event, EventId, Fact, GroupState, UserState};
+use crate::rules::Rules;
+use crate::source::Reading;
+
+/// The most messages in one transaction.
+const MOST_MESSAGES: usize = 512;
+/// The most stale users in one transaction: few, since messages wait meanwhile.
+const MOST_STALE: u32 = 256;
+/// How long to wait before a failed evaluation of stale users is tried again.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Merges, evaluates, commits. There is one per store.
+pub struct Committer {
+    store: Arc<dyn Store>,
+    rules: Arc<Rules>,
+    clock: fn() -> Timestamp,
+    queued: Box<dyn Fn() + Send + Sync>,
+    stats: Arc<CommitterStats>,
+}
+
+/// What the committer did since it started.
+#[derive(Debug, Default)]
+pub struct CommitterStats {
+    /// Transactions.
+    pub batches: AtomicU64,
+    /// Messages in them.
+    pub messages: AtomicU64,
+    /// Transactions that failed.
+    pub failures: AtomicU64,
+    /// Time spent loading, merging and committing, in microseconds.
+    pub busy_micros: AtomicU64,
+}
+
+/// An entity that a batch touches.
+struct Touched {
+    /// The event that touched it last; `None` when the rules did.
+    event: Option<EventId>,
+}
+
+impl Committer {
+    /// A committer for `store`. `queued` is called after each batch that put something into the queues.
+    pub fn new(
+        store: Arc<dyn Store>,
+        rules: Arc<Rules>,
+        clock: fn() -> Timestamp,
+        queued: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        Self { store, rules, clock, queued: Box::new(queued), stats: Arc::default() }
+    }
+
+    /// Numbers, for as long as somebody holds them.
+    pub fn stats(&self) -> Arc<CommitterStats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// Works until every [`Intake`](super::Intake) is gone and what they gave is committed.
+    pub async fn run(self, mut inbox: mpsc::Receiver<Submission>) {
+        let mut stale = true;
+        let mut pause = None;
+        loop {
+            let submission = tokio::select! {
+                biased;
+                submission = inbox.recv() => submission,
+                () = idle(pause.take()), if stale => {
+                    match self.evaluate_stale().await {
+                        Ok(more) => stale = more,
+                        Err(error) => {
+                            tracing::error!(%error, "stale users could not be evaluated; trying again");
+                            pause = Some(PAUSE_AFTER_FAILURE);
+                        }
+                    }
+                    continue;
+                }
+            };
+            let Some(first) = submission else { return };
+            let mut submissions = vec![first];
+            while submissions.len() < MOST_MESSAGES
+                && let Ok(next) = inbox.try_recv()
+            {
+                submissions.push(next);
+            }
+            stale |= self.take(submissions).await;
+            // Messages never stop for long on a busy host, and a leaver's group may be what is stale.
+            if stale && pause.is_none() {
+                stale = self.evaluate_stale().await.unwrap_or(true);
+            }
+        }
+    }
+
+    /// Commits messages and answers them. Returns whether somebody became stale.
+    async fn take(&self, submissions: Vec<Submission>) -> bool {
+        let started = Instant::now();
+        let (messages, answers): (Vec<Message>, Vec<_>) =
+            submissions.into_iter().map(|submission| (submission.message, submission.answer)).unzip();
+        self.stats.messages.fetch_add(messages.len() as u64, Ordering::Relaxed);
+        let result = self.commit(messages).await;
+        match &result {
+            Ok(_) => self.stats.batches.fetch_add(1, Ordering::Relaxed),
+            Err(error) => {
+                tracing::error!(%error, messages = answers.len(), "messages could not be stored; their sender will send them again");
+                self.stats.failures.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+        let busy = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.stats.busy_micros.fetch_add(busy, Ordering::Relaxed);
+        match result {
+            Ok(Committed { receipts, queued, stale }) => {
+                for (answer, receipt) in answers.into_iter().zip(receipts) {
+                    // Whoever waited may have hung up: the message is stored all the same.
+                    let _ = answer.send(Ok(receipt));
+                }
+                if queued {
+                    (self.queued)();
+                }
+                stale
+            }
+            Err(error) => {
+                for answer in answers {
+                    let _ = answer.send(Err(Unavailable(error.to_string())));
+                }
+                false
+            }
+        }
+    }
+
+    async fn commit(&self, messages: Vec<Message>) -> Result<Committed, StoreError> {
+        let loaded = self.store.load(wanted(&messages)).await?;
+        let mut work = Work::new(loaded, &self.rules, (self.clock)());
+        let mut journal = Vec::with_capacity(messages.len());
+        let mut receipts = Vec::with_capacity(messages.len());
+        let mut seen = HashSet::new();
+        for message in messages {
+            let id = message.reading.id().clone();
+            if work.loaded.known.contains(&id) || !seen.insert(id) {
+                receipts.push(Receipt::Duplicate);
+                continue;
+            }
+            let (entry, event, receipt) = journalled(message);
+            journal.push(entry);
+            receipts.push(receipt);
+            if let Some(event) = event {
+                work.merge(event);
+            }
+        }
+        let mut batch = work.finish();
+        batch.journal = journal;
+        let queued = batch.entities.iter().any(|write| write.enqueue.is_some());
+        let stale = !batch.stale_members_of.is_empty();
+        if !batch.journal.is_empty() {
+            self.store.commit(batch).await?;
+        }
+        Ok(Committed { receipts, queued, stale })
+    }
+
+    /// Evaluates some stale users again. Returns whether there are more.
+    async fn evaluate_stale(&self) -> Result<bool, StoreError> {
+        let users = self.store.stale(MOST_STALE).await?;
+        if users.is_empty() {
+            return Ok(false);
+        }
+        let wanted = Wanted { users: users.iter().cloned().collect(), ..Wanted::default() };
+        let loaded = self.store.load(wanted).await?;
+        let mut work = Work::new(loaded, &self.rules, (self.clock)());
+        for user in &users {
+            work.touch(Entity::User(user.clone()), None);
+        }
+        let mut batch = work.finish();
+        batch.evaluated = users;
+        let queued = batch.entities.iter().any(|write| write.enqueue.is_some());
+        self.store.commit(batch).await?;
+        if queued {
+            (self.queued)();
+        }
+        Ok(true)
+    }
+}
+
+struct Committed {
+    receipts: Vec<Receipt>,
+    queued: bool,
+    stale: bool,
+}
+
+async fn idle(pause: Option<Duration>) {
+    if let Some(pause) = pause {
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// What must be loaded to merge these messages.
+fn wanted(messages: &[Message]) -> Wanted {
+    let mut wanted = Wanted::default();
+    for message in messages {
+        wanted.events.push(message.reading.id().clone());
+        let Reading::Event { event, .. } = &message.reading else { continue };
+        wanted.users.extend(event.users().cloned());
+        wanted.groups.extend(event.groups().cloned());
+        wanted.connections.extend(event.connections().cloned());
+        for fact in &event.facts {
+            match fact {
+                Fact::UserGroups { groups, .. } => wanted.groups.extend(groups.iter().cloned()),
+                Fact::Member { group, .. } => {
+                    wanted.groups.insert(group.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+    wanted
+}
+
+/// A message as the journal keeps it, its event, and what its sender is told.
+fn journalled(message: Message) -> (JournalEntry, Option<Event>, Receipt) {
+    let (id, kind, at, status, event, receipt) = match message.reading {
+        Reading::Event { event, kind } => {
+            let (id, at) = (event.stamp.event.clone(), event.stamp.at);
+            (id, Some(kind), Some(at), JournalStatus::Merged, Some(event), Receipt::Committed)
+        }
+        Reading::Ignored { id, kind } => {
+            (id, Some(kind), None, JournalStatus::Ignored, None, Receipt::Ignored)
+        }
+        Reading::Unreadable { id, kind, reason } => {
+            (id, kind, None, JournalStatus::Unreadable(reason.clone()), None, Receipt::Unreadable(reason))
+        }
+    };
+    let entry = JournalEntry {
+        id,
+        source: message.source,
+        message_id: message.message_id,
+        kind,
+        at,
+        signed_at: message.signed_at,
+        received_at: message.received_at,
+        status,
+        body: message.body,
+    };
+    (entry, event, receipt)
+}
+
+/// A batch being put together. Pure.
+struct Work<'r> {
+    loaded: Loaded,
+    rules: &'r Rules,
+    now: Timestamp,
+    touched: HashMap<Entity, Touched>,
+    /// The groups of which something was stated of each touched user before the batch.
+    edges_before: HashMap<UserId, BTreeSet<GroupId>>,
+}
+
+impl<'r> Work<'r> {
+    fn new(loaded: Loaded, rules: &'r Rules, now: Timestamp) -> Self {
+        Self { loaded, rules, now, touched: HashMap::new(), edges_before: HashMap::new() }
+    }
+
+    fn merge(&mut self, event: Event) {
+        let entities = event.users().cloned().map(Entity::User);
+        let entities: HashSet<Entity> = entities.chain(event.groups().cloned().map(Entity::Group)).collect();
+        let id = event.stamp.event.clone();
+        for entity in entities {
+            self.touch(entity, Some(id.clone()));
+        }
+        self.loaded.directory.merge(event);
+    }
+
+    fn touch(&mut self, entity: Entity, event: Option<EventId>) {
+        if let Entity::User(user) = &entity
+            && !self.edges_before.contains_key(user)
+        {
+            let state = self.loaded.directory.users.get(user);
+            let edges = state.map(|state| state.edges().cloned().collect()).unwrap_or_default();
+            self.edges_before.insert(user.clone(), edges);
+        }
+        self.touched.insert(entity, Touched { event });
+    }
+
+    /// Evaluates everybody touched. Groups first: what is desired of a user names their groups.
+    fn finish(mut self) -> Batch {
+        let touched = std::mem::take(&mut self.touched);
+        let (groups, users): (Vec<_>, Vec<_>) =
+            touched.into_iter().partition(|(entity, _)| matches!(entity, Entity::Group(_)));
+        let mut batch = Batch::new(self.now);
+        for (entity, touched) in groups.into_iter().chain(users) {
+            match &entity {
+                Entity::Group(id) => {
+                    let state = self.loaded.directory.groups.remove(id).unwrap_or_default();
+                    let write = self.group(id, &state, touched.event);
+                    if write.enqueue.is_some() {
+                        batch.stale_members_of.push(id.clone());
+                    }
+                    self.loaded.directory.groups.insert(id.clone(), state);
+                    batch.entities.push(write);
+                }
+                Entity::User(id) => {
+                    let state = self.loaded.directory.users.remove(id).unwrap_or_default();
+                    batch.entities.push(self.user(id, state, touched.event));
+                }
+            }
+        }
+        batch.connections = std::mem::take(&mut self.loaded.directory.connections).into_iter().collect();
+        batch
+    }
+
+    fn group(&mut self, id: &GroupId, state: &GroupState, event: Option<EventId>) -> EntityWrite {
+        let document = desired::group(id, state).map(Document::Group);
+        self.write(
+            Entity::Group(id.clone()),
+            EntityState::Group(state.clone()),
+            document.as_ref(),
+            BTreeSet::new(),
+            Vec::new(),
+            event,
+        )
+    }
+
+    fn user(&mut self, id: &UserId, mut state: UserState, event: Option<EventId>) -> EntityWrite {
+        let groups = &self.loaded.directory.groups;
+        state.drop_void_edges(|group| groups.get(group));
+        let grants = desired::grants(&state, groups, self.rules);
+        let roles: BTreeSet<RoleName> = grants.into_iter().map(|grant| grant.role).collect();
+        let document =
+            desired::user(id, &state, groups, roles.clone()).map(|user| Document::User(Box::new(user)));
+        let before = self.edges_before.remove(id).unwrap_or_default();
+        let after: BTreeSet<GroupId> = state.edges().cloned().collect();
+        let memberships = after
+            .difference(&before)
+            .cloned()
+            .map(MembershipChange::Add)
+            .chain(before.difference(&after).cloned().map(MembershipChange::Remove))
+            .collect();
+        self.write(
+            Entity::User(id.clone()),
+            EntityState::User(state),
+            document.as_ref(),
+            roles,
+            memberships,
+            event,
+        )
+    }
+
+    fn write(
+        &mut self,
+        entity: Entity,
+        state: EntityState,
+        document: Option<&Document>,
+        roles: BTreeSet<RoleName>,
+        memberships: Vec<MembershipChange>,
+        event: Option<EventId>,
+    ) -> EntityWrite {
+        let before = self.loaded.rows.remove(&entity).unwrap_or_default();
+        let digest = document.map(desired::digest);
+        let status = desired::status(document);
+        let changed = digest != before.digest;
+        let granted = roles.difference(&before.roles).cloned().collect();
+        let revoked = before.roles.difference(&roles).cloned().collect();
+        EntityWrite {
+            enqueue: changed.then(|| urgency(&entity, before.status, status)),
+            activity: changed.then(|| Activity {
+                what: Happening::between(before.status, status),
+                granted,
+                revoked,
+            }),
+            row: Row {
+                key: before.key,
+                generation: before.generation + u64::from(changed),
+                digest,
+                status,
+                roles,
+            },
+            was: before.status,
+            entity,
+            state,
+            memberships,
+            event,
+        }
+    }
+}
+
+/// How urgent a change of an entity's status, or within it, is.
+fn urgency(entity: &Entity, before: Status, after: Status) -> Priority {
+    match (entity, before, after) {
+        (Entity::Group(_), _, Status::Absent) => Priority::GroupRemoval,
+        (Entity::Group(_), _, _) => Priority::Group,
+        (Entity::User(_), _, Status::Active) => Priority::User,
+        (Entity::User(_), Status::Active, _) => Priority::Leaver,
+        (Entity::User(_), _, _) => Priority::Inactive,
+    }
+}

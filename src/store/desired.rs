@@ -1,0 +1,106 @@
+//! What should be true of an entity: from merged facts to the document that every sink is handed. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rolecall_sink_api::{Document, Group, GroupId, RoleName, User, UserId};
+use sha2::{Digest as _, Sha256};
+
+use super::Status;
+use crate::directory::{GroupState, Stamp, UserState};
+use crate::rules::{Grant, Rules, Subject, SubjectGroup};
+
+/// A membership that holds: the user is in the group, and the group exists.
+#[derive(Clone, Copy, Debug)]
+pub struct Membership<'a> {
+    /// The group's id.
+    pub id: &'a GroupId,
+    /// What is known of the group.
+    pub group: &'a GroupState,
+    /// What put the user there.
+    pub stamp: &'a Stamp,
+}
+
+/// The memberships of a user that hold. `groups` must have every group of which the user's state speaks.
+pub fn memberships<'a>(
+    user: &'a UserState,
+    groups: &'a BTreeMap<GroupId, GroupState>,
+) -> impl Iterator<Item = Membership<'a>> {
+    user.memberships().filter_map(|(id, stamp)| {
+        let group = groups.get(id)?;
+        (group.exists() && group.counts(stamp)).then_some(Membership { id, group, stamp })
+    })
+}
+
+/// The roles that the rules grant a user, with the reasons. Who has no access has no roles.
+pub fn grants(user: &UserState, groups: &BTreeMap<GroupId, GroupState>, rules: &Rules) -> Vec<Grant> {
+    let Some(profile) = user.profile().filter(|_| user.is_active()) else { return Vec::new() };
+    let groups: Vec<SubjectGroup<'_>> = memberships(user, groups)
+        .map(|m| SubjectGroup { id: m.id, name: m.group.name(m.id), organization: m.group.organization() })
+        .collect();
+    rules.evaluate(&Subject {
+        organization: user.organization(),
+        profile,
+        provider_roles: user.provider_roles(),
+        groups: &groups,
+    })
+}
+
+/// The user as every sink should hold them; `None` when they must go.
+pub fn user(
+    id: &UserId,
+    state: &UserState,
+    groups: &BTreeMap<GroupId, GroupState>,
+    roles: BTreeSet<RoleName>,
+) -> Option<User> {
+    Some(User {
+        id: id.clone(),
+        organization: state.organization().cloned(),
+        active: state.is_active(),
+        profile: state.profile()?.clone(),
+        groups: memberships(state, groups).map(|m| (m.id.clone(), m.group.name(m.id).to_owned())).collect(),
+        roles,
+    })
+}
+
+/// The group as every sink should hold it; `None` when it must go.
+pub fn group(id: &GroupId, state: &GroupState) -> Option<Group> {
+    state.exists().then(|| Group {
+        id: id.clone(),
+        organization: state.organization().cloned(),
+        name: state.name(id).to_owned(),
+        external_id: state.external_id().map(str::to_owned),
+    })
+}
+
+/// Whether the entity of a desired document exists and may have access.
+pub fn status(document: Option<&Document>) -> Status {
+    match document {
+        None => Status::Absent,
+        Some(Document::User(user)) if !user.active => Status::Inactive,
+        Some(_) => Status::Active,
+    }
+}
+
+/// A digest by which two documents can be told apart: half of a SHA-256.
+pub fn digest(document: &Document) -> [u8; 16] {
+    let mut hash = HashWriter(Sha256::new());
+    // Neither the writer nor the document's serialization can fail: its maps have string keys.
+    let _ = serde_json::to_writer(&mut hash, document);
+    let full: [u8; 32] = hash.0.finalize().into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&full[..16]);
+    half
+}
+
+struct HashWriter(Sha256);
+
+impl std::io::Write for HashWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

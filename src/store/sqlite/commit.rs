@@ -1,0 +1,250 @@
+//! What the committer writes: one transaction a batch.
+
+use rolecall_sink_api::{Entity, EntityKind};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use super::convert::{
+    DEAD, UNREADABLE, WAITING, journal_code, kind_code, micros, print, priority_code, signed, status_code,
+};
+use super::sinks::SinkKeys;
+use crate::directory::EventId;
+use crate::store::{
+    Activity, Batch, EntityState, EntityWrite, JournalEntry, MembershipChange, Priority, Status, StoreError,
+};
+
+pub(super) fn commit(connection: &mut Connection, sinks: &SinkKeys, batch: &Batch) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for entry in &batch.journal {
+        journal(&transaction, entry)?;
+    }
+    // Before the batch's own memberships: its users were evaluated with what it says of their groups.
+    for group in &batch.stale_members_of {
+        let mut mark = transaction.prepare_cached(
+            "INSERT OR IGNORE INTO stale (user) SELECT user FROM membership WHERE group_id = ?1",
+        )?;
+        mark.execute([group.as_str()])?;
+    }
+    for write in &batch.entities {
+        entity(&transaction, sinks, write, micros(batch.at))?;
+    }
+    for user in &batch.evaluated {
+        let mut done = transaction.prepare_cached(
+            "DELETE FROM stale WHERE user = (SELECT key FROM entity WHERE kind = 0 AND id = ?1)",
+        )?;
+        done.execute([user.as_str()])?;
+    }
+    for (id, connection) in &batch.connections {
+        let mut write =
+            transaction.prepare_cached("INSERT OR REPLACE INTO connection (id, state) VALUES (?1, ?2)")?;
+        write.execute(params![id.0, print(connection)?])?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+pub(super) fn use_rules(connection: &mut Connection, fingerprint: &str) -> Result<bool, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let before: Option<String> = transaction
+        .query_row("SELECT value FROM setting WHERE name = 'rules'", [], |row| row.get(0))
+        .optional()?;
+    let changed = before.as_deref() != Some(fingerprint);
+    if changed {
+        transaction
+            .execute("INSERT OR REPLACE INTO setting (name, value) VALUES ('rules', ?1)", [fingerprint])?;
+        transaction
+            .execute("INSERT OR IGNORE INTO stale (user) SELECT key FROM entity WHERE kind = 0", [])?;
+    }
+    transaction.commit()?;
+    Ok(changed)
+}
+
+fn journal(transaction: &Transaction<'_>, entry: &JournalEntry) -> Result<(), StoreError> {
+    let (status, reason) = journal_code(&entry.status);
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO event (id, source, message_id, kind, at, signed_at, received_at, status, reason, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (id) DO UPDATE SET source = excluded.source, message_id = excluded.message_id,
+             kind = excluded.kind, at = excluded.at, signed_at = excluded.signed_at,
+             received_at = excluded.received_at, status = excluded.status, reason = excluded.reason,
+             body = excluded.body
+         WHERE event.status = ?11",
+    )?;
+    insert.execute(params![
+        entry.id.as_str(),
+        entry.source,
+        entry.message_id,
+        entry.kind,
+        entry.at.map(micros),
+        micros(entry.signed_at),
+        micros(entry.received_at),
+        status,
+        reason,
+        &entry.body[..],
+        UNREADABLE,
+    ])?;
+    Ok(())
+}
+
+fn entity(
+    transaction: &Transaction<'_>,
+    sinks: &SinkKeys,
+    write: &EntityWrite,
+    now: i64,
+) -> Result<(), StoreError> {
+    let key = row(transaction, write, now)?;
+    let before = write.row.key.map(|_| write.was);
+    count(transaction, write.entity.kind(), before, write.row.status)?;
+    for change in &write.memberships {
+        membership(transaction, key, change)?;
+    }
+    if let Some(priority) = write.enqueue {
+        for sink in sinks.keys() {
+            enqueue(transaction, sink, key, write, priority, now)?;
+        }
+    }
+    if let Some(activity) = &write.activity {
+        note(transaction, key, activity, write.event.as_ref(), now)?;
+    }
+    Ok(())
+}
+
+/// Writes the entity's own row and returns its key.
+fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i64, StoreError> {
+    let (state, profile) = match &write.state {
+        EntityState::User(user) => (print(user)?, user.profile()),
+        EntityState::Group(group) => (print(group)?, None),
+    };
+    let user_name = profile.and_then(|p| p.user_name.as_deref());
+    let email = profile.and_then(|p| p.email.as_deref());
+    let roles = print(&write.row.roles)?;
+    let (status, generation) = (status_code(write.row.status), signed(write.row.generation));
+    let absent = write.row.status == Status::Absent;
+    if let Some(key) = write.row.key {
+        let mut update = transaction.prepare_cached(
+            "UPDATE entity SET state = ?2, roles = ?3, user_name = ?4, email = ?5, status = ?6, generation = ?7,
+                 digest = ?8, absent_since = CASE WHEN ?9 THEN coalesce(absent_since, ?10) END
+             WHERE key = ?1",
+        )?;
+        update.execute(params![
+            key,
+            state,
+            roles,
+            user_name,
+            email,
+            status,
+            generation,
+            write.row.digest,
+            absent,
+            now
+        ])?;
+        return Ok(key);
+    }
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO entity (kind, id, state, roles, user_name, email, status, generation, digest, absent_since)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    Ok(insert.insert(params![
+        kind_code(write.entity.kind()),
+        write.entity.id(),
+        state,
+        roles,
+        user_name,
+        email,
+        status,
+        generation,
+        write.row.digest,
+        absent.then_some(now),
+    ])?)
+}
+
+fn count(
+    transaction: &Transaction<'_>,
+    kind: EntityKind,
+    before: Option<Status>,
+    after: Status,
+) -> Result<(), StoreError> {
+    if before == Some(after) {
+        return Ok(());
+    }
+    let mut add = transaction.prepare_cached(
+        "INSERT INTO entity_count (kind, status, n) VALUES (?1, ?2, ?3)
+         ON CONFLICT (kind, status) DO UPDATE SET n = n + excluded.n",
+    )?;
+    if let Some(before) = before {
+        add.execute(params![kind_code(kind), status_code(before), -1])?;
+    }
+    add.execute(params![kind_code(kind), status_code(after), 1])?;
+    Ok(())
+}
+
+fn membership(transaction: &Transaction<'_>, user: i64, change: &MembershipChange) -> Result<(), StoreError> {
+    match change {
+        MembershipChange::Add(group) => transaction
+            .prepare_cached("INSERT OR IGNORE INTO membership (group_id, user) VALUES (?1, ?2)")?
+            .execute(params![group.as_str(), user])?,
+        MembershipChange::Remove(group) => transaction
+            .prepare_cached("DELETE FROM membership WHERE group_id = ?1 AND user = ?2")?
+            .execute(params![group.as_str(), user])?,
+    };
+    Ok(())
+}
+
+/// Puts an entity into a sink's queue, or renews its place: a newer desired state is due at once, and a dead
+/// letter lives again. What already waited keeps its turn.
+fn enqueue(
+    transaction: &Transaction<'_>,
+    sink: i64,
+    entity: i64,
+    write: &EntityWrite,
+    priority: Priority,
+    now: i64,
+) -> Result<(), StoreError> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO queue (sink, entity, generation, priority, since, due, attempts, state, error, event)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, NULL, ?7)
+         ON CONFLICT (sink, entity) DO UPDATE SET
+             generation = excluded.generation,
+             priority = CASE WHEN excluded.priority = ?8 AND queue.priority < ?8 AND queue.state = ?6
+                 THEN queue.priority ELSE excluded.priority END,
+             since = CASE queue.state WHEN ?9 THEN excluded.since ELSE queue.since END,
+             due = excluded.due, attempts = 0, state = ?6, event = excluded.event",
+    )?;
+    insert.execute(params![
+        sink,
+        entity,
+        signed(write.row.generation),
+        priority_code(priority),
+        now,
+        WAITING,
+        write.event.as_ref().map(EventId::as_str),
+        priority_code(Priority::Inactive),
+        DEAD,
+    ])?;
+    Ok(())
+}
+
+fn note(
+    transaction: &Transaction<'_>,
+    entity: i64,
+    activity: &Activity,
+    event: Option<&EventId>,
+    now: i64,
+) -> Result<(), StoreError> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO activity (entity, at, sink, what, event, detail) VALUES (?1, ?2, NULL, ?3, ?4, ?5)",
+    )?;
+    let signs = [('+', &activity.granted), ('-', &activity.revoked)];
+    let roles: Vec<String> = signs
+        .iter()
+        .flat_map(|(sign, roles)| roles.iter().map(move |role| format!("{sign}{role}")))
+        .collect();
+    let detail = (!roles.is_empty()).then(|| format!("roles {}", roles.join(" ")));
+    insert.execute(params![entity, now, activity.what.as_str(), event.map(EventId::as_str), detail])?;
+    Ok(())
+}
+
+/// The key of an entity that is stored.
+pub(super) fn key_of(connection: &Connection, entity: &Entity) -> Result<Option<i64>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT key FROM entity WHERE kind = ?1 AND id = ?2")?;
+    Ok(select.query_row(params![kind_code(entity.kind()), entity.id()], |row| row.get(0)).optional()?)
+}

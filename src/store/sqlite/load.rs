@@ -1,0 +1,79 @@
+//! What the committer reads.
+
+use std::collections::BTreeSet;
+
+use rolecall_sink_api::{Entity, GroupId, UserId};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::convert::{UNREADABLE, kind_code, parse, status, unsigned};
+use crate::directory::{GroupState, UserState};
+use crate::store::{Loaded, Row, StoreError, Wanted};
+
+pub(super) fn load(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreError> {
+    let mut loaded = Loaded::default();
+    let mut known = connection.prepare_cached("SELECT 1 FROM event WHERE id = ?1 AND status != ?2")?;
+    for event in &wanted.events {
+        if known.exists(params![event.as_str(), UNREADABLE])? {
+            loaded.known.insert(event.clone());
+        }
+    }
+    let mut groups: BTreeSet<GroupId> = wanted.groups.clone();
+    for id in &wanted.users {
+        let entity = Entity::User(id.clone());
+        if let Some((row, state)) = entity_row(connection, &entity)? {
+            let state: UserState = parse(&state, "a user")?;
+            groups.extend(state.edges().cloned());
+            loaded.directory.users.insert(id.clone(), state);
+            loaded.rows.insert(entity, row);
+        }
+    }
+    for id in groups {
+        let entity = Entity::Group(id.clone());
+        if let Some((row, state)) = entity_row(connection, &entity)? {
+            loaded.directory.groups.insert(id, parse::<GroupState>(&state, "a group")?);
+            loaded.rows.insert(entity, row);
+        }
+    }
+    let mut connections = connection.prepare_cached("SELECT state FROM connection WHERE id = ?1")?;
+    for id in &wanted.connections {
+        let state: Option<String> = connections.query_row([&id.0], |row| row.get(0)).optional()?;
+        if let Some(state) = state {
+            loaded.directory.connections.insert(id.clone(), parse(&state, "a connection")?);
+        }
+    }
+    Ok(loaded)
+}
+
+fn entity_row(connection: &Connection, entity: &Entity) -> Result<Option<(Row, String)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT key, generation, digest, status, roles, state FROM entity WHERE kind = ?1 AND id = ?2",
+    )?;
+    let found = select
+        .query_row(params![kind_code(entity.kind()), entity.id()], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, Option<[u8; 16]>>(2)?,
+                row.get::<_, i64>(3)?,
+                row.get::<_, String>(4)?,
+                row.get::<_, String>(5)?,
+            ))
+        })
+        .optional()?;
+    let Some((key, generation, digest, status_code, roles, state)) = found else { return Ok(None) };
+    let row = Row {
+        key: Some(key),
+        generation: unsigned(generation),
+        digest,
+        status: status(status_code),
+        roles: parse(&roles, "a user's roles")?,
+    };
+    Ok(Some((row, state)))
+}
+
+pub(super) fn stale(connection: &Connection, limit: u32) -> Result<Vec<UserId>, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT entity.id FROM stale JOIN entity ON entity.key = stale.user LIMIT ?1")?;
+    let users = select.query_map([limit], |row| row.get(0).map(|id: String| UserId::new(id)))?;
+    Ok(users.collect::<Result<_, _>>()?)
+}

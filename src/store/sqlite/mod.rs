@@ -1,0 +1,278 @@
+//! The embedded store: one SQLite file, written by one thread, read by a few.
+
+mod commit;
+mod convert;
+mod load;
+mod prune;
+mod queue;
+mod schema;
+mod sinks;
+mod views;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rolecall_sink_api::{SinkName, UserId};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{Semaphore, mpsc};
+
+use self::sinks::SinkKeys;
+use super::{
+    Batch, Cutoffs, Due, Loaded, QueueFilter, QueueItem, Settlement, Store, StoreError, StoreView, UserView,
+    Wanted,
+};
+
+/// How many reads run at once; each has a connection of its own.
+const READERS: usize = 3;
+/// How many writes wait at most; more make their callers wait.
+const WAITING_WRITES: usize = 64;
+/// SQLite's page cache of the writer and of each reader, in KiB.
+const WRITER_CACHE: i64 = 64 * 1024;
+const READER_CACHE: i64 = 8 * 1024;
+/// How many pages of 4 KiB the write-ahead log gathers before they are moved into the database.
+const CHECKPOINT_PAGES: i64 = 4000;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A [`Store`] in one SQLite file: write-ahead log, `synchronous=FULL`, so that a commit is on disk when it
+/// returns. One process at a time.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: mpsc::Sender<Job>,
+    readers: Arc<Readers>,
+    sinks: RwLock<Arc<SinkKeys>>,
+    /// Held as long as the store is open.
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Readers {
+    idle: Mutex<Vec<Connection>>,
+    turns: Semaphore,
+}
+
+impl SqliteStore {
+    /// Opens the store, and makes it when there is none. The directory must exist.
+    ///
+    /// # Errors
+    /// When another process has it open, when a newer version wrote it, or when it cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let shown = path.display().to_string();
+        let failed = |message: String| StoreError::Open { path: shown.clone(), message };
+        let lock = lock(path)?;
+        let mut writer =
+            connect(path, OpenFlags::default(), WRITER_CACHE).map_err(|e| failed(e.to_string()))?;
+        writer
+            .execute_batch(&format!(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+                 PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
+            ))
+            .map_err(|e| failed(e.to_string()))?;
+        schema::migrate(&mut writer, &shown)?;
+        let readers = (0..READERS)
+            .map(|_| {
+                connect(
+                    path,
+                    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+                    READER_CACHE,
+                )
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| failed(e.to_string()))?;
+        let keys = sinks::configured(&writer)?;
+        let (sender, jobs) = mpsc::channel(WAITING_WRITES);
+        std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || write_thread(writer, jobs))
+            .map_err(|e| failed(format!("cannot start a thread: {e}")))?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: sender,
+            readers: Arc::new(Readers { idle: Mutex::new(readers), turns: Semaphore::new(READERS) }),
+            sinks: RwLock::new(Arc::new(keys)),
+            _lock: lock,
+        })
+    }
+
+    /// Runs `job` on the writing thread, after all that were given to it before.
+    async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (answer, result) = tokio::sync::oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Whoever asked may be gone; the work is done all the same.
+            let _ = answer.send(job(connection));
+        });
+        self.writer.send(job).await.map_err(|_| StoreError::Closed)?;
+        result.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs `job` with a reading connection, which sees everything that was committed before.
+    async fn read<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.readers);
+        let _turn = self.readers.turns.acquire().await.map_err(|_| StoreError::Closed)?;
+        let work = move || {
+            let connection = readers.take().ok_or(StoreError::Closed)?;
+            let result = job(&connection);
+            readers.put_back(connection);
+            result
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Failed(e.to_string()))?
+    }
+
+    fn sinks(&self) -> Arc<SinkKeys> {
+        Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Readers {
+    fn take(&self) -> Option<Connection> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn put_back(&self, connection: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
+
+fn write_thread(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
+    while let Some(job) = jobs.blocking_recv() {
+        job(&mut connection);
+    }
+    // Empties the write-ahead log; when that fails, the next start does it.
+    let _ = connection.close();
+}
+
+fn connect(path: &Path, flags: OpenFlags, cache: i64) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.execute_batch(&format!("PRAGMA cache_size = -{cache}; PRAGMA temp_store = MEMORY;"))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Takes the lock beside the store, which says by whom it is held.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let shown = path.display().to_string();
+    let failed = |what: &str, e: &dyn std::fmt::Display| StoreError::Open {
+        path: shown.clone(),
+        message: format!("cannot {what} {}: {e}", Path::new(&name).display()),
+    };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&name)
+        .map_err(|e| failed("open", &e))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.take(32).read_to_string(&mut holder);
+            let holder = match holder.trim() {
+                "" => String::new(),
+                pid => format!(" (process {pid})"),
+            };
+            return Err(StoreError::InUse { path: shown, holder });
+        }
+        Err(TryLockError::Error(e)) => return Err(failed("lock", &e)),
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write(&mut file).map_err(|e| failed("write", &e))?;
+    Ok(file)
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn configure(&self, sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError> {
+        let names = sinks.to_vec();
+        let keys = self.write(move |c| sinks::configure(c, &names, now)).await?;
+        *self.sinks.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
+    }
+
+    async fn load(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
+        self.write(move |c| load::load(c, &wanted)).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let sinks = self.sinks();
+        self.write(move |c| commit::commit(c, &sinks, &batch)).await
+    }
+
+    async fn stale(&self, limit: u32) -> Result<Vec<UserId>, StoreError> {
+        self.read(move |c| load::stale(c, limit)).await
+    }
+
+    async fn use_rules(&self, fingerprint: &str) -> Result<bool, StoreError> {
+        let fingerprint = fingerprint.to_owned();
+        self.write(move |c| commit::use_rules(c, &fingerprint)).await
+    }
+
+    async fn due(&self, sink: &SinkName, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
+        let (name, key) = (sink.clone(), self.sinks().key(sink)?);
+        self.read(move |c| queue::due(c, &name, key, now, limit)).await
+    }
+
+    async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError> {
+        let key = self.sinks().key(sink)?;
+        self.read(move |c| queue::next_due(c, key)).await
+    }
+
+    async fn settle(
+        &self,
+        sink: &SinkName,
+        settlements: Vec<Settlement>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let key = self.sinks().key(sink)?;
+        self.write(move |c| queue::settle(c, key, &settlements, now)).await
+    }
+
+    async fn prune(&self, cutoffs: Cutoffs) -> Result<usize, StoreError> {
+        self.write(move |c| prune::prune(c, cutoffs)).await
+    }
+
+    async fn overview(&self) -> Result<StoreView, StoreError> {
+        let (sinks, path) = (self.sinks(), self.path.clone());
+        self.read(move |c| views::overview(c, &sinks, &path)).await
+    }
+
+    async fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |c| views::queue(c, &filter)).await
+    }
+
+    async fn retry(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError> {
+        let filter = filter.clone();
+        self.write(move |c| views::retry(c, &filter, now)).await
+    }
+
+    async fn discard(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError> {
+        let filter = filter.clone();
+        self.write(move |c| views::discard(c, &filter, now)).await
+    }
+
+    async fn users(&self, name: &str) -> Result<Vec<UserView>, StoreError> {
+        let (sinks, name) = (self.sinks(), name.to_owned());
+        self.read(move |c| views::users(c, &sinks, &name)).await
+    }
+}

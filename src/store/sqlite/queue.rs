@@ -1,0 +1,217 @@
+//! What the delivery workers take and give back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use rolecall_sink_api::{Action, Change, Document, Entity, GroupId, RemoteId, RoleName, SinkName};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use sha2::{Digest as _, Sha256};
+
+use super::commit::key_of;
+use super::convert::{DEAD, WAITING, entity, micros, parse, print, priority, signed, time, unsigned};
+use crate::directory::{GroupState, UserState};
+use crate::store::{Due, Resolution, Settlement, StoreError, desired};
+
+pub(super) fn due(
+    connection: &Connection,
+    sink: &SinkName,
+    key: i64,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Due>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT e.kind, e.id, e.state, e.roles, q.generation, q.priority, q.since, q.attempts, a.document, a.remote
+         FROM queue q INDEXED BY queue_order
+             CROSS JOIN entity e ON e.key = q.entity
+             LEFT JOIN applied a ON a.sink = q.sink AND a.entity = q.entity
+         WHERE q.sink = ?1 AND q.state = ?2 AND q.due <= ?3
+         ORDER BY q.priority, q.since LIMIT ?4",
+    )?;
+    let mut rows = select.query(params![key, WAITING, micros(now), limit])?;
+    let mut groups = Groups { connection, states: BTreeMap::new() };
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        let entity = entity(row.get(0)?, row.get(1)?);
+        let desired = groups.desired(&entity, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?)?;
+        let applied: Option<String> = row.get(8)?;
+        let remote: Option<String> = row.get(9)?;
+        let generation = unsigned(row.get(4)?);
+        due.push(Due {
+            priority: priority(row.get(5)?),
+            since: time(row.get(6)?),
+            change: Change {
+                idempotency_key: idempotency_key(sink, &entity, generation),
+                entity,
+                desired,
+                applied: applied.as_deref().map(|json| parse(json, "an applied document")).transpose()?,
+                remote: remote.map(RemoteId::new),
+                generation,
+                attempt: row.get::<_, u32>(7)? + 1,
+            },
+        });
+    }
+    Ok(due)
+}
+
+/// The states of groups, each read once.
+struct Groups<'c> {
+    connection: &'c Connection,
+    states: BTreeMap<GroupId, GroupState>,
+}
+
+impl Groups<'_> {
+    fn desired(&mut self, entity: &Entity, state: &str, roles: &str) -> Result<Option<Document>, StoreError> {
+        match entity {
+            Entity::Group(id) => {
+                let state: GroupState = parse(state, "a group")?;
+                Ok(desired::group(id, &state).map(Document::Group))
+            }
+            Entity::User(id) => {
+                let state: UserState = parse(state, "a user")?;
+                let roles: BTreeSet<RoleName> = parse(roles, "a user's roles")?;
+                for group in state.edges() {
+                    self.read(group)?;
+                }
+                let user = desired::user(id, &state, &self.states, roles);
+                Ok(user.map(|user| Document::User(Box::new(user))))
+            }
+        }
+    }
+
+    fn read(&mut self, id: &GroupId) -> Result<(), StoreError> {
+        if self.states.contains_key(id) {
+            return Ok(());
+        }
+        if let Some(state) = group_state(self.connection, id)? {
+            self.states.insert(id.clone(), state);
+        }
+        Ok(())
+    }
+}
+
+/// What is stored of a group.
+pub(super) fn group_state(connection: &Connection, id: &GroupId) -> Result<Option<GroupState>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT state FROM entity WHERE kind = 1 AND id = ?1")?;
+    let state: Option<String> = select.query_row([id.as_str()], |row| row.get(0)).optional()?;
+    state.map(|state| parse(&state, "a group")).transpose()
+}
+
+/// Half a SHA-256 in hexadecimal: ids may hold what an HTTP header may not.
+fn idempotency_key(sink: &SinkName, entity: &Entity, generation: u64) -> String {
+    let mut hash = Sha256::new();
+    for part in [sink.as_str(), entity.kind().as_str(), entity.id()] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.update(generation.to_le_bytes());
+    hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+pub(super) fn next_due(connection: &Connection, sink: i64) -> Result<Option<Timestamp>, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT min(due) FROM queue INDEXED BY queue_order WHERE sink = ?1 AND state = ?2")?;
+    let due: Option<i64> = select.query_row(params![sink, WAITING], |row| row.get(0))?;
+    Ok(due.map(time))
+}
+
+pub(super) fn settle(
+    connection: &mut Connection,
+    sink: i64,
+    settlements: &[Settlement],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for settlement in settlements {
+        let Some(entity) = key_of(&transaction, &settlement.entity)? else { continue };
+        settle_one(&transaction, sink, entity, settlement, micros(now))?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn settle_one(
+    connection: &Connection,
+    sink: i64,
+    entity: i64,
+    settlement: &Settlement,
+    now: i64,
+) -> Result<(), StoreError> {
+    let generation = signed(settlement.generation);
+    match &settlement.resolution {
+        Resolution::Applied { document, remote, action } => {
+            let document = document.as_ref().map(print).transpose()?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO applied (sink, entity, generation, document, remote, action, at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                     ON CONFLICT (sink, entity) DO UPDATE SET generation = excluded.generation,
+                         document = excluded.document, remote = coalesce(excluded.remote, remote),
+                         action = excluded.action, at = excluded.at",
+                )?
+                .execute(params![
+                    sink,
+                    entity,
+                    generation,
+                    document,
+                    remote.as_ref().map(RemoteId::as_str),
+                    action.as_str(),
+                    now
+                ])?;
+            let event: Option<Option<String>> = connection
+                .prepare_cached(
+                    "DELETE FROM queue WHERE sink = ?1 AND entity = ?2 AND generation <= ?3 RETURNING event",
+                )?
+                .query_row(params![sink, entity, generation], |row| row.get(0))
+                .optional()?;
+            if *action != Action::Unchanged {
+                note(connection, sink, entity, action.as_str(), event.flatten().as_deref(), None, now)?;
+            }
+        }
+        Resolution::Retry { reason, due } => {
+            connection
+                .prepare_cached(
+                    "UPDATE queue SET attempts = ?4, due = ?5, error = ?6
+                     WHERE sink = ?1 AND entity = ?2 AND generation = ?3",
+                )?
+                .execute(params![sink, entity, generation, settlement.attempt, micros(*due), reason])?;
+        }
+        Resolution::Dead { reason } => {
+            let event: Option<Option<String>> = connection
+                .prepare_cached(
+                    "UPDATE queue SET attempts = ?4, state = ?5, error = ?6
+                     WHERE sink = ?1 AND entity = ?2 AND generation = ?3 RETURNING event",
+                )?
+                .query_row(params![sink, entity, generation, settlement.attempt, DEAD, reason], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            if let Some(event) = event {
+                note(connection, sink, entity, "dead_letter", event.as_deref(), Some(reason), now)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Notes what a sink did, for people.
+pub(super) fn note(
+    connection: &Connection,
+    sink: i64,
+    entity: i64,
+    what: &str,
+    event: Option<&str>,
+    detail: Option<&str>,
+    now: i64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO activity (entity, at, sink, what, event, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![entity, now, sink, what, event, detail])?;
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! The tables, as numbered migrations. A migration that was released is never edited: add one.
+
+use rusqlite::Connection;
+
+use crate::store::StoreError;
+
+/// Migration *n* brings schema version *n* − 1 to *n*; the version stands in `PRAGMA user_version`.
+const MIGRATIONS: &[&str] = &[r"
+-- The journal: every authentic message, in the order of arrival.
+CREATE TABLE event (
+    seq         INTEGER PRIMARY KEY,
+    id          TEXT NOT NULL UNIQUE,
+    source      TEXT NOT NULL,
+    message_id  TEXT NOT NULL,
+    kind        TEXT,
+    at          INTEGER,            -- the time it states; all times are microseconds since 1970, UTC
+    signed_at   INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    status      INTEGER NOT NULL,   -- 0 merged, 1 ignored, 2 unreadable
+    reason      TEXT,               -- why it is unreadable
+    body        BLOB NOT NULL
+);
+CREATE INDEX event_unreadable ON event (seq) WHERE status = 2;
+
+-- The directory: users and groups, heard-of and deleted ones included. One table, for queue and applied name either.
+CREATE TABLE entity (
+    key          INTEGER PRIMARY KEY,
+    kind         INTEGER NOT NULL,  -- 0 user, 1 group
+    id           TEXT NOT NULL,
+    state        TEXT NOT NULL,     -- the merged facts, JSON
+    roles        TEXT NOT NULL,     -- as last evaluated, JSON
+    user_name    TEXT COLLATE NOCASE,
+    email        TEXT COLLATE NOCASE,
+    status       INTEGER NOT NULL,  -- 0 absent, 1 active, 2 inactive
+    generation   INTEGER NOT NULL,  -- grows with every change of what is desired
+    digest       BLOB,              -- of what is desired; NULL when the entity must go
+    absent_since INTEGER,
+    UNIQUE (kind, id)
+);
+CREATE INDEX entity_absent ON entity (absent_since) WHERE absent_since IS NOT NULL;
+
+-- How many entities there are of each kind and status, kept by every commit.
+CREATE TABLE entity_count (
+    kind   INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    n      INTEGER NOT NULL,
+    PRIMARY KEY (kind, status)
+) WITHOUT ROWID;
+
+-- From a group to every user of whom a membership in it is stated, whether it holds or not.
+CREATE TABLE membership (
+    group_id TEXT NOT NULL,
+    user     INTEGER NOT NULL,
+    PRIMARY KEY (group_id, user)
+) WITHOUT ROWID;
+
+-- Users to be evaluated again.
+CREATE TABLE stale (user INTEGER PRIMARY KEY);
+
+-- Connections to identity providers.
+CREATE TABLE connection (id TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE sink (
+    key        INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,
+    configured INTEGER NOT NULL
+);
+
+-- What each sink must bring up to date.
+CREATE TABLE queue (
+    sink       INTEGER NOT NULL,
+    entity     INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    priority   INTEGER NOT NULL,
+    since      INTEGER NOT NULL,
+    due        INTEGER NOT NULL,
+    attempts   INTEGER NOT NULL,
+    state      INTEGER NOT NULL,    -- 0 waiting, 1 dead letter
+    error      TEXT,
+    event      TEXT,                -- what made it necessary; NULL when the rules did
+    PRIMARY KEY (sink, entity)
+) WITHOUT ROWID;
+CREATE INDEX queue_order ON queue (sink, state, priority, since, due);
+
+-- What each sink last confirmed.
+CREATE TABLE applied (
+    sink       INTEGER NOT NULL,
+    entity     INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    document   TEXT,                -- NULL: confirmed to be gone
+    remote     TEXT,
+    action     TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    UNIQUE (sink, entity)
+);
+
+-- What became of whom, in the directory (sink NULL) and in each sink.
+CREATE TABLE activity (
+    seq    INTEGER PRIMARY KEY,
+    entity INTEGER NOT NULL,
+    at     INTEGER NOT NULL,
+    sink   INTEGER,
+    what   TEXT NOT NULL,
+    event  TEXT,
+    detail TEXT
+);
+CREATE INDEX activity_entity ON activity (entity);
+
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"];
+
+/// Brings the tables up to this version.
+pub(super) fn migrate(connection: &mut Connection, path: &str) -> Result<(), StoreError> {
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::Newer { path: path.into(), found, known });
+    }
+    for (version, sql) in (1..=known).zip(MIGRATIONS).skip(found as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Which sinks there are.
+
+use jiff::Timestamp;
+use rolecall_sink_api::SinkName;
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::convert::{WAITING, micros, priority_code};
+use crate::store::{Priority, StoreError};
+
+/// The configured sinks and the store's key for each.
+#[derive(Debug, Default)]
+pub(super) struct SinkKeys(Vec<(SinkName, i64)>);
+
+impl SinkKeys {
+    pub(super) fn key(&self, name: &SinkName) -> Result<i64, StoreError> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, key)| *key).ok_or_else(|| StoreError::Failed(format!("no sink {name} is configured")))
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = i64> {
+        self.0.iter().map(|(_, key)| *key)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&SinkName, i64)> {
+        self.0.iter().map(|(name, key)| (name, *key))
+    }
+}
+
+pub(super) fn configured(connection: &Connection) -> Result<SinkKeys, StoreError> {
+    let mut select = connection.prepare("SELECT name, key FROM sink WHERE configured ORDER BY name")?;
+    let rows = select.query_map([], |row| Ok((SinkName::new(row.get::<_, String>(0)?), row.get(1)?)))?;
+    Ok(SinkKeys(rows.collect::<Result<_, _>>()?))
+}
+
+pub(super) fn configure(
+    connection: &mut Connection,
+    names: &[SinkName],
+    now: Timestamp,
+) -> Result<SinkKeys, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let before = configured(&transaction)?;
+    for (name, key) in before.iter().filter(|(name, _)| !names.contains(name)) {
+        transaction.execute("DELETE FROM queue WHERE sink = ?1", [key])?;
+        transaction.execute("UPDATE sink SET configured = 0 WHERE name = ?1", [name.as_str()])?;
+    }
+    for name in names.iter().filter(|name| before.key(name).is_err()) {
+        let key: i64 = transaction.query_row(
+            "INSERT INTO sink (name, configured) VALUES (?1, 1)
+             ON CONFLICT (name) DO UPDATE SET configured = 1 RETURNING key",
+            [name.as_str()],
+            |row| row.get(0),
+        )?;
+        // What it has not confirmed in its present state; what never was and must not be is not its concern.
+        transaction.execute(
+            "INSERT INTO queue (sink, entity, generation, priority, since, due, attempts, state)
+             SELECT ?1, e.key, e.generation,
+                 CASE WHEN e.kind = 1 THEN CASE e.status WHEN 1 THEN ?4 ELSE ?5 END
+                      ELSE CASE e.status WHEN 1 THEN ?6 ELSE ?7 END END,
+                 ?2, ?2, 0, ?3
+             FROM entity e LEFT JOIN applied a ON a.sink = ?1 AND a.entity = e.key
+             WHERE e.generation > coalesce(a.generation, 0) AND (e.digest IS NOT NULL OR a.document IS NOT NULL)",
+            params![
+                key,
+                micros(now),
+                WAITING,
+                priority_code(Priority::Group),
+                priority_code(Priority::GroupRemoval),
+                priority_code(Priority::User),
+                priority_code(Priority::Leaver),
+            ],
+        )?;
+    }
+    let after = configured(&transaction)?;
+    transaction.commit()?;
+    Ok(after)
+}

@@ -1,0 +1,56 @@
+//! What a delivery worker takes from the store and gives back.
+
+use jiff::Timestamp;
+use rolecall_sink_api::{Action, Change, Document, Entity, RemoteId};
+
+use super::Priority;
+
+/// One entity that a sink must bring up to date.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Due {
+    /// What to hand to the sink.
+    pub change: Change,
+    /// How urgent it was when it was queued.
+    pub priority: Priority,
+    /// Since when it waits.
+    pub since: Timestamp,
+}
+
+/// What became of one delivered change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settlement {
+    /// Which entity.
+    pub entity: Entity,
+    /// Which of its generations was delivered.
+    pub generation: u64,
+    /// Which attempt it was, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub resolution: Resolution,
+}
+
+/// How a delivery ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Resolution {
+    /// The target holds it.
+    Applied {
+        /// The document that was delivered; `None` for a removal.
+        document: Option<Document>,
+        /// The target's own id, where it has one.
+        remote: Option<RemoteId>,
+        /// What had to be done.
+        action: Action,
+    },
+    /// It will be tried again.
+    Retry {
+        /// Why it did not work.
+        reason: String,
+        /// When to try again.
+        due: Timestamp,
+    },
+    /// It will not be tried again until a person or a newer event says so.
+    Dead {
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,372 @@
+//! PostgreSQL.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Signal, getuid};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::authority::CertificateAuthority;
+use crate::port::Port;
+use crate::process::{NotStarted, Process};
+use crate::tool;
+
+const USER: &str = "postgres";
+const PASSWORD: &str = "secret";
+
+/// A PostgreSQL cluster with one empty database, TLS, passwords by SCRAM, and fsync on.
+pub struct Postgres {
+    directory: TempDir,
+    port: Port,
+    process: Option<Process>,
+}
+
+/// How a [`Postgres`] shall be; made by [`Postgres::options`].
+pub struct PostgresOptions {
+    authority: CertificateAuthority,
+    encrypted_only: bool,
+    settings: Vec<(String, String)>,
+}
+
+impl PostgresOptions {
+    /// Lets this authority sign the server's certificate; otherwise it gets one of its own.
+    pub fn authority(mut self, authority: CertificateAuthority) -> Self {
+        self.authority = authority;
+        self
+    }
+
+    /// Refuses connections that are not encrypted.
+    pub fn encrypted_only(mut self) -> Self {
+        self.encrypted_only = true;
+        self
+    }
+
+    /// Sets a server parameter: `max_connections`, `5`.
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> Postgres {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.try_start().await {
+                Ok(postgres) => return postgres,
+                Err(NotStarted::PortTaken) if tries < 5 => {}
+                Err(NotStarted::PortTaken) => panic!("PostgreSQL found its port taken {tries} times"),
+                Err(NotStarted::Broken(what)) => panic!("{what}"),
+            }
+        }
+    }
+
+    async fn try_start(&self) -> Result<Postgres, NotStarted> {
+        let programs = programs();
+        let template = template(&programs).await;
+        let directory = tempfile::Builder::new().prefix("rolecall-postgres-").tempdir();
+        let directory = directory.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}"));
+        let data = directory.path().join("data");
+        tool::succeed(Command::new("cp").arg("-a").arg("--reflink=auto").arg(&template).arg(&data), "").await;
+
+        self.authority.equip(directory.path());
+        let access = match self.encrypted_only {
+            true => "hostssl all all 127.0.0.1/32 scram-sha-256\n",
+            false => "host all all 127.0.0.1/32 scram-sha-256\n",
+        };
+        fs::write(data.join("pg_hba.conf"), access).expect("the directory is ours");
+        let mut settings = format!(
+            "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nssl = on\nssl_cert_file = '{0}/server.pem'\n\
+             ssl_key_file = '{0}/server.key'\nfsync = on\nshared_buffers = 16MB\nlogging_collector = off\n",
+            directory.path().display()
+        );
+        for (name, value) in &self.settings {
+            settings += &format!("{name} = '{}'\n", value.replace('\'', "''"));
+        }
+        fs::write(data.join("postgresql.auto.conf"), settings).expect("the directory is ours");
+        if let Some((user, group)) = server_account() {
+            for path in ["", "server.key", "data/pg_hba.conf", "data/postgresql.auto.conf"] {
+                chown(directory.path().join(path), Some(user), Some(group))
+                    .expect("root may give files away");
+            }
+        }
+        // PostgreSQL wants its key to be readable by itself only.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(directory.path().join("server.key"), mode).expect("the file is ours");
+
+        let mut postgres = Postgres { directory, port: Port::take(), process: None };
+        postgres.try_start().await?;
+        Ok(postgres)
+    }
+}
+
+impl Postgres {
+    /// Starts one as most tests want it.
+    pub async fn start() -> Self {
+        Self::options().start().await
+    }
+
+    /// How it shall be, if not as most tests want it.
+    pub fn options() -> PostgresOptions {
+        PostgresOptions {
+            authority: CertificateAuthority::new(),
+            encrypted_only: false,
+            settings: Vec::new(),
+        }
+    }
+
+    /// `postgresql://postgres:secret@127.0.0.1:PORT/postgres`.
+    pub fn url(&self) -> String {
+        self.database_url("postgres")
+    }
+
+    /// The URL of another database in the same server.
+    pub fn database_url(&self, database: &str) -> String {
+        format!("postgresql://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port.number())
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// The user, who may do everything.
+    pub fn user(&self) -> &'static str {
+        USER
+    }
+
+    /// The user's password.
+    pub fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
+    /// The authority that signed the server's certificate, in PEM.
+    pub fn ca_path(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
+    }
+
+    /// The process id, while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
+    /// What the server wrote so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// The rows of a query, values as PostgreSQL prints them, [`None`] for NULL.
+    pub async fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        self.query_in("postgres", sql).await
+    }
+
+    /// The rows of a query in another database.
+    pub async fn query_in(&self, database: &str, sql: &str) -> Vec<Vec<Option<String>>> {
+        // Of all that psql can print, only COPY's text format tells NULL from any text.
+        let copy = format!("COPY (\n{}\n) TO STDOUT", sql.trim().trim_end_matches(';'));
+        let text = tool::succeed(&mut self.psql(database), &copy).await;
+        text.lines().map(|line| line.split('\t').map(copied).collect()).collect()
+    }
+
+    /// Runs statements; the first that fails ends it.
+    pub async fn execute(&self, sql: &str) {
+        self.execute_in("postgres", sql).await;
+    }
+
+    /// Runs statements in another database.
+    pub async fn execute_in(&self, database: &str, sql: &str) {
+        tool::succeed(&mut self.psql(database), sql).await;
+    }
+
+    /// Makes an empty database, and returns its URL.
+    pub async fn create_database(&self, name: &str) -> String {
+        self.execute(&format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""))).await;
+        self.database_url(name)
+    }
+
+    /// Ends the server in good order, cutting its connections. Its port, its data and its URL stay as they are for
+    /// [`restart`](Self::restart).
+    pub async fn stop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop(Signal::INT).await;
+        }
+    }
+
+    /// Brings a stopped server back, on the same port with the same data.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        match self.try_start().await {
+            Ok(()) => {}
+            Err(NotStarted::PortTaken) => panic!("somebody took PostgreSQL's port while it was stopped"),
+            Err(NotStarted::Broken(what)) => panic!("{what}"),
+        }
+    }
+
+    /// Makes the server hang: connections are accepted and nothing is answered.
+    pub fn pause(&self) {
+        self.process.as_ref().expect("PostgreSQL runs").pause();
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.as_ref().expect("PostgreSQL runs").resume();
+    }
+
+    async fn try_start(&mut self) -> Result<(), NotStarted> {
+        let mut command: Vec<OsString> = as_server_account();
+        command.push(programs().join("postgres").into());
+        command.push("-D".into());
+        command.push(self.directory.path().join("data").into());
+        command.push("-p".into());
+        command.push(self.port.number().to_string().into());
+        // SIGQUIT ends it without a checkpoint, but lets it take its children and its shared memory with it.
+        let mut process = Process::spawn("postgres", self.directory.path(), Signal::QUIT, command);
+        process
+            .ready(async || {
+                let output = tool::run(&mut self.psql("postgres"), "SELECT 1").await;
+                match output.status.success() {
+                    true => Ok(()),
+                    false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+                }
+            })
+            .await?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    fn psql(&self, database: &str) -> Command {
+        let mut command = Command::new("psql");
+        command
+            .env("PGPASSWORD", PASSWORD)
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", USER, "-d", database])
+            .args(["-p", &self.port.number().to_string()]);
+        command
+    }
+}
+
+/// A value in COPY's text format.
+fn copied(field: &str) -> Option<String> {
+    if field == "\\N" {
+        return None;
+    }
+    let mut value = String::new();
+    let mut rest = field.chars();
+    while let Some(char) = rest.next() {
+        value.push(match char {
+            '\\' => match rest.next() {
+                Some('n') => '\n',
+                Some('t') => '\t',
+                Some('r') => '\r',
+                Some('b') => '\u{8}',
+                Some('f') => '\u{c}',
+                Some('v') => '\u{b}',
+                other => other.unwrap_or('\\'),
+            },
+            other => other,
+        });
+    }
+    Some(value)
+}
+
+/// Where Debian keeps the newest PostgreSQL's programs.
+fn programs() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql");
+    let versions = versions.unwrap_or_else(|e| panic!("no /usr/lib/postgresql: {e}; tests/run installs it"));
+    let newest = versions.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok()).max();
+    let newest = newest.expect("no PostgreSQL in /usr/lib/postgresql; tests/run installs it");
+    PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin"))
+}
+
+/// PostgreSQL refuses to run as root: then it runs as the user that its package made. User and group.
+fn server_account() -> Option<(u32, u32)> {
+    if !getuid().is_root() {
+        return None;
+    }
+    let accounts = fs::read_to_string("/etc/passwd").expect("there is a list of users");
+    let line = accounts.lines().find(|line| line.starts_with("postgres:"));
+    let mut fields = line.expect("PostgreSQL's package made a user").split(':').skip(2);
+    let mut number = || fields.next()?.parse().ok();
+    number().zip(number())
+}
+
+/// The words before a command that must not run as root.
+fn as_server_account() -> Vec<OsString> {
+    match server_account() {
+        // Unlike runuser, setpriv becomes the command, so that signals reach it.
+        Some((user, group)) => {
+            let words =
+                ["setpriv", &format!("--reuid={user}"), &format!("--regid={group}"), "--clear-groups", "--"];
+            words.iter().map(OsString::from).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// A cluster as initdb makes it, made once on this machine for each version and user: copying it takes a tenth of the
+/// time.
+async fn template(programs: &Path) -> PathBuf {
+    let version = tool::succeed(Command::new(programs.join("postgres")).arg("--version"), "").await;
+    // postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
+    let version = version.split_whitespace().nth(2).unwrap_or_else(|| panic!("no version in {version}"));
+    let user = server_account().map_or(getuid().as_raw(), |(user, _)| user);
+    let name = format!("rolecall-testkit-postgres-{version}-{user}");
+    let template = std::env::temp_dir().join(&name);
+
+    // Tests that start together wait here for the first one to make it.
+    let lock_path = std::env::temp_dir().join(format!("{name}.lock"));
+    let lock = File::options().create(true).append(true).open(&lock_path);
+    let lock = lock.unwrap_or_else(|e| panic!("cannot write {}: {e}", lock_path.display()));
+    let lock =
+        tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.expect("no panic in a lock");
+    let _lock = lock.unwrap_or_else(|e| panic!("cannot lock {}: {e}", lock_path.display()));
+
+    if !template.exists() {
+        let making = tempfile::Builder::new().prefix("rolecall-initdb-").tempdir();
+        let making = making.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}"));
+        fs::write(making.path().join("password"), PASSWORD).expect("the directory is ours");
+        if let Some((user, group)) = server_account() {
+            for path in ["", "password"] {
+                chown(making.path().join(path), Some(user), Some(group)).expect("root may give files away");
+            }
+        }
+        let mut words = as_server_account();
+        words.push(programs.join("initdb").into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args([
+            "-U",
+            USER,
+            "-A",
+            "scram-sha-256",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--pwfile",
+        ]);
+        command.arg(making.path().join("password")).arg("-D").arg(making.path().join("data"));
+        tool::succeed(&mut command, "").await;
+        fs::rename(making.path().join("data"), &template).expect("both are in the temporary directory");
+    }
+    let owner = fs::metadata(&template).map(|metadata| metadata.uid());
+    assert_eq!(
+        owner.ok(),
+        Some(user),
+        "{} must belong to the user that PostgreSQL runs as",
+        template.display()
+    );
+    template
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copied_values_are_unescaped_and_null_is_none() {
+        assert_eq!(copied("\\N"), None);
+        assert_eq!(copied("").as_deref(), Some(""));
+        assert_eq!(copied("a\\tb\\nc\\\\N").as_deref(), Some("a\tb\nc\\N"));
+    }
+}
