@@ -12,6 +12,10 @@ mod layers;
 mod load;
 mod log;
 mod name;
+#[cfg(test)]
+mod published;
+#[cfg(test)]
+mod reference;
 mod schema;
 mod sinks;
 mod store;

@@ -53,7 +53,7 @@ impl JsonSchema for AnySink {
                     let properties = schema.entry("properties").or_insert_with(|| json!({}));
                     if let Some(properties) = properties.as_object_mut() {
                         properties.insert("type".into(), kind_of_sink);
-                        properties.insert("delivery".into(), delivery.clone().to_value());
+                        properties.insert("delivery".into(), true.into());
                     }
                     let required = schema.entry("required").or_insert_with(|| json!([]));
                     if let Some(required) = required.as_array_mut() {
@@ -63,7 +63,12 @@ impl JsonSchema for AnySink {
                 schema
             })
             .collect();
-        json_schema!({"description": "One sink: `type` says which keys it has.", "oneOf": kinds})
+        json_schema!({
+            "description": "One sink: `type` says which keys it has besides.",
+            "type": "object",
+            "properties": {"delivery": delivery},
+            "oneOf": kinds,
+        })
     }
 }
 

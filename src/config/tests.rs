@@ -9,14 +9,14 @@ use tempfile::TempDir;
 use super::*;
 
 /// A directory with a configuration and the files it names, and the environment to read it in.
-struct Host {
+pub(super) struct Host {
     dir: TempDir,
     environment: Vec<(OsString, OsString)>,
 }
 
 impl Host {
     /// `DIR` in the text stands for the directory.
-    fn new(config: &str) -> Self {
+    pub(super) fn new(config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let host = Host { dir, environment: Vec::new() };
         host.file("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
@@ -24,11 +24,15 @@ impl Host {
         host
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     fn path(&self) -> &str {
         self.dir.path().to_str().unwrap()
     }
 
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(super) fn file(&self, name: &str, content: impl AsRef<[u8]>) {
         std::fs::write(self.dir.path().join(name), content).unwrap();
     }
 
@@ -42,7 +46,7 @@ impl Host {
     }
 
     #[track_caller]
-    fn loads(&self) -> Config {
+    pub(super) fn loads(&self) -> Config {
         self.load().unwrap_or_else(|errors| panic!("{errors}"))
     }
 
