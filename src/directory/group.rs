@@ -71,6 +71,11 @@ impl GroupState {
         stated.into_iter().flatten().max()
     }
 
+    /// The newest deletion, which made every older membership void, whether the group came back or not.
+    pub fn gone(&self) -> Option<&Stamp> {
+        self.gone.as_ref()
+    }
+
     /// Whether a fact of that time, a membership included, can still matter.
     pub fn counts(&self, stamp: &Stamp) -> bool {
         self.gone.as_ref().is_none_or(|gone| stamp > gone)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rolecall_sink_api::ConfigError;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -24,6 +24,8 @@ use crate::store::Intake;
 
 /// How long to wait when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long the log is left alone once it was told that all connections are taken.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Receives webhooks: reads, verifies and hands them to the store, and answers once they are on disk.
 pub struct Receiver {
@@ -148,7 +150,12 @@ async fn accept(
     mut serve: impl FnMut(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit),
 ) {
     let slots = Arc::new(Semaphore::new(most as usize));
+    let mut said = None::<Instant>;
     loop {
+        if slots.available_permits() == 0 && said.is_none_or(|said| said.elapsed() > QUIET) {
+            said = Some(Instant::now());
+            warn!(connections = most, "all connections are taken; more wait (listen.max_connections)");
+        }
         // The semaphore is never closed.
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
         match listener.accept().await {

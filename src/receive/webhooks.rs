@@ -22,7 +22,7 @@ use super::body::{self, Held, NoBody};
 use super::refusals::Refusals;
 use super::signature::{ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER, Verifier};
 use crate::source::{Reading, Source, SourceConfig, SourceName, Verified};
-use crate::store::{Intake, Message, Unavailable};
+use crate::store::{Intake, Message, Receipt, Unavailable};
 
 /// Tells the time: [`Timestamp::now`], except in tests.
 pub type Clock = fn() -> Timestamp;
@@ -180,7 +180,7 @@ impl Webhooks {
         }
     }
 
-    async fn submit(&self, message: Message) -> Result<crate::store::Receipt, Unavailable> {
+    async fn submit(&self, message: Message) -> Result<Receipt, Unavailable> {
         timeout(self.answer_timeout, self.intake.submit(message)).await.unwrap_or_else(|_| {
             Err(Unavailable(format!(
                 "the store did not answer within {:?} (listen.answer_timeout)",

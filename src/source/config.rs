@@ -35,3 +35,25 @@ pub enum SourceKind {
     /// Scalekit's directory webhooks.
     Scalekit,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_its_type_and_its_secrets() {
+        let config: SourceConfig =
+            serde_json::from_str(r#"{"type": "scalekit", "secrets": [{"credential": "scalekit"}]}"#).unwrap();
+        assert_eq!(config.kind, SourceKind::Scalekit);
+        assert_eq!(config.secrets, [SecretSource::Credential("scalekit".into())]);
+        assert_eq!(config.tolerance, Timespan::from_secs(300));
+        for wrong in [
+            r#"{"type": "scalekit"}"#,
+            r#"{"type": "scalekit", "secrets": ["whsec_inline"]}"#,
+            r#"{"type": "svix", "secrets": []}"#,
+            r#"{"type": "scalekit", "secrets": [], "tolerence": "5m"}"#,
+        ] {
+            assert!(serde_json::from_str::<SourceConfig>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -18,7 +18,7 @@ use super::{
     MembershipChange, Message, Priority, Receipt, Row, Status, Store, StoreError, Submission, Unavailable,
     Wanted, desired,
 };
-use crate::directory::{Event, EventId, Fact, GroupState, UserState};
+use crate::directory::{Event, EventId, Fact, GroupState, Stamp, UserState};
 use crate::rules::Rules;
 use crate::source::Reading;
 
@@ -265,11 +265,20 @@ struct Work<'r> {
     touched: HashMap<Entity, Touched>,
     /// The groups of which something was stated of each touched user before the batch.
     edges_before: HashMap<UserId, BTreeSet<GroupId>>,
+    /// When each touched group was last deleted before the batch, if it ever was.
+    gone_before: HashMap<GroupId, Option<Stamp>>,
 }
 
 impl<'r> Work<'r> {
     fn new(loaded: Loaded, rules: &'r Rules, now: Timestamp) -> Self {
-        Self { loaded, rules, now, touched: HashMap::new(), edges_before: HashMap::new() }
+        Self {
+            loaded,
+            rules,
+            now,
+            touched: HashMap::new(),
+            edges_before: HashMap::new(),
+            gone_before: HashMap::new(),
+        }
     }
 
     fn merge(&mut self, event: Event) {
@@ -283,12 +292,18 @@ impl<'r> Work<'r> {
     }
 
     fn touch(&mut self, entity: Entity, event: Option<EventId>) {
-        if let Entity::User(user) = &entity
-            && !self.edges_before.contains_key(user)
-        {
-            let state = self.loaded.directory.users.get(user);
-            let edges = state.map(|state| state.edges().cloned().collect()).unwrap_or_default();
-            self.edges_before.insert(user.clone(), edges);
+        let directory = &self.loaded.directory;
+        match &entity {
+            Entity::User(id) if !self.edges_before.contains_key(id) => {
+                let state = directory.users.get(id);
+                let edges = state.map(|state| state.edges().cloned().collect()).unwrap_or_default();
+                self.edges_before.insert(id.clone(), edges);
+            }
+            Entity::Group(id) if !self.gone_before.contains_key(id) => {
+                let gone = directory.groups.get(id).and_then(GroupState::gone).cloned();
+                self.gone_before.insert(id.clone(), gone);
+            }
+            _ => {}
         }
         self.touched.insert(entity, Touched { event });
     }
@@ -304,7 +319,10 @@ impl<'r> Work<'r> {
                 Entity::Group(id) => {
                     let state = self.loaded.directory.groups.remove(id).unwrap_or_default();
                     let write = self.group(id, &state, touched.event);
-                    if write.enqueue.is_some() {
+                    // A deletion that comes late, after the group came back, changes no document of the group
+                    // and still ends memberships.
+                    let deleted = self.gone_before.remove(id).flatten().as_ref() != state.gone();
+                    if write.enqueue.is_some() || deleted {
                         batch.stale_members_of.push(id.clone());
                     }
                     self.loaded.directory.groups.insert(id.clone(), state);

@@ -217,6 +217,22 @@ async fn a_renamed_group_changes_the_roles_of_its_members() {
 }
 
 #[tokio::test]
+async fn a_deletion_that_comes_after_the_group_is_back_still_ends_what_was_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = Running::start(&directory.path().join("store.db")).await;
+    let group = GroupId::new("g1");
+    let named = || Fact::GroupNamed { group: group.clone(), name: Some("name 0".into()), organization: None };
+    let member = Fact::Member { group: group.clone(), user: UserId::new("u1"), member: true };
+    running.send(event(1, "e1", vec![profile("u1", "ann"), member, named()])).await;
+    running.send(event(3, "e3", vec![named()])).await;
+    running.send(event(2, "e2", vec![Fact::GroupGone { group: group.clone() }])).await;
+    let store = running.stop().await;
+    let ann = &store.users("ann").await.unwrap()[0];
+    assert_eq!(ann.roles, [rolecall_sink_api::RoleName::new("member")]);
+    assert!(ann.user.as_ref().unwrap().groups.is_empty());
+}
+
+#[tokio::test]
 async fn a_change_that_was_overtaken_is_noted_and_stays_due() {
     let directory = tempfile::tempdir().unwrap();
     let running = Running::start(&directory.path().join("store.db")).await;

@@ -5,7 +5,8 @@ use rolecall_sink_api::SinkDown;
 use crate::connection::{Connection, PERMISSIVE_MODIFY};
 use crate::dn::Dn;
 use crate::entry::AttributeName;
-use crate::mapping::{LOCKED_TIME, Mapping};
+use crate::leavers::LOCKED_TIME;
+use crate::mapping::Mapping;
 use crate::schema::Schema;
 use crate::template::EntryTemplate;
 
@@ -37,8 +38,8 @@ pub(crate) async fn check(connection: &Connection, mapping: &Mapping) -> Result<
     for (section, entry, mut names) in sections {
         lines.push(base(connection, section, &entry.base).await?);
         names.push(mapping.marks.attribute.clone());
-        if section == "people" && mapping.locks() {
-            names.push(LOCKED_TIME.into());
+        if section == "people" {
+            names.extend(mapping.leavers.lock_attribute());
         }
         let Some(schema) = &schema else { continue };
         let classes = entry.classes.iter().filter(|name| !schema.has_object_class(name));

@@ -308,7 +308,6 @@ fn member() -> String {
 }
 
 // serde's `default` wants the field's own type.
-#[allow(clippy::unnecessary_wraps)]
 fn placeholder() -> Option<String> {
     Some("cn=rolecall-placeholder".into())
 }

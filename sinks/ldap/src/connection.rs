@@ -1,21 +1,12 @@
-//! A connection to a directory server: made, protected and bound; then requests and searches, each with its
-//! deadline.
+//! A connection to a directory server: requests and searches, each with its deadline.
 
 use std::collections::HashSet;
-use std::net::TcpStream as StdTcpStream;
-use std::os::unix::net::UnixStream as StdUnixStream;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::{Control, ControlType, PostRead, PostReadResp, RawControl};
-use ldap3::{
-    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope, SearchEntry, SearchStream,
-    StdStream,
-};
+use ldap3::{Ldap, LdapConnAsync, LdapError, LdapResult, Mod, Scope, SearchEntry, SearchStream};
 use rolecall_sink_api::SinkDown;
-use rustls::ClientConfig;
-use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -25,7 +16,6 @@ use crate::outcome::{self, Operation, Verdict};
 use crate::query::Query;
 use crate::request::{Modification, ModificationKind, Reply, Request, Tolerance};
 use crate::root_dse::RootDse;
-use crate::url::{Scheme, ServerUrl};
 
 /// Entries per page of a search.
 const PAGE: i32 = 500;
@@ -36,28 +26,6 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(crate) const PERMISSIVE_MODIFY: &str = "1.2.840.113556.1.4.1413";
 /// The control that returns an added entry's own id with the answer (RFC 4527).
 const POST_READ: &str = "1.3.6.1.1.13.2";
-
-/// How to reach a server and prove who we are.
-pub(crate) struct Access {
-    pub(crate) urls: Vec<ServerUrl>,
-    pub(crate) start_tls: bool,
-    /// Set when a URL or `start_tls` asks for TLS.
-    pub(crate) tls: Option<Arc<ClientConfig>>,
-    pub(crate) credentials: Credentials,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) operation_timeout: Duration,
-    pub(crate) id_attribute: AttributeName,
-}
-
-/// As whom to bind.
-pub(crate) enum Credentials {
-    /// Not at all.
-    Anonymous,
-    /// DN and password; the password is read for every connection.
-    Simple { dn: String, password: rolecall_sink_api::SecretSource },
-    /// By certificate or Unix user.
-    External,
-}
 
 /// One bound connection. Dropping it closes it.
 pub(crate) struct Connection {
@@ -77,86 +45,30 @@ impl Drop for Connection {
     }
 }
 
-impl Access {
-    /// Connects to the first server that lets us in.
-    pub(crate) async fn connect(&self) -> Result<Connection, SinkDown> {
-        let mut reasons = Vec::new();
-        for url in &self.urls {
-            match timeout(self.connect_timeout, self.connect_to(url)).await {
-                Ok(Ok(connection)) => return Ok(connection),
-                Ok(Err(reason)) => reasons.push(format!("{url}: {reason}")),
-                Err(_) => reasons.push(format!(
-                    "{url}: no connection within connect_timeout ({:?}): the server does not answer, or something \
-                     on the way drops packets",
-                    self.connect_timeout
-                )),
-            }
-        }
-        Err(SinkDown::new(reasons.join("; ")))
-    }
-
-    async fn connect_to(&self, url: &ServerUrl) -> Result<Connection, String> {
-        // The stream is made here and not by ldap3, so that "cannot connect" and "TLS failed" stay apart.
-        let stream = match &url.scheme {
-            Scheme::Ldapi { path } => {
-                let stream = UnixStream::connect(path).await.map_err(|e| format!("cannot connect: {e}"))?;
-                StdStream::Unix(stream.into_std().map_err(|e: std::io::Error| e.to_string())? as StdUnixStream)
-            }
-            Scheme::Ldap { address } | Scheme::Ldaps { address } => {
-                let stream = TcpStream::connect(address.as_str())
-                    .await
-                    .map_err(|e| format!("cannot connect to {address}: {e}"))?;
-                // Small requests one after the other: waiting to fill a packet would cost 40 ms each.
-                stream.set_nodelay(true).map_err(|e| e.to_string())?;
-                StdStream::Tcp(stream.into_std().map_err(|e: std::io::Error| e.to_string())? as StdTcpStream)
-            }
-        };
-        let protected = matches!(url.scheme, Scheme::Ldaps { .. }) || self.start_tls;
-        let mut settings = LdapConnSettings::new().set_std_stream(stream).set_starttls(self.start_tls);
-        if let Some(tls) = &self.tls {
-            settings = settings.set_config(tls.clone());
-        }
-        let (driver, mut ldap) = LdapConnAsync::with_settings(settings, url.as_str())
-            .await
-            .map_err(|error| if protected { explain_tls(&error) } else { explain(&error) })?;
+impl Connection {
+    /// Takes over a connection that ldap3 made, as yet without knowing the server.
+    pub(crate) fn new(
+        driver: LdapConnAsync,
+        ldap: Ldap,
+        url: String,
+        operation_timeout: Duration,
+        id_attribute: AttributeName,
+    ) -> Self {
         let driver = tokio::spawn(async move {
             // Whoever waits for an answer learns that the connection is gone; why is of use in the log alone.
             if let Err(error) = driver.drive().await {
                 tracing::debug!(%error, "the LDAP connection ended");
             }
         });
-        let mut connection = Connection {
-            ldap: ldap.clone(),
-            driver,
-            url: url.to_string(),
-            operation_timeout: self.operation_timeout,
-            id_attribute: self.id_attribute.clone(),
-            server: RootDse::default(),
-            used: Instant::now(),
-        };
-        self.bind(&mut ldap).await?;
-        connection.server = RootDse::read(&connection).await.map_err(|down| down.reason)?;
-        Ok(connection)
+        let (server, used) = (RootDse::default(), Instant::now());
+        Self { ldap, driver, url, operation_timeout, id_attribute, server, used }
     }
 
-    async fn bind(&self, ldap: &mut Ldap) -> Result<(), String> {
-        let (who, result) = match &self.credentials {
-            Credentials::Anonymous => return Ok(()),
-            Credentials::Simple { dn, password } => {
-                let password = password.read().map_err(|e| format!("bind.password: {e}"))?;
-                (format!("as {dn}"), ldap.simple_bind(dn, password.expose()).await)
-            }
-            Credentials::External => ("with SASL EXTERNAL".to_owned(), ldap.sasl_external_bind().await),
-        };
-        let reply = reply_of(result.map_err(|e| format!("bind {who}: {}", explain(&e)))?);
-        match outcome::verdict(reply.code, Operation::Bind, &reply.text) {
-            Verdict::Done => Ok(()),
-            _ => Err(format!("bind {who} refused: {}", outcome::describe(&reply))),
-        }
+    /// The handle, for the bind.
+    pub(crate) fn handle(&self) -> Ldap {
+        self.ldap.clone()
     }
-}
 
-impl Connection {
     /// Whether the connection may be used again, found out by a round trip when it idled.
     pub(crate) async fn still_works(&self) -> bool {
         if self.ldap.clone().is_closed() {
@@ -317,7 +229,8 @@ impl EntryStream {
     }
 }
 
-fn reply_of(result: LdapResult) -> Reply {
+/// An answer as ldap3 has it, as ours.
+pub(crate) fn reply_of(result: LdapResult) -> Reply {
     Reply { code: result.rc, text: result.text, matched: result.matched, referrals: result.refs, id: None }
 }
 
@@ -356,7 +269,7 @@ fn modification(modification: &Modification) -> Mod<Vec<u8>> {
 }
 
 /// What went wrong below LDAP itself.
-fn explain(error: &LdapError) -> String {
+pub(crate) fn explain(error: &LdapError) -> String {
     match error {
         LdapError::Timeout { .. } => {
             "no answer within operation_timeout: the server hangs, or the connection was cut on the way"
@@ -367,41 +280,5 @@ fn explain(error: &LdapError) -> String {
         }
         LdapError::Io { source } => source.to_string(),
         other => other.to_string(),
-    }
-}
-
-/// What went wrong while TLS was set up, so that nobody looks for a network fault.
-fn explain_tls(error: &LdapError) -> String {
-    let hint = match error {
-        LdapError::Io { source } => {
-            source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).map_or("", hint_for)
-        }
-        LdapError::LdapResult { result } => {
-            let reply = reply_of(result.clone());
-            return format!("TLS: the server refused StartTLS: {}", outcome::describe(&reply));
-        }
-        _ => "",
-    };
-    format!("TLS: {}{hint}", explain(error))
-}
-
-fn hint_for(error: &rustls::Error) -> &'static str {
-    use rustls::CertificateError::{
-        BadEncoding, BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
-        UnknownIssuer,
-    };
-    match error {
-        rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
-            ": the server's certificate is not signed by a trusted authority; name the right one in tls.ca"
-        }
-        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
-            ": the server's certificate is for another name than the one in url"
-        }
-        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
-            ": the server's certificate has expired"
-        }
-        rustls::Error::InvalidCertificate(BadEncoding) => ": the server's certificate is malformed",
-        rustls::Error::InvalidMessage(_) => ": the port does not speak TLS; try ldap:// with start_tls",
-        _ => "",
     }
 }

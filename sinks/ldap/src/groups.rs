@@ -4,13 +4,13 @@ use futures_util::FutureExt as _;
 use rolecall_sink_api::{Action, Change, SinkDown};
 
 use crate::batch::Settled;
-use crate::entry::{Attributes, Entry, Value};
+use crate::entry::{AttributeName, Entry};
 use crate::mapping::GroupMapping;
 use crate::outcome::{Failure, Operation};
 use crate::request::Request;
 use crate::template::Rendered;
 use crate::tie::{Sought, locate};
-use crate::upsert::{Upsert, Upserted, upsert};
+use crate::upsert::{Upsert, upsert};
 use crate::work::Work;
 
 /// Brings groups up to date: those that should exist are made or changed, the others go.
@@ -50,7 +50,7 @@ async fn one(
     mapping: &GroupMapping,
     change: &Change,
     mark: &str,
-    fetch: &[crate::entry::AttributeName],
+    fetch: &[AttributeName],
     found: Option<Entry>,
 ) -> Result<Settled, Failure> {
     let Some(group) = change.desired_group() else {
@@ -64,36 +64,17 @@ async fn one(
     };
     let rendered = work.mapping.group(mapping, group).map_err(Failure::Reject)?;
     let before = applied(work, mapping, change);
-    let upserted =
-        ensure(work, mapping, mark, fetch, (&rendered, before.as_ref()), found, Vec::new()).await?;
-    Ok(Settled { action: upserted.action, remote: Some(upserted.remote) })
-}
-
-/// Makes the group's entry what it should be; a new one begins with `members`, or with the placeholder.
-pub(crate) async fn ensure(
-    work: &Work<'_>,
-    mapping: &GroupMapping,
-    mark: &str,
-    fetch: &[crate::entry::AttributeName],
-    (rendered, before): (&Rendered, Option<&Rendered>),
-    found: Option<Entry>,
-    members: Vec<Value>,
-) -> Result<Upserted, Failure> {
-    let first = if members.is_empty() {
-        mapping.placeholder.iter().map(|dn| dn.as_str().into()).collect()
-    } else {
-        members
-    };
     let wish = Upsert {
         template: &mapping.entry,
         fetch,
         mark,
-        rendered,
-        before,
-        first: (!first.is_empty()).then_some((&mapping.member, first)),
+        rendered: &rendered,
+        before: before.as_ref(),
+        first: mapping.first_members(Vec::new()),
         active: None,
     };
-    upsert(work, &wish, found).await
+    let upserted = upsert(work, &wish, found).await?;
+    Ok(Settled { action: upserted.action, remote: Some(upserted.remote) })
 }
 
 fn applied(work: &Work<'_>, mapping: &GroupMapping, change: &Change) -> Option<Rendered> {
@@ -103,7 +84,6 @@ fn applied(work: &Work<'_>, mapping: &GroupMapping, change: &Change) -> Option<R
 /// The name of a group as its entry shows it: what `cn` says beside the RDN, or the RDN itself.
 pub(crate) fn name_of(entry: &Entry) -> String {
     let rdn = entry.dn.rdn_parts().first().map(|(_, value)| value.as_str()).unwrap_or_default();
-    let attributes: &Attributes = &entry.attributes;
-    let mut names = attributes.texts(&"cn".into());
+    let mut names = entry.attributes.texts(&"cn".into());
     names.find(|name| *name != rdn).unwrap_or(rdn).to_owned()
 }

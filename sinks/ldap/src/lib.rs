@@ -1,5 +1,13 @@
 //! rolecall's LDAP sink: people, groups and roles in a directory server, or as LDIF change records.
 //!
+//! ```yaml
+//! url: ldaps://ldap.example.com
+//! bind: { dn: "cn=rolecall,ou=services,dc=example,dc=com", password: { credential: ldap } }
+//! people: { dn: "uid={{ user.user_name | lower }},ou=people,dc=example,dc=com" }
+//! groups: { dn: "cn={{ group.name }},ou=groups,dc=example,dc=com" }
+//! roles: { dn: "cn={{ role }},ou=roles,dc=example,dc=com" }
+//! ```
+//!
 //! # How an entry is known
 //! By the server's own id of it (entryUUID), which the daemon keeps, and by the sink's mark in it. An entry with
 //! neither was made by somebody else and is left alone, unless the configuration says to adopt it. So an
@@ -17,6 +25,7 @@
 //! in. The group is not made from the name in the user's document, because a group that is not there yet cannot be
 //! told from one that went a moment ago. The groups of roles come with the first user who has the role.
 
+mod access;
 mod batch;
 mod check;
 mod compare;
@@ -27,6 +36,7 @@ mod dn;
 mod entry;
 mod groups;
 mod ldif;
+mod leavers;
 mod mapping;
 mod mark;
 mod members;

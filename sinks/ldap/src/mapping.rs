@@ -2,20 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rolecall_sink_api::template::{Template, Variables};
+use rolecall_sink_api::template::Variables;
 use rolecall_sink_api::{ConfigError, Group, GroupId, RoleName, User};
 use serde_json::json;
 
-use crate::config::{Config, OnDeactivate, OnDelete};
+use crate::config::Config;
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Entry, Value};
+use crate::leavers::Leavers;
 use crate::mark::{GroupKey, Marks};
 use crate::template::{self, EntryTemplate, Rendered, Source};
-
-/// The attribute that the password policy overlay of OpenLDAP (draft-behera-ldap-password-policy §5.3.3) reads.
-pub(crate) const LOCKED_TIME: &str = "pwdAccountLockedTime";
-/// Its value for "locked until an administrator says otherwise".
-pub(crate) const LOCKED: &str = "000001010000Z";
 
 const PEOPLE_DEFAULTS: [(&str, &str); 12] = [
     (
@@ -45,9 +41,7 @@ pub(crate) struct Mapping {
     pub(crate) groups: Option<GroupMapping>,
     pub(crate) roles: Option<GroupMapping>,
     role_attribute: Option<AttributeName>,
-    on_deactivate: Deactivation,
-    pub(crate) on_delete: OnDelete,
-    strip_groups: bool,
+    pub(crate) leavers: Leavers,
 }
 
 /// How groups, or the groups of roles, are made.
@@ -56,13 +50,6 @@ pub(crate) struct GroupMapping {
     pub(crate) entry: EntryTemplate,
     pub(crate) member: AttributeName,
     pub(crate) placeholder: Option<Dn>,
-}
-
-/// [`OnDeactivate`], compiled.
-enum Deactivation {
-    Lock,
-    Attributes(BTreeMap<AttributeName, Vec<Template>>),
-    Delete,
 }
 
 /// What a user's entry should be.
@@ -119,19 +106,6 @@ impl Mapping {
             )?;
             GroupMapping::new(entry, &roles.member_attribute, roles.placeholder.as_deref(), "roles")
         });
-        let on_deactivate = match &config.leavers.on_deactivate {
-            OnDeactivate::Lock => Deactivation::Lock,
-            OnDeactivate::Delete => Deactivation::Delete,
-            OnDeactivate::Attributes(attributes) => {
-                let mut compiled = BTreeMap::new();
-                for (name, templates) in attributes {
-                    let path = format!("leavers.on_deactivate.attributes.{name}");
-                    let name = template::attribute_name(name, &path)?;
-                    compiled.insert(name, template::attribute(templates, &user, &path)?);
-                }
-                Deactivation::Attributes(compiled)
-            }
-        };
         let role_attribute = config.roles.as_ref().and_then(|roles| roles.attribute.as_deref());
         let mapping = Self {
             marks: Marks::new(&config.marker)?,
@@ -142,17 +116,9 @@ impl Mapping {
             role_attribute: role_attribute
                 .map(|name| template::attribute_name(name, "roles.attribute"))
                 .transpose()?,
-            on_deactivate,
-            on_delete: config.leavers.on_delete,
-            strip_groups: config.leavers.strip_groups,
+            leavers: Leavers::compile(&config.leavers, &user)?,
         };
         mapping.check_marker()?;
-        if mapping.on_delete == OnDelete::Deactivate && mapping.deletes_inactive() {
-            return Err(ConfigError::new(
-                "leavers.on_delete",
-                "deactivate says to keep the entry, and leavers.on_deactivate: delete says not to",
-            ));
-        }
         Ok(mapping)
     }
 
@@ -175,20 +141,14 @@ impl Mapping {
 
     /// Every attribute of a person's entry that the sink may set, but for the marker.
     pub(crate) fn person_attributes(&self) -> impl Iterator<Item = &AttributeName> {
-        let leaving: Box<dyn Iterator<Item = &AttributeName>> = match &self.on_deactivate {
-            Deactivation::Attributes(attributes) => Box::new(attributes.keys()),
-            Deactivation::Lock | Deactivation::Delete => Box::new(std::iter::empty()),
-        };
-        self.people.attribute_names().chain(&self.role_attribute).chain(leaving)
+        self.people.attribute_names().chain(&self.role_attribute).chain(self.leavers.attribute_names())
     }
 
     /// The attributes to fetch of a person's entry: what may be compared.
     pub(crate) fn person_fetch(&self) -> Vec<AttributeName> {
         let mut names: Vec<_> = self.person_attributes().cloned().collect();
         names.extend(self.common_fetch());
-        if matches!(self.on_deactivate, Deactivation::Lock) {
-            names.push(LOCKED_TIME.into());
-        }
+        names.extend(self.leavers.lock_attribute());
         names
     }
 
@@ -238,62 +198,23 @@ impl Mapping {
         &self,
         user: Option<&User>,
     ) -> Result<Option<BTreeMap<AttributeName, Vec<Value>>>, String> {
-        let mut leaving = BTreeMap::new();
-        match &self.on_deactivate {
-            Deactivation::Delete => return Ok(None),
-            Deactivation::Lock => _ = leaving.insert(LOCKED_TIME.into(), vec![LOCKED.into()]),
-            Deactivation::Attributes(attributes) => {
-                for (name, templates) in attributes {
-                    let values = template::render_values(templates, json!({ "user": user }))
-                        .map_err(|e| format!("leavers.on_deactivate.attributes.{name}: {e}"))?;
-                    leaving.insert(name.clone(), values);
-                }
-            }
-        }
+        let Some(mut leaving) = self.leavers.attributes(user)? else { return Ok(None) };
         if let Some(attribute) = &self.role_attribute {
             leaving.insert(attribute.clone(), Vec::new());
         }
         Ok(Some(leaving))
     }
 
-    /// What has to go from the entry of a user who is active again: nothing unless the entry carries the mark of
-    /// a deactivation by this sink. Attributes without values are to be absent.
-    pub(crate) fn reactivation(&self, entry: &Entry) -> Vec<(AttributeName, Undo)> {
-        if !self.marks.is_inactive(entry) {
-            return Vec::new();
-        }
-        match &self.on_deactivate {
-            Deactivation::Lock => vec![(LOCKED_TIME.into(), Undo::Value(LOCKED.into()))],
-            Deactivation::Attributes(attributes) => {
-                attributes.keys().map(|name| (name.clone(), Undo::Attribute)).collect()
-            }
-            Deactivation::Delete => Vec::new(),
-        }
-    }
-
-    /// Whether an entry gives its user access.
-    pub(crate) fn is_active(&self, entry: &Entry) -> bool {
-        let locked = entry.attributes.texts(&LOCKED_TIME.into()).any(|value| value == LOCKED);
-        match self.on_deactivate {
-            Deactivation::Lock => !locked,
-            Deactivation::Attributes(_) | Deactivation::Delete => !self.marks.is_inactive(entry),
-        }
-    }
-
     /// The groups and role groups the user should be in, each with the group's name.
     pub(crate) fn memberships(&self, user: &User) -> BTreeMap<GroupKey, String> {
-        let groups = user.groups.iter().filter(|_| {
-            self.groups.is_some() && (user.active || !(self.strip_groups || self.deletes_inactive()))
-        });
+        let groups = user
+            .groups
+            .iter()
+            .filter(|_| self.groups.is_some() && (user.active || self.leavers.keep_groups()));
         let groups = groups.map(|(id, name)| (GroupKey::Group(id.clone()), name.clone()));
         let roles = self.roles_of(user).filter(|_| self.roles.is_some());
         let roles = roles.map(|role| (GroupKey::Role(role.clone()), role.to_string()));
         groups.chain(roles).collect()
-    }
-
-    /// Whether leavers are locked by the server's password policy.
-    pub(crate) fn locks(&self) -> bool {
-        matches!(self.on_deactivate, Deactivation::Lock)
     }
 
     /// The roles that an entry shows: as `groups` tell, and as the role attribute tells.
@@ -306,10 +227,6 @@ impl Mapping {
             (Some(_), None) => shown,
             (None, _) => groups,
         }
-    }
-
-    fn deletes_inactive(&self) -> bool {
-        matches!(self.on_deactivate, Deactivation::Delete)
     }
 
     /// An inactive user holds no roles, whatever the document says.
@@ -340,15 +257,6 @@ impl Mapping {
     }
 }
 
-/// Something that deactivation put there and reactivation takes away.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Undo {
-    /// This value.
-    Value(Value),
-    /// All values, unless the mapping sets the attribute.
-    Attribute,
-}
-
 impl GroupMapping {
     fn new(
         entry: EntryTemplate,
@@ -367,6 +275,16 @@ impl GroupMapping {
         let placeholder =
             placeholder.map_err(|e| ConfigError::new(format!("{section}.placeholder"), e.to_string()))?;
         Ok(Self { entry, member, placeholder })
+    }
+
+    /// What a new group's member attribute holds: `members`, or the placeholder when there are none.
+    pub(crate) fn first_members(&self, members: Vec<Value>) -> Option<(&AttributeName, Vec<Value>)> {
+        let first = if members.is_empty() {
+            self.placeholder.iter().map(|dn| dn.as_str().into()).collect()
+        } else {
+            members
+        };
+        (!first.is_empty()).then_some((&self.member, first))
     }
 }
 

@@ -8,13 +8,13 @@ use rolecall_sink_api::{Action, SinkDown};
 
 use crate::dn::Dn;
 use crate::entry::Value;
-use crate::groups::ensure;
 use crate::mapping::GroupMapping;
 use crate::mark::GroupKey;
 use crate::outcome::{Failure, Operation, Verdict, verdict};
 use crate::query::{self, Condition, Query};
 use crate::request::{Modification, Request, Tolerance};
 use crate::tie::{Sought, locate};
+use crate::upsert::{Upsert, upsert};
 use crate::work::Work;
 
 /// Values in one modification at most; servers limit the size of a request.
@@ -211,7 +211,16 @@ async fn make_role_group(
     let fetch = work.mapping.group_fetch(mapping);
     let mark = work.mapping.marks.group(key);
     let first: Vec<Value> = members.iter().take(MAX_VALUES).cloned().collect();
-    let made = ensure(work, mapping, &mark, &fetch, (&rendered, None), None, first).await?;
+    let wish = Upsert {
+        template: &mapping.entry,
+        fetch: &fetch,
+        mark: &mark,
+        rendered: &rendered,
+        before: None,
+        first: mapping.first_members(first),
+        active: None,
+    };
+    let made = upsert(work, &wish, None).await?;
     Ok(match made.action {
         Action::Created if members.len() <= MAX_VALUES => Made::WithAll,
         _ => Made::At(made.dn),

@@ -7,7 +7,8 @@ use rolecall_sink_api::{
     GroupId, Observed, ObservedGroup, ObservedStream, ObservedUser, RemoteId, RoleName, SinkDown, UserId,
 };
 
-use crate::connection::{Access, Connection};
+use crate::access::Access;
+use crate::connection::Connection;
 use crate::dn::Dn;
 use crate::entry::Entry;
 use crate::groups::name_of;
@@ -61,7 +62,7 @@ fn person(mapping: &Mapping, entry: &Entry, memberships: &mut Memberships) -> Op
     Some(ObservedUser {
         remote: RemoteId::new(mapping.remote_of(entry)),
         id: Some(id),
-        active: mapping.is_active(entry),
+        active: mapping.leavers.gives_access(&mapping.marks, entry),
         groups: memberships.groups.remove(&entry.dn).unwrap_or_default(),
         roles: mapping.roles_shown(entry, memberships.roles.remove(&entry.dn).unwrap_or_default()),
     })

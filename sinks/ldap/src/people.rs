@@ -16,7 +16,7 @@ use crate::outcome::{Failure, Operation};
 use crate::request::Request;
 use crate::template::Rendered;
 use crate::tie::{Sought, locate};
-use crate::upsert::{Upsert, upsert};
+use crate::upsert::{Upsert, Upserted, upsert};
 use crate::work::Work;
 
 /// What should become of a user's entry.
@@ -116,7 +116,7 @@ pub(crate) async fn apply(
 
 fn wish(work: &Work<'_>, change: &Change) -> Result<Wish, Failure> {
     let Some(user) = change.desired_user() else {
-        return Ok(match work.mapping.on_delete {
+        return Ok(match work.mapping.leavers.on_delete {
             OnDelete::Delete => Wish::Go,
             OnDelete::Deactivate => Wish::Stay,
         });
@@ -138,29 +138,49 @@ fn applied(work: &Work<'_>, change: &Change) -> Option<Rendered> {
 
 /// The entry itself, without its memberships and its end.
 async fn bring_up(work: &Work<'_>, step: &mut Step<'_>, fetch: &[AttributeName]) -> Result<Settled, Failure> {
-    let before = step.before.as_ref();
-    let person = match (&step.wish, &step.found) {
+    let mut found = step.found.clone();
+    let mut locked = false;
+    let person = match (&step.wish, &found) {
+        (Wish::Be(person), Some(entry)) if !person.active && !work.mapping.marks.is_inactive(entry) => {
+            // Their access goes first and alone, so that nothing else that is wrong can keep it.
+            let leaver = staying(work, step.change.desired_user(), entry)?;
+            upsert_person(work, step, fetch, &leaver, found.clone()).await?;
+            found = work.directory.read(&leaver.rendered.dn, fetch).await?;
+            locked = true;
+            (**person).clone()
+        }
         (Wish::Be(person), _) => (**person).clone(),
         (Wish::Stay, Some(entry)) => staying(work, step.change.applied_user(), entry)?,
         (Wish::Stay, None) | (Wish::Go, _) => {
-            step.formers.extend(before.map(|before| before.dn.clone()));
+            step.formers.extend(step.before.as_ref().map(|before| before.dn.clone()));
             return Ok(Settled::untouched());
         }
     };
+    let upserted = upsert_person(work, step, fetch, &person, found).await?;
+    step.formers.extend(upserted.former);
+    step.formers.extend(step.before.as_ref().map(|before| before.dn.clone()));
+    step.dn = Some(upserted.dn);
+    let action = if locked { Action::Deactivated } else { upserted.action };
+    Ok(Settled { action, remote: Some(upserted.remote) })
+}
+
+async fn upsert_person(
+    work: &Work<'_>,
+    step: &Step<'_>,
+    fetch: &[AttributeName],
+    person: &Person,
+    found: Option<Entry>,
+) -> Result<Upserted, Failure> {
     let wish = Upsert {
         template: &work.mapping.people,
         fetch,
         mark: &step.mark,
         rendered: &person.rendered,
-        before,
+        before: step.before.as_ref(),
         first: None,
         active: Some(person.active),
     };
-    let upserted = upsert(work, &wish, step.found.clone()).await?;
-    step.formers.extend(upserted.former);
-    step.formers.extend(before.map(|before| before.dn.clone()));
-    step.dn = Some(upserted.dn);
-    Ok(Settled { action: upserted.action, remote: Some(upserted.remote) })
+    upsert(work, &wish, found).await
 }
 
 /// An entry that stays where it is and loses its access.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::compare;
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Entry, Value};
-use crate::mapping::Undo;
+use crate::leavers::Undo;
 use crate::request::{Modification, Request, Tolerance};
 use crate::template::Rendered;
 

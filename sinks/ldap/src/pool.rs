@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rolecall_sink_api::SinkDown;
 
-use crate::connection::{Access, Connection};
+use crate::access::Access;
+use crate::connection::Connection;
 
 /// Holds the connection between batches.
 pub(crate) struct Pool {

@@ -5,10 +5,10 @@ use std::path::Path;
 use async_trait::async_trait;
 use rolecall_sink_api::{Change, ConfigError, ObservedStream, Outcome, Sink, SinkDown, SinkName};
 
+use crate::access::{Access, Credentials};
 use crate::batch;
 use crate::check;
 use crate::config::{Bind, BindMethod, Config};
-use crate::connection::{Access, Credentials};
 use crate::directory::Directory;
 use crate::ldif::LdifFile;
 use crate::mapping::Mapping;

@@ -6,7 +6,6 @@ use rolecall_sink_api::Action;
 use crate::config::OnExisting;
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Attributes, Entry, Value};
-use crate::mapping::Undo;
 use crate::mark::Owner;
 use crate::outcome::{Failure, Operation, Verdict, explain, verdict};
 use crate::plan::{Aim, plan};
@@ -66,10 +65,7 @@ pub(crate) async fn upsert(
     let was_inactive = marks.is_inactive(&entry);
     match upsert.active {
         Some(false) => present.push((marks.attribute.clone(), marks.inactive())),
-        Some(true) => {
-            undo = work.mapping.reactivation(&entry);
-            undo.push((marks.attribute.clone(), Undo::Value(marks.inactive())));
-        }
+        Some(true) => undo = work.mapping.leavers.undo(marks, &entry),
         None => {}
     }
     let aim = Aim {

@@ -1,5 +1,5 @@
-//! How fast users with memberships and roles are upserted, against the fastest way PostgreSQL has for it: `COPY`
-//! into staging tables and `INSERT … ON CONFLICT` from there. Same rows, same server, same run.
+//! How fast users with memberships and roles are upserted, against the fastest way PostgreSQL has for it:
+//! `COPY` into staging tables and `INSERT … ON CONFLICT` from there. Same rows, same server, same run.
 //!
 //! `cargo bench -p rolecall-sink-postgres`
 #![allow(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
@@ -123,8 +123,8 @@ impl Baseline {
             )
             .await
             .unwrap();
-        let columns = "id, organization_id, external_id, user_name, email, display_name, given_name, family_name, \
-                       title, custom, active, generation";
+        let columns = "id, organization_id, external_id, user_name, email, display_name, given_name, \
+                       family_name, title, custom, active, generation";
         self.copy(&format!("staged_users ({columns})"), rows).await;
         self.copy("staged_members (group_id, user_id, generation)", members).await;
         self.copy("staged_roles (user_id, role, generation)", roles).await;

@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Error};
 
 use crate::PostgresSink;
 use crate::grants::{lacking, missing};
-use crate::migrate::{KNOWN, version};
+use crate::migrate::{KNOWN, refuse_newer, version};
 
 impl PostgresSink {
     /// The report, or what a person must mend first.
@@ -22,21 +22,18 @@ impl PostgresSink {
             )));
         }
         let found = self.bounded("reading the schema version of", version(client)).await?;
+        refuse_newer(&self.connector, found)?;
         match found {
             None | Some(0) => {
                 let (may, missing) = self.bounded("asking", may_create(client, schema)).await?;
                 if !may {
                     return Err(SinkDown::new(format!(
-                        "schema {schema:?} in {} has no tables yet, and the role may not make them: {missing}",
+                        "schema {schema:?} in {} has no tables yet, and the role may not make them: \
+                         {missing}",
                         self.connector.target()
                     )));
                 }
                 lines.push(format!("schema {schema}: no tables yet; the first delivery makes them"));
-            }
-            Some(found) if found > KNOWN => {
-                return Err(SinkDown::new(format!(
-                    "schema {schema:?} is at version {found}, made by a newer rolecall; this one knows {KNOWN}"
-                )));
             }
             Some(found) => {
                 lines.push(format!("schema {schema}: version {found} of {KNOWN}"));
@@ -65,11 +62,12 @@ async fn server(client: &Client) -> Result<(String, bool), Error> {
 async fn may_create(client: &Client, schema: &str) -> Result<(bool, String), Error> {
     let row = client
         .query_one(
-            "SELECT coalesce((SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE') \
-                    FROM pg_namespace WHERE nspname = $1), \
+            "SELECT coalesce(\
+                    (SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE') \
+                        FROM pg_namespace WHERE nspname = $1), \
                     has_database_privilege(current_database(), 'CREATE')), \
-                format('CREATE SCHEMA %I AUTHORIZATION %I', $1::text, current_user) || ', or GRANT USAGE, CREATE ON \
-                    SCHEMA' || format(' %I TO %I', $1::text, current_user)",
+                format('CREATE SCHEMA %1$I AUTHORIZATION %2$I, or GRANT USAGE, CREATE ON SCHEMA %1$I TO \
+                    %2$I', $1::text, current_user)",
             &[&schema],
         )
         .await?;

@@ -9,19 +9,20 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where and as whom: `postgresql://rolecall@db.example.com:5432/app`. Several hosts may stand behind commas;
-    /// with `?target_session_attrs=read-write` the one that takes writes is used. TLS is required and
+    /// Where and as whom: `postgresql://rolecall@db.example.com:5432/app`. Several hosts may stand behind
+    /// commas; with `?target_session_attrs=read-write` the one that takes writes is used. TLS is required and
     /// certificates are verified, unless `?sslmode=disable` says otherwise or the host is a Unix socket. A
     /// password is not allowed here: see `password`.
     pub url: String,
-    /// The password of the role in `url`. Read again at each connection, so it can be changed without a restart.
+    /// The password of the role in `url`. Read again at each connection, so it can be changed without a
+    /// restart.
     #[serde(default)]
     pub password: Option<SecretSource>,
     /// Whom to trust, and a client certificate.
     #[serde(default)]
     pub tls: Tls,
-    /// The schema that holds the tables. It is made if it does not exist. A schema of its own keeps the tables
-    /// apart from an application's own `users`; `public` is possible where it has no such tables.
+    /// The schema that holds the tables. It is made if it does not exist. A schema of its own keeps the
+    /// tables apart from an application's own `users`; `public` is possible where it has no such tables.
     #[serde(default = "default_schema")]
     pub schema: String,
     /// How long connecting may take, with TLS and authentication.

@@ -46,15 +46,15 @@ impl Connector {
     /// Reads the url, checks that the password is there, and loads the certificates.
     pub(crate) fn new(name: &str, config: &Config) -> Result<Self, ConfigError> {
         let mut postgres: tokio_postgres::Config = config.url.parse().map_err(|e: Error| {
-            let hint = "expected postgresql://role@host:port/database?key=value (sslmode is require or disable; \
-                        certificates are always verified)";
+            let hint = "expected postgresql://role@host:port/database?key=value (sslmode is require or \
+                        disable; certificates are always verified)";
             ConfigError::new("url", format!("{}: {hint}", describe(&e)))
         })?;
         if postgres.get_password().is_some() {
             return Err(ConfigError::new(
                 "url",
-                "holds a password: leave it out, and say under `password` where it is kept: `password: {file: \
-                 …}`, `{env: …}` or `{credential: …}`",
+                "holds a password: leave it out, and say under `password` where it is kept: `password: \
+                 {file: …}`, `{env: …}` or `{credential: …}`",
             ));
         }
         if postgres.get_hosts().is_empty() && postgres.get_hostaddrs().is_empty() {
@@ -176,8 +176,8 @@ impl Settings {
     /// Everything the sink says is unqualified, so search_path alone decides which tables it means. It names
     /// no second schema: where the role may not use the first, tables would be made and found there.
     ///
-    /// Every statement finds its rows by their keys. The plans that a session keeps may stem from when the tables
-    /// were small, and would go on reading them whole; so the planner is kept from that.
+    /// Every statement finds its rows by their keys. The plans that a session keeps may stem from when the
+    /// tables were small, and would go on reading them whole; so the planner is kept from that.
     async fn apply(&self, client: &Client) -> Result<(), Error> {
         let millis = |span: Timespan| span.get().as_millis().to_string();
         client

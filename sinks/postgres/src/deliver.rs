@@ -59,7 +59,12 @@ impl PostgresSink {
             match answer {
                 Ok(done) => {
                     written = true;
-                    part.iter().zip(done).for_each(|(n, outcome)| outcomes[*n] = Some(outcome));
+                    for (n, outcome) in part.iter().zip(done) {
+                        outcomes[*n] = Some(match outcome {
+                            Outcome::Reject { reason } => self.reject(&changes[*n], &reason),
+                            other => other,
+                        });
+                    }
                 }
                 Err(Refused::Down(down)) => return Err(down),
                 Err(Refused::Later(reason)) => {
@@ -85,7 +90,8 @@ impl PostgresSink {
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unanswered)).collect())
     }
 
-    /// One transaction, again while it fails by chance, and once more when the connection had been lost before.
+    /// One transaction, again while it fails by chance, and once more when the connection had been lost
+    /// before.
     async fn attempt(&self, changes: &[&Change]) -> Result<Vec<Outcome>, Refused> {
         let mut attempt = 1;
         loop {

@@ -15,8 +15,8 @@ const GRANTS: [(&str, &str); 6] = [
     ("rolecall_migrations", "SELECT"),
 ];
 
-/// What a person has to grant, as SQL. Neither preparing nor planning a statement asks for privileges, so it is
-/// asked for here, before the first batch.
+/// What a person has to grant, as SQL. Neither preparing nor planning a statement asks for privileges, so it
+/// is asked for here, before the first batch.
 pub(crate) async fn missing(client: &Client) -> Result<Vec<String>, Error> {
     let (tables, privileges): (Vec<&str>, Vec<&str>) = GRANTS
         .iter()
@@ -24,8 +24,8 @@ pub(crate) async fn missing(client: &Client) -> Result<Vec<String>, Error> {
         .unzip();
     let rows = client
         .query(
-            "SELECT format('GRANT %s ON %I.%I TO %I', string_agg(privilege, ', ' ORDER BY place), current_schema(), name, \
-                current_user) \
+            "SELECT format('GRANT %s ON %I.%I TO %I', string_agg(privilege, ', ' ORDER BY place), \
+                current_schema(), name, current_user) \
              FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS needed (name, privilege, place) \
              WHERE NOT has_table_privilege(format('%I.%I', current_schema(), name), privilege) \
              GROUP BY name ORDER BY name",

@@ -4,8 +4,8 @@
 //! In a schema of their own (`schema`, by default `rolecall`), made and upgraded by the sink's numbered
 //! migrations:
 //! - `users`: one row a user, keyed by the source's id. `active` says whether the user may have access.
-//!   A user who is gone at the source keeps the row, with `active = false` and `deleted_at` set; one who comes
-//!   back has the same row again. `email` is not unique: two organizations may know the same person.
+//!   A user who is gone at the source keeps the row, with `active = false` and `deleted_at` set; one who
+//!   comes back has the same row again. `email` is not unique: two organizations may know the same person.
 //! - `groups`: one row a group, keyed by the source's id, with `deleted_at` likewise.
 //! - `group_members`: who is in which group, and since when.
 //! - `roles`, `user_roles`: every role ever granted by name, and who holds which now. Who is not active holds
@@ -84,10 +84,9 @@ impl PostgresSink {
         })
     }
 
-    /// The session from the last batch, if it is still alive.
+    /// The session from the last batch. The server may have ended it since.
     fn take_session(&self) -> Option<Session> {
-        let mut kept = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.take().filter(|session| !session.connection.client.is_closed())
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn keep_session(&self, session: Session) {

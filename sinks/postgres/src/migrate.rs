@@ -52,8 +52,8 @@ pub(crate) async fn version(client: &Client) -> Result<Option<i32>, Error> {
 pub(crate) fn refuse_newer(connector: &Connector, found: Option<i32>) -> Result<(), SinkDown> {
     match found {
         Some(found) if found > KNOWN => Err(SinkDown::new(format!(
-            "schema {:?} in {} is at version {found}, but this rolecall knows versions up to {KNOWN} only: a newer \
-             rolecall has been here; run that one, or give this one a `schema` of its own",
+            "schema {:?} in {} is at version {found}, but this rolecall knows versions up to {KNOWN} only: a \
+             newer rolecall has been here; run that one, or give this one a `schema` of its own",
             connector.schema(),
             connector.target()
         ))),

@@ -57,7 +57,8 @@ impl Written {
         self.related.extend(rows.iter().map(|row| row.get::<_, String>(0)));
     }
 
-    /// The outcome of one change of the transaction, now that it is committed.
+    /// The outcome of one change of the transaction, now that it is committed. A reason names neither the
+    /// change nor the target: the caller does.
     pub(crate) fn outcome(&self, change: &Change) -> Outcome {
         let id = change.entity.id();
         let (rows, related) = match change.entity {
@@ -67,17 +68,16 @@ impl Written {
         let changed = related || rows.changed.contains(id);
         match rows.held.get(id) {
             None => Outcome::applied_as(id, action(change, None, changed)),
-            Some(Held { generation: None, .. }) => Outcome::reject(format!(
-                "{}: the table has a row with this id that rolecall did not make (its generation is null), and \
-                 left it alone; to hand the row over, set its generation to 0",
-                change.entity
-            )),
+            Some(Held { generation: None, .. }) => Outcome::reject(
+                "the table has a row with this id that rolecall did not make (its generation is null), and \
+                 the row was left alone; to hand it over, set its generation to 0",
+            ),
             Some(Held { generation: Some(held), .. }) if *held > generation(change) => {
                 Outcome::reject(format!(
-                    "{}: the row holds generation {held}, newer than this write's {}, and was left alone; if \
+                    "the row holds generation {held}, newer than this write's {}, and was left alone; if \
                      rolecall's own store was set back or another rolecall writes here, set the rows' \
                      generation to 0 once it is clear who writes",
-                    change.entity, change.generation
+                    change.generation
                 ))
             }
             Some(held) => Outcome::applied_as(id, action(change, Some(*held), changed)),

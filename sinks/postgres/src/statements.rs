@@ -98,7 +98,8 @@ const LEAVE_GROUPS: &str = "\
 
 const JOIN_GROUPS: &str = "\
     INSERT INTO group_members (user_id, generation, group_id) \
-    SELECT wanted.* FROM unnest($1::text[], $2::bigint[], $3::text[]) AS wanted (user_id, generation, group_id) \
+    SELECT wanted.* FROM unnest($1::text[], $2::bigint[], $3::text[]) \
+        AS wanted (user_id, generation, group_id) \
     JOIN users ON users.id = wanted.user_id AND users.generation = wanted.generation \
     WHERE NOT EXISTS (SELECT FROM group_members AS held \
         WHERE held.user_id = wanted.user_id AND held.group_id = wanted.group_id) \

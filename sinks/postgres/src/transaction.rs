@@ -14,8 +14,8 @@ type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 /// Writes the changes, all or none; what became of each, in order.
 ///
-/// Every statement is sent before the first answer is read. When one fails the server skips the rest and turns
-/// COMMIT into a rollback, so the session is clean whatever happens.
+/// Every statement is sent before the first answer is read. When one fails the server skips the rest and
+/// turns COMMIT into a rollback, so the session is clean whatever happens.
 pub(crate) async fn write(session: &Session, changes: &[&Change]) -> Result<Vec<Outcome>, Error> {
     let batch = Batch::new(changes);
     let (client, sql) = (&session.connection.client, &session.statements);

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy, Url};
 use rolecall_sink_api::{ConfigError, Secret};
@@ -31,7 +31,7 @@ pub(crate) struct Application {
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoAnswer {
-    /// No connection: nothing can be sent.
+    /// No connection, or no token: nothing can be sent.
     Unreachable(String),
     /// This request got no answer; another may.
     Lost(String),
@@ -50,7 +50,6 @@ impl Application {
                 .map_err(|_| ConfigError::new(&at, "the value has a character that no header can hold"))?;
             headers.insert(name, value);
         }
-        let credential = config.auth.clone().map(Credential::read).transpose()?;
         let signer = Signer::read(&config.sign_with)?;
         let mut tls = (*config.tls.client_config()?).clone();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -69,6 +68,7 @@ impl Application {
         }
         let client =
             builder.build().map_err(|e| ConfigError::new("base_url", format!("no client for it: {e}")))?;
+        let credential = config.auth.clone().map(|auth| Credential::new(auth, &client)).transpose()?;
         let max_response_bytes = config.max_response_bytes;
         Ok(Self { client, base, headers, credential, signer, max_response_bytes, timeout })
     }
@@ -108,7 +108,26 @@ impl Application {
         }
     }
 
+    /// Sends a request, once more with another token when the first was refused.
     async fn send_once(&self, request: &Rendered, key: Option<&str>) -> Result<Answer, Broken> {
+        let Some(credential) = &self.credential else {
+            return self.send_as(request, key, None).await;
+        };
+        let (name, value) = credential.header().await.map_err(Broken::unreachable)?;
+        let answer = self.send_as(request, key, Some((name, value.clone()))).await?;
+        if answer.status != StatusCode::UNAUTHORIZED || !credential.refused(&value) {
+            return Ok(answer);
+        }
+        let header = credential.header().await.map_err(Broken::unreachable)?;
+        self.send_as(request, key, Some(header)).await
+    }
+
+    async fn send_as(
+        &self,
+        request: &Rendered,
+        key: Option<&str>,
+        credential: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Answer, Broken> {
         let url = self.url(&request.path).map_err(Broken::unsendable)?;
         let mut builder = self
             .client
@@ -122,8 +141,7 @@ impl Application {
                 self.signer.headers(key, body.as_deref().unwrap_or_default(), jiff::Timestamp::now());
             builder = builder.header(HeaderName::from_static(IDEMPOTENCY_KEY), key).headers(signature);
         }
-        if let Some(credential) = &self.credential {
-            let (name, value) = credential.header();
+        if let Some((name, value)) = credential {
             builder = builder.header(name, value);
         }
         if let Some(body) = body {
@@ -176,13 +194,17 @@ struct Broken {
 }
 
 impl Broken {
+    fn unreachable(reason: String) -> Self {
+        Self { no_answer: NoAnswer::Unreachable(reason), timed_out: false }
+    }
+
     fn unsendable(reason: String) -> Self {
         Self { no_answer: NoAnswer::Unsendable(reason), timed_out: false }
     }
 }
 
 /// An error with all that caused it: reqwest's own text says only that a request failed.
-fn causes(error: &reqwest::Error) -> String {
+pub(crate) fn causes(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -4,7 +4,8 @@
 //! `config` is what an operator writes, `operation` and `path` compile it, `plan` decides which requests a
 //! change needs, `settle` sends them and turns the answers (`answer`) into an outcome, `batch` keeps a batch
 //! from hammering an application that is down or busy, and `unconfirmed` remembers what was given in attempts
-//! that failed.
+//! that failed. Below them, `client` makes one request, which `credential` and `token` authenticate and
+//! `signature` signs.
 
 mod answer;
 mod batch;
@@ -18,10 +19,12 @@ mod plan;
 mod settle;
 mod signature;
 mod sink;
+mod token;
 mod unconfirmed;
 mod values;
 
 pub use config::{
-    Auth, Basic, Config, FindConfig, HeaderAuth, LookupConfig, Method, OperationConfig, OperationsConfig,
+    Auth, Basic, Config, FindConfig, HeaderAuth, LookupConfig, Method, OAuth2, OperationConfig,
+    OperationsConfig,
 };
 pub use sink::RestSink;

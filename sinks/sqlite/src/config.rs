@@ -10,8 +10,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The file. It is made if it does not exist; its directory must exist, be writable for the daemon, and be
-    /// on a local file system: SQLite's write-ahead log does not work across a network.
+    /// The file. It is made if it does not exist; its directory must exist, be writable for the daemon, and
+    /// be on a local file system: SQLite's write-ahead log does not work across a network.
     pub path: PathBuf,
     /// How long to wait for another program that is writing to the file. Still busy then: the sink is down
     /// until that program is done.

@@ -44,7 +44,8 @@ impl Database {
         }
     }
 
-    /// Whether the path still leads to this file. One that was removed can still be written to, for nobody to read.
+    /// Whether the path still leads to this file. One that was removed can still be written to, for nobody to
+    /// read.
     pub(crate) fn is_at(&self, location: &Location) -> bool {
         self.file.is_some() && self.file == file_id(&location.path)
     }
@@ -91,7 +92,8 @@ impl Location {
             }
             Some(ErrorCode::DiskFull) => "; make room on the disk",
             _ if error.to_string().contains("already exists") => {
-                "; the file holds a table of that name that rolecall did not make: give the sink a file of its own"
+                "; the file holds a table of that name that rolecall did not make: give the sink a \
+                 file of its own"
             }
             _ => "",
         };
@@ -100,8 +102,8 @@ impl Location {
 
     fn newer(&self, found: u32) -> SinkDown {
         SinkDown::new(format!(
-            "the SQLite file {} is at schema version {found}, but this rolecall knows versions up to {KNOWN} only: a \
-             newer rolecall has been here; run that one, or give this one another `path`",
+            "the SQLite file {} is at schema version {found}, but this rolecall knows versions up to {KNOWN} \
+             only: a newer rolecall has been here; run that one, or give this one another `path`",
             self.path.display()
         ))
     }

@@ -28,7 +28,8 @@ pub(crate) fn put(
     let Some((held, deleted, differs)) = found else {
         connection
             .prepare_cached(
-                "INSERT INTO groups (id, organization_id, name, external_id, generation) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO groups (id, organization_id, name, external_id, generation) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
             .execute(row)?;
         return Ok(Ok(Action::Created));

@@ -16,13 +16,13 @@
 //! gave it and `generation = 0`. `updated_at` moves when a column of that row changes, and only then.
 //!
 //! Rows whose `generation` is null are not the sink's and are never changed or removed; a user or group that
-//! meets such a row is rejected, and setting the row's generation to 0 hands it over. A row never takes a write of a
-//! generation lower than its own.
+//! meets such a row is rejected, and setting the row's generation to 0 hands it over. A row never takes a
+//! write of a generation lower than its own.
 //!
 //! # Other programs
-//! The file is in WAL mode: others may read it at any time, and write to tables of their own. One that holds the
-//! write lock for longer than `busy_timeout` makes the sink go down until it is done. File and directory get
-//! the permissions that the daemon's umask leaves.
+//! The file is in WAL mode: others may read it at any time, and write to tables of their own. One that holds
+//! the write lock for longer than `busy_timeout` makes the sink go down until it is done. File and directory
+//! get the permissions that the daemon's umask leaves.
 
 mod columns;
 mod config;

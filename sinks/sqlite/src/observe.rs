@@ -41,7 +41,8 @@ type Page = (Vec<Observed>, Option<String>);
 
 fn users(connection: &Connection, after: &str) -> Result<Page, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, active FROM users WHERE deleted_at IS NULL AND generation > 0 AND id > ?1 ORDER BY id LIMIT ?2",
+        "SELECT id, active FROM users WHERE deleted_at IS NULL AND generation > 0 AND id > ?1 \
+         ORDER BY id LIMIT ?2",
     )?;
     let rows = statement.query_map(params![after, PAGE as i64], |row| {
         let (id, active): (String, bool) = (row.get(0)?, row.get(1)?);
@@ -62,7 +63,8 @@ fn users(connection: &Connection, after: &str) -> Result<Page, Error> {
 
 fn groups(connection: &Connection, after: &str) -> Result<Page, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, name FROM groups WHERE deleted_at IS NULL AND generation > 0 AND id > ?1 ORDER BY id LIMIT ?2",
+        "SELECT id, name FROM groups WHERE deleted_at IS NULL AND generation > 0 AND id > ?1 \
+         ORDER BY id LIMIT ?2",
     )?;
     let rows = statement.query_map(params![after, PAGE as i64], |row| {
         let (id, name): (String, Option<String>) = (row.get(0)?, row.get(1)?);

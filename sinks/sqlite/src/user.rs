@@ -35,8 +35,8 @@ pub(crate) fn put(
     }))
 }
 
-/// Marks the row as deleted, and takes memberships and roles away. A user that was never here gets a row too, so
-/// that a write from before the removal finds something newer.
+/// Marks the row as deleted, and takes memberships and roles away. A user that was never here gets a row too,
+/// so that a write from before the removal finds something newer.
 pub(crate) fn remove(
     connection: &Connection,
     id: &str,
@@ -106,7 +106,8 @@ fn write(
         Some(held) if held.differs => {
             let assignments: String = names().iter().map(|name| format!("{name} = ?, ")).collect();
             format!(
-                "UPDATE users SET {assignments} generation = ?, deleted_at = NULL, updated_at = {NOW} WHERE id = ?"
+                "UPDATE users SET {assignments} generation = ?, deleted_at = NULL, \
+                 updated_at = {NOW} WHERE id = ?"
             )
         }
         // Nothing that anybody sees: updated_at stays.

@@ -1,5 +1,5 @@
-//! One batch, one transaction; each change in a savepoint of its own, so that one that is refused leaves nothing
-//! behind and holds nobody up.
+//! One batch, one transaction; each change in a savepoint of its own, so that one that is refused leaves
+//! nothing behind and holds nobody up.
 
 use std::collections::BTreeSet;
 
@@ -28,12 +28,17 @@ fn attempt(transaction: &mut Transaction<'_>, change: &Change) -> Result<Outcome
             Ok(Outcome::applied_as(change.entity.id(), action))
         }
         // Dropped, the savepoint is rolled back.
-        Ok(Err(refused)) => Ok(Outcome::reject(refused.explain(change))),
+        Ok(Err(refused)) => Ok(reject(&savepoint, change, refused.explain(change))),
         Err(error) if blames_the_row(&error) && !savepoint.is_autocommit() => {
-            Ok(Outcome::reject(format!("writing {} to the SQLite file: {error}", change.entity)))
+            Ok(reject(&savepoint, change, error))
         }
         Err(error) => Err(error),
     }
+}
+
+fn reject(connection: &Connection, change: &Change, why: impl std::fmt::Display) -> Outcome {
+    let path = connection.path().unwrap_or_default();
+    Outcome::reject(format!("writing {} to the SQLite file {path}: {why}", change.entity))
 }
 
 fn put(connection: &Connection, change: &Change) -> Result<Result<Action, Refused>, Error> {
@@ -77,16 +82,17 @@ impl Refused {
 
     fn explain(&self, change: &Change) -> String {
         match self {
-            Refused::NotOurs => format!(
-                "{}: the table has a row with this id that rolecall did not make (its generation is null), and \
-                 left it alone; to hand the row over, set its generation to 0",
-                change.entity
-            ),
+            Refused::NotOurs => {
+                "the table has a row with this id that rolecall did not make (its generation \
+                                 is null), and the row was left alone; to hand it over, set its \
+                                  generation to 0"
+                    .into()
+            }
             Refused::Newer(held) => format!(
-                "{}: the row holds generation {held}, newer than this write's {}, and was left alone; if \
-                 rolecall's own store was set back or another rolecall writes here, set the rows' generation to \
-                 0 once it is clear who writes",
-                change.entity, change.generation
+                "the row holds generation {held}, newer than this write's {}, and was left alone; if \
+                 rolecall's own store was set back or another rolecall writes here, set the rows' generation \
+                 to 0 once it is clear who writes",
+                change.generation
             ),
         }
     }

@@ -21,8 +21,14 @@ async fn a_message_of_the_largest_size_is_taken_and_a_byte_more_is_not() {
 
 #[tokio::test]
 async fn a_sender_of_far_too_much_still_hears_why() {
-    let daemon = Daemon::start(max_body(100_000)).await;
-    assert_eq!(daemon.send(vec![b'a'; 400_000]).await.status, 413);
+    // More than the buffers between the two hold, so that it is still sending when it is judged.
+    let daemon = Daemon::start(max_body(5_000_000)).await;
+    let body = "a".repeat(20_000_000);
+    let mut stream = daemon.connect().await;
+    write(&mut stream, &wire(&key().sign("msg_1", now(), body.as_bytes()), &body)).await;
+    let mut said = [0; 13];
+    in_time(stream.read_exact(&mut said)).await.unwrap();
+    assert_eq!(&said, b"HTTP/1.1 413 ");
 }
 
 #[tokio::test]
@@ -97,16 +103,17 @@ async fn a_connection_that_idles_after_its_answer_is_closed() {
 async fn a_request_that_waits_for_the_store_does_not_idle() {
     let (daemon, mut store) =
         Daemon::with_store(ListenConfig { header_timeout: millis(200), ..config() }).await;
-    let answered = async {
-        let held = in_time(store.recv()).await.unwrap();
-        // Another connection is opened and given up meanwhile, twice over.
-        for _ in 0..2 {
-            until_closed(&mut daemon.connect().await).await;
-        }
-        held.answer.send(Ok(Receipt::Committed)).unwrap();
-    };
-    let (heard, ()) = tokio::join!(daemon.send(USER), answered);
-    assert_eq!(heard.status, 200);
+    let mut stream = daemon.connect().await;
+    write(&mut stream, &wire(&key().sign("msg_1", now(), USER.as_bytes()), USER)).await;
+    let held = in_time(store.recv()).await.unwrap();
+    // Two others are opened and given up meanwhile.
+    for _ in 0..2 {
+        until_closed(&mut daemon.connect().await).await;
+    }
+    held.answer.send(Ok(Receipt::Committed)).unwrap();
+    let said = until_closed(&mut stream).await;
+    assert!(said.starts_with("HTTP/1.1 200 OK\r\n"), "{said}");
+    assert!(!said.contains("connection: close"), "it was about to be given up: {said}");
 }
 
 #[tokio::test]

@@ -162,15 +162,16 @@ fn no_groups_and_groups_not_stated_are_two_things() {
 
 #[test]
 fn a_group_that_is_listed_twice_is_named_once() {
-    let facts = facts_of(&user_event(json!({"id": "u", "groups": [{"id": "g"}, {"id": "g", "name": "A"}]})));
-    let named: Vec<_> = facts
-        .iter()
-        .filter_map(|fact| match fact {
+    for groups in
+        [json!([{"id": "g"}, {"id": "g", "name": "A"}]), json!([{"id": "g", "name": "A"}, {"id": "g"}])]
+    {
+        let facts = facts_of(&user_event(json!({"id": "u", "groups": groups})));
+        let named = facts.iter().filter_map(|fact| match fact {
             Fact::GroupNamed { name, .. } => Some(name.clone()),
             _ => None,
-        })
-        .collect();
-    assert_eq!(named, [text("A")]);
+        });
+        assert_eq!(named.collect::<Vec<_>>(), [text("A")]);
+    }
 }
 
 #[test]

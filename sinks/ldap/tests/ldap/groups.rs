@@ -1,6 +1,7 @@
 //! Groups, roles and who is in them.
 
 use rolecall_sink_api::{Action, Group};
+use rolecall_testkit::Slapd;
 use serde_json::json;
 
 use crate::fixture::{
@@ -109,4 +110,21 @@ async fn roles_show_as_values_of_an_attribute() {
     assert_eq!(roles, ["admin", "reader"]);
     daemon.deliver(&sink, [user("ada").with_roles(&["admin", "reader"]).deactivated().into()]).await;
     assert!(directory.values(&person("ada"), "employeeType").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_there_already_is_a_success_beside_one_that_is_not() {
+    // The account may write members and not read them, so it cannot see who is there.
+    let rule = "to attrs=member by dn.exact=cn=rolecall,ou=services,dc=example,dc=com =w by * read";
+    let directory = Directory::with(Slapd::options().access(rule).start().await);
+    let (sink, mut daemon) = (directory.sink(), Daemon::default());
+    let within = |id: &str| user(id).within(&["staff"]).into();
+    daemon.deliver(&sink, [group("staff").into(), within("ada")]).await;
+    daemon.forget();
+    for outcome in daemon.deliver(&sink, [within("ada"), within("bob")]).await {
+        action(&outcome);
+    }
+    let mut members = directory.values(&team("staff"), "member").await;
+    members.sort();
+    assert_eq!(members, [PLACEHOLDER.to_owned(), person("ada"), person("bob")]);
 }

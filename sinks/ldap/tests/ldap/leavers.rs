@@ -4,7 +4,7 @@ use rolecall_sink_api::Action;
 use serde_json::json;
 
 use crate::fixture::{
-    Daemon, Directory, UserExt as _, action, gone_user, group, person, role, sink, team, user,
+    Daemon, Directory, UserExt as _, action, gone_user, group, person, rejection, role, sink, team, user,
 };
 
 async fn set_password(directory: &Directory, dn: &str) {
@@ -66,6 +66,19 @@ async fn a_leaver_whose_attributes_cannot_be_mapped_is_locked_all_the_same() {
     let mut nameless = user("ada").deactivated();
     nameless.profile.user_name = None;
     assert_eq!(action(&daemon.deliver(&sink, [nameless.into()]).await[0]), Action::Deactivated);
+    assert!(directory.value(&person("ada"), "pwdAccountLockedTime").await.is_some());
+    assert_eq!(directory.values(&role("admin"), "member").await, ["cn=rolecall-placeholder"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaver_whose_attributes_the_server_refuses_is_locked_all_the_same() {
+    let directory = Directory::start().await;
+    let (sink, mut daemon) = (directory.sink(), Daemon::default());
+    daemon.deliver(&sink, [user("ada").with_roles(&["admin"]).into()]).await;
+    let mut broken = user("ada").deactivated();
+    broken.profile.email = Some("ädä@example.com".into());
+    let outcomes = daemon.deliver(&sink, [broken.into()]).await;
+    assert!(rejection(&outcomes[0]).contains("mail"));
     assert!(directory.value(&person("ada"), "pwdAccountLockedTime").await.is_some());
     assert_eq!(directory.values(&role("admin"), "member").await, ["cn=rolecall-placeholder"]);
 }

@@ -48,8 +48,8 @@ async fn an_operators_trigger_may_refuse_a_row() {
         .execute(
             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
              $$ BEGIN RAISE EXCEPTION 'no admins here'; END $$; \
-             CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON rolecall.user_roles DEFERRABLE INITIALLY DEFERRED \
-             FOR EACH ROW WHEN (NEW.role = 'admin') EXECUTE FUNCTION refuse()",
+             CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON rolecall.user_roles DEFERRABLE INITIALLY \
+             DEFERRED FOR EACH ROW WHEN (NEW.role = 'admin') EXECUTE FUNCTION refuse()",
         )
         .await;
     let changes = [put_user(member("ada", &[], &["admin"]), 1), put_user(member("bob", &[], &["reader"]), 1)];
@@ -95,14 +95,15 @@ async fn nothing_is_written_when_nothing_differs() {
         [put_group(group("staff", "Staff"), 1), put_user(member("ada", &["staff"], &["reader"]), 1)];
     apply(&sink, &changes).await;
     // xmin names the transaction that wrote a row last.
-    let rows = "SELECT xmin, updated_at FROM rolecall.users UNION ALL SELECT xmin, updated_at FROM rolecall.groups \
-                UNION ALL SELECT xmin, added_at FROM rolecall.group_members \
+    let rows = "SELECT xmin, updated_at FROM rolecall.users UNION ALL SELECT xmin, updated_at FROM \
+                rolecall.groups UNION ALL SELECT xmin, added_at FROM rolecall.group_members \
                 UNION ALL SELECT xmin, granted_at FROM rolecall.user_roles";
     let before = fixture.server.query(rows).await;
     assert_eq!(apply(&sink, &changes).await, [Action::Unchanged, Action::Unchanged]);
     assert_eq!(fixture.server.query(rows).await, before);
 
-    // A newer generation with the same content is noted, and nobody who watches updated_at is told of a change.
+    // A newer generation with the same content is noted, and nobody who watches updated_at is told of a
+    // change.
     let updated = "SELECT updated_at FROM rolecall.users";
     let before = fixture.column(updated).await;
     let newer = put_user(member("ada", &["staff"], &["reader"]), 2);
@@ -157,7 +158,11 @@ async fn an_older_write_changes_nothing_of_a_newer_one() {
     assert!(rejected(&outcomes[0]).contains("generation 5"), "{outcomes:?}");
     assert!(rejected(&outcomes[1]).contains("generation 5"), "{outcomes:?}");
     for outcome in sink.apply(&[remove_user("ada", 4), remove_group("staff", 4)]).await.unwrap() {
-        assert!(rejected(&outcome).contains("newer"), "{outcome:?}");
+        let reason = rejected(&outcome);
+        assert!(
+            reason.contains("newer") && reason.contains("writing") && reason.contains("127.0.0.1"),
+            "{reason}"
+        );
     }
     assert_eq!(fixture.value("SELECT display_name FROM rolecall.users").await, "ada Example");
     assert_eq!(fixture.value("SELECT name FROM rolecall.groups WHERE id = 'staff'").await, "Staff");
@@ -236,7 +241,8 @@ async fn a_group_known_from_its_members_has_a_row_until_its_own_data_comes() {
     let sink = fixture.sink();
     apply(&sink, &[put_user(member("ada", &["staff"], &[]), 1)]).await;
     let joined = "SELECT u.id || ' is in ' || g.name FROM rolecall.users u \
-                  JOIN rolecall.group_members m ON m.user_id = u.id JOIN rolecall.groups g ON g.id = m.group_id";
+                  JOIN rolecall.group_members m ON m.user_id = u.id \
+                  JOIN rolecall.groups g ON g.id = m.group_id";
     assert_eq!(fixture.column(joined).await, ["ada is in the staff"]);
     assert_eq!(apply(&sink, &[put_group(group("staff", "Staff"), 1)]).await, [Action::Created]);
     assert_eq!(fixture.column(joined).await, ["ada is in Staff"]);
@@ -339,6 +345,29 @@ async fn a_statement_that_takes_too_long_is_tried_later() {
         .await;
     let outcomes = sink.apply(&[put_user(user("ada"), 1)]).await.unwrap();
     assert!(retried(&outcomes[0]).contains("57014"), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn what_a_slow_row_leaves_no_time_for_is_tried_later_and_the_rest_stands() {
+    let fixture = Fixture::start().await;
+    let sink = fixture.sink_with(json!({"timeout": "3s", "statement_timeout": "3s", "lock_timeout": "1s"}));
+    sink.probe().await.unwrap();
+    fixture
+        .server
+        .execute(
+            "ALTER TABLE rolecall.users ADD CHECK (id <> 'a-poison'); \
+             CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN IF NEW.id = 'c-slow' THEN PERFORM pg_sleep(60); END IF; RETURN NEW; END $$; \
+             CREATE TRIGGER dawdle BEFORE INSERT ON rolecall.users FOR EACH ROW EXECUTE FUNCTION dawdle()",
+        )
+        .await;
+    let changes = ["a-poison", "b-fine", "c-slow", "d-after"].map(|id| put_user(user(id), 1));
+    let outcomes = sink.apply(&changes).await.unwrap();
+    rejected(&outcomes[0]);
+    assert!(matches!(outcomes[1], Outcome::Applied { .. }), "{outcomes:?}");
+    retried(&outcomes[2]);
+    retried(&outcomes[3]);
+    assert_eq!(fixture.column("SELECT id FROM rolecall.users").await, ["b-fine"]);
 }
 
 /// Until the sink's session waits for somebody else.

@@ -6,4 +6,5 @@ mod application;
 mod conformance;
 mod people;
 mod requests;
+mod tokens;
 mod trouble;

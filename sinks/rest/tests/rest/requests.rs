@@ -208,6 +208,16 @@ fn refused(config: Config) -> ConfigError {
 }
 
 #[test]
+fn the_example_in_the_readme_can_be_used() {
+    let readme = include_str!("../../README.md");
+    let example = readme.split("```").find_map(|block| block.strip_prefix("yaml\n")).unwrap();
+    // There is no credentials directory in a test.
+    let example = example.replace("{credential: app-token}", "{env: PATH}");
+    let config: Config = serde_saphyr::from_str(&example).unwrap();
+    RestSink::new("app", config).unwrap();
+}
+
+#[test]
 fn an_unknown_key_is_refused() {
     let mut base = whole_documents("https://app.example.com");
     base["operations"]["user_updat"] = json!({"method": "PUT", "path": "/"});

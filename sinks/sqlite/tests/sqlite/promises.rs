@@ -72,7 +72,8 @@ impl Target for Tables {
     async fn seed_unmanaged(&self, twin: &User) -> Result<(), TargetError> {
         let connection = self.0.connect();
         connection.execute(
-            "INSERT INTO users (id, active, user_name, email) VALUES ('own-1', 1, ?1, ?2), ('own-2', 0, 'x', NULL)",
+            "INSERT INTO users (id, active, user_name, email) VALUES ('own-1', 1, ?1, ?2), \
+             ('own-2', 0, 'x', NULL)",
             (&twin.profile.user_name, &twin.profile.email),
         )?;
         connection.execute_batch(

@@ -1,0 +1,126 @@
+//! What becomes of the entry of somebody who leaves, and how it is undone.
+
+use std::collections::BTreeMap;
+
+use rolecall_sink_api::template::{Template, Variables};
+use rolecall_sink_api::{ConfigError, User};
+use serde_json::json;
+
+use crate::config::{self, OnDeactivate, OnDelete};
+use crate::entry::{AttributeName, Entry, Value};
+use crate::mark::Marks;
+use crate::template;
+
+/// The attribute that the password policy overlay of OpenLDAP (draft-behera-ldap-password-policy §5.3.3) reads.
+pub(crate) const LOCKED_TIME: &str = "pwdAccountLockedTime";
+/// Its value for "locked until an administrator says otherwise".
+const LOCKED: &str = "000001010000Z";
+
+/// The section `leavers`, compiled.
+pub(crate) struct Leavers {
+    on_deactivate: Deactivation,
+    pub(crate) on_delete: OnDelete,
+    strip_groups: bool,
+}
+
+/// [`OnDeactivate`], compiled.
+enum Deactivation {
+    Lock,
+    Attributes(BTreeMap<AttributeName, Vec<Template>>),
+    Delete,
+}
+
+/// Something that deactivation put there and reactivation takes away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Undo {
+    /// This value.
+    Value(Value),
+    /// All values, unless the mapping sets the attribute.
+    Attribute,
+}
+
+impl Leavers {
+    pub(crate) fn compile(config: &config::Leavers, variables: &Variables) -> Result<Self, ConfigError> {
+        let on_deactivate = match &config.on_deactivate {
+            OnDeactivate::Lock => Deactivation::Lock,
+            OnDeactivate::Delete if config.on_delete == OnDelete::Deactivate => {
+                return Err(ConfigError::new(
+                    "leavers.on_delete",
+                    "deactivate says to keep the entry, and leavers.on_deactivate: delete says not to",
+                ));
+            }
+            OnDeactivate::Delete => Deactivation::Delete,
+            OnDeactivate::Attributes(attributes) => {
+                let mut compiled = BTreeMap::new();
+                for (name, templates) in attributes {
+                    let path = format!("leavers.on_deactivate.attributes.{name}");
+                    let name = template::attribute_name(name, &path)?;
+                    compiled.insert(name, template::attribute(templates, variables, &path)?);
+                }
+                Deactivation::Attributes(compiled)
+            }
+        };
+        Ok(Self { on_deactivate, on_delete: config.on_delete, strip_groups: config.strip_groups })
+    }
+
+    /// The attributes that deactivation sets by configuration.
+    pub(crate) fn attribute_names(&self) -> impl Iterator<Item = &AttributeName> {
+        let attributes = match &self.on_deactivate {
+            Deactivation::Attributes(attributes) => Some(attributes),
+            Deactivation::Lock | Deactivation::Delete => None,
+        };
+        attributes.into_iter().flat_map(BTreeMap::keys)
+    }
+
+    /// The attribute that a lock is kept in, when leavers are locked.
+    pub(crate) fn lock_attribute(&self) -> Option<AttributeName> {
+        matches!(self.on_deactivate, Deactivation::Lock).then(|| LOCKED_TIME.into())
+    }
+
+    /// Whether somebody without access stays in their groups.
+    pub(crate) fn keep_groups(&self) -> bool {
+        !self.strip_groups && !matches!(self.on_deactivate, Deactivation::Delete)
+    }
+
+    /// The attributes that take a leaver's access away; `None` when the entry itself goes.
+    ///
+    /// # Errors
+    /// When a template fails.
+    pub(crate) fn attributes(
+        &self,
+        user: Option<&User>,
+    ) -> Result<Option<BTreeMap<AttributeName, Vec<Value>>>, String> {
+        match &self.on_deactivate {
+            Deactivation::Delete => Ok(None),
+            Deactivation::Lock => Ok(Some(BTreeMap::from([(LOCKED_TIME.into(), vec![LOCKED.into()])]))),
+            Deactivation::Attributes(attributes) => {
+                let render = |(name, templates): (&AttributeName, &Vec<Template>)| {
+                    let values = template::render_values(templates, json!({ "user": user }))
+                        .map_err(|e| format!("leavers.on_deactivate.attributes.{name}: {e}"))?;
+                    Ok((name.clone(), values))
+                };
+                attributes.iter().map(render).collect::<Result<_, String>>().map(Some)
+            }
+        }
+    }
+
+    /// What has to go from the entry of a user who is active again: nothing, unless the entry carries the mark of a
+    /// deactivation by this sink.
+    pub(crate) fn undo(&self, marks: &Marks, entry: &Entry) -> Vec<(AttributeName, Undo)> {
+        if !marks.is_inactive(entry) {
+            return Vec::new();
+        }
+        let mut undo = vec![(marks.attribute.clone(), Undo::Value(marks.inactive()))];
+        undo.extend(self.lock_attribute().map(|name| (name, Undo::Value(LOCKED.into()))));
+        undo.extend(self.attribute_names().map(|name| (name.clone(), Undo::Attribute)));
+        undo
+    }
+
+    /// Whether an entry gives its user access.
+    pub(crate) fn gives_access(&self, marks: &Marks, entry: &Entry) -> bool {
+        match self.lock_attribute() {
+            Some(name) => !entry.attributes.texts(&name).any(|value| value == LOCKED),
+            None => !marks.is_inactive(entry),
+        }
+    }
+}
