@@ -63,7 +63,9 @@ Every key of the rules file. `rules.yaml` beside this file is an example with co
 /// The example with the keys that it shows in comments: lines that begin with `#` and no space.
 fn with_every_key(example: &str) -> String {
     let shown = |line: &str| match line.trim_start().strip_prefix('#') {
-        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => line.replacen('#', "", 1),
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '-') => {
+            line.replacen('#', "", 1)
+        }
         _ => line.to_owned(),
     };
     example.lines().map(shown).collect::<Vec<_>>().join("\n")
@@ -74,7 +76,9 @@ fn host(example: &str) -> Host {
     let host = Host::new(&example.replace("/etc/rolecall", "DIR").replace("/var/lib/rolecall", "DIR"));
     std::fs::create_dir(host.dir().join("secrets")).unwrap();
     std::fs::create_dir(host.dir().join("tls")).unwrap();
-    host.file("secrets/scalekit", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+    for name in ["scalekit", "signing"] {
+        host.file(&format!("secrets/{name}"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+    }
     for name in ["ldap", "postgres", "application"] {
         host.file(&format!("secrets/{name}"), "hunter2\n");
     }

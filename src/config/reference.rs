@@ -1,5 +1,6 @@
 //! The reference of every key, from the JSON Schema, which comes from the types and their comments.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use schemars::Schema;
@@ -11,8 +12,11 @@ const MAX_DEPTH: usize = 12;
 /// A file's keys as Markdown: a heading, an introduction, and an entry for each key.
 pub(super) fn reference(schema: &Schema, title: &str, introduction: &str) -> String {
     let root = schema.as_value();
-    let mut reference =
-        Reference { definitions: root.get("$defs").unwrap_or(&Value::Null), out: String::new() };
+    let mut reference = Reference {
+        definitions: root.get("$defs").unwrap_or(&Value::Null),
+        seen: HashMap::new(),
+        out: String::new(),
+    };
     let _ = writeln!(reference.out, "# {title}\n\n{introduction}");
     reference.keys(root, "", 0);
     reference.out
@@ -27,6 +31,8 @@ pub(super) fn paths(schema: &Schema) -> Vec<String> {
 
 struct Reference<'a> {
     definitions: &'a Value,
+    /// Where in this section each definition with keys of its own was written out.
+    seen: HashMap<&'a str, String>,
     out: String,
 }
 
@@ -51,6 +57,7 @@ impl<'a> Reference<'a> {
         for (key, property) in keys.into_iter().filter(|(_, property)| !property.is_boolean()) {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             if depth == 0 {
+                self.seen.clear();
                 let _ = writeln!(self.out, "\n## {key}\n");
             }
             self.key(&path, property, is_required(key), None, depth);
@@ -78,8 +85,13 @@ impl<'a> Reference<'a> {
             Some(other) => format!(", default `{other}`"),
         };
         let limits = limits(resolved.schema).or_else(|| limits(property)).unwrap_or_default();
-        let _ = writeln!(self.out, "- `{path}` ({kind}{limits}{default}): {description}");
-        if depth < MAX_DEPTH {
+        let seen = self.seen.get(resolved.name).map(|first| format!(" Its keys are those of `{first}`."));
+        let as_there = seen.as_deref().unwrap_or_default();
+        let _ = writeln!(self.out, "- `{path}` ({kind}{limits}{default}): {description}{as_there}");
+        if resolved.schema.get("properties").is_some() && !resolved.name.is_empty() {
+            self.seen.entry(resolved.name).or_insert_with(|| path.to_owned());
+        }
+        if depth < MAX_DEPTH && seen.is_none() {
             self.below(path, &resolved, depth);
         }
     }
@@ -109,6 +121,7 @@ impl<'a> Reference<'a> {
                 }
                 (_, Some(Value::String(title)), meaning) => {
                     let meaning = meaning.unwrap_or_default();
+                    self.seen.clear();
                     let _ = writeln!(self.out, "\n### `{path}` with `type: {title}`\n\n{meaning}\n");
                     self.keys(variant, path, depth + 1);
                 }

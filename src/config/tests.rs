@@ -330,6 +330,57 @@ DIR/rolecall.yaml:12:16: tls.key: also needs tls.certificate
 }
 
 #[test]
+fn a_template_that_is_wrong_is_shown_where_it_is_written() {
+    let host = with(
+        "\
+sinks:
+  dir:
+    type: ldap
+    url: ldaps://localhost
+    people:
+      dn: uid={{ user.name }},dc=example
+  app:
+    type: rest
+    base_url: https://localhost
+    operations:
+      user_create:
+        method: POST
+        path: /users
+        body:
+          emails:
+            - value: '{{ user.emial }}'
+",
+    );
+    let errors = host.load().unwrap_err();
+    let shown: Vec<_> = errors.as_slice().iter().map(|report| (report.position, &*report.message)).collect();
+    let [(dn, dn_message), (body, body_message)] = shown.as_slice() else { panic!("{errors}") };
+    assert_eq!((*dn, *body), (Some((8, 11)), Some((18, 22))), "{errors}");
+    assert!(dn_message.starts_with("people.dn: ") && dn_message.contains("user.user_name"), "{errors}");
+    assert!(body_message.starts_with("operations.user_create.body.emails.0.value: "), "{errors}");
+    assert!(body_message.contains("user.email"), "{errors}");
+}
+
+#[test]
+fn the_receiver_and_the_sources_check_their_own() {
+    let host = Host::new(
+        "\
+listen:
+  max_held_bytes: 10
+sources:
+  okta: {type: scalekit, secrets: [{file: DIR/other}]}
+",
+    );
+    host.file("other", "hunter2");
+    let errors = host.load().unwrap_err();
+    let shown: Vec<_> = errors.as_slice().iter().map(|report| (report.position, &*report.message)).collect();
+    let [(held, held_message), (secret, secret_message)] = shown.as_slice() else { panic!("{errors}") };
+    assert_eq!((*held, *secret), (Some((2, 19)), Some((4, 36))), "{errors}");
+    assert!(held_message.starts_with("max_held_bytes: "), "{errors}");
+    assert!(secret_message.starts_with("secrets.0: ") && secret_message.contains("whsec_"), "{errors}");
+    assert!(!errors.to_string().contains("hunter2"), "{errors}");
+}
+
+#[test]
 fn a_key_twice_is_refused() {
     with("store:\n  path: /a\n  path: /b\n").is_told(
         "\

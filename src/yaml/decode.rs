@@ -435,7 +435,9 @@ mod tests {
             Some("write true or false"),
         );
         refused("inner:\n  x: 1\n", 2, 6, "this must be a map of keys, not 1", Some("its keys are `needed`"));
-        refused("wait: 30", 1, 7, "this must be text, not 30", Some("write it in quotes"));
+        let wanted =
+            "this must be a length of time with its unit, such as 500ms, 30s, 5m, 12h or 30d, not 30";
+        refused("wait: 30", 1, 7, wanted, None);
     }
 
     #[test]

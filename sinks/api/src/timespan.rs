@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A length of time in a configuration, written with its unit: `500ms`, `30s`, `5m`, `12h`, `30d`, `1h 30m`.
@@ -57,7 +58,21 @@ impl fmt::Display for Timespan {
 
 impl<'de> Deserialize<'de> for Timespan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Written)
+    }
+}
+
+struct Written;
+
+impl Visitor<'_> for Written {
+    type Value = Timespan;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a length of time with its unit, such as 500ms, 30s, 5m, 12h or 30d")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Timespan, E> {
+        text.parse().map_err(E::custom)
     }
 }
 
@@ -105,6 +120,12 @@ mod tests {
             let error = text.parse::<Timespan>().unwrap_err();
             assert!(error.contains("30s"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_number_alone_is_told_to_have_a_unit() {
+        let error = serde_json::from_str::<Timespan>("30").unwrap_err().to_string();
+        assert!(error.contains("with its unit, such as 500ms, 30s"), "{error}");
     }
 
     #[test]
