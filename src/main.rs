@@ -1,3 +1,14 @@
 //! The `rolecall` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use rolecall::cli::{self, Cli};
+use rolecall::receive::InheritedSockets;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let inherited = InheritedSockets::from_environment();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(cli::run(cli, inherited)).into())
+}

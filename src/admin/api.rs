@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rolecall_sink_api::{GroupId, OrganizationId, Profile, RoleName, SinkName, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::deliver::DeliveryStatus;
+use crate::deliver::{Breaker, DeliveryStatus};
 use crate::store::{ActivityView, Cursor, QueueFilter, QueueItem, QueueState, SinkState, SinkView, Status};
 
 /// Where `GET` answers [`Health`].
@@ -267,10 +267,21 @@ pub struct Explanation {
     pub groups: Vec<GroupExplanation>,
     /// Grows each time that the sinks have something to do for this user.
     pub generation: u64,
-    /// What each configured sink confirmed, and what it still has to do.
-    pub sinks: BTreeMap<SinkName, SinkView>,
+    /// Every configured sink.
+    pub sinks: BTreeMap<SinkName, SinkExplanation>,
     /// What was done, newest first.
     pub activity: Vec<ActivityView>,
+}
+
+/// How a user stands in one sink.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SinkExplanation {
+    /// What the sink confirmed, and what it still has to do.
+    #[serde(flatten)]
+    pub view: SinkView,
+    /// Whether deliveries to the sink go out at all; none while its worker is not running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
 }
 
 /// A role and why the user has it.

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use rolecall_sink_api::GroupId;
+use rolecall_sink_api::{GroupId, SinkName};
 
-use super::api::{Because, Explanation, GroupExplanation, RoleExplanation, RoleReason};
+use super::api::{Because, Explanation, GroupExplanation, RoleExplanation, RoleReason, SinkExplanation};
+use crate::deliver::DeliveryStatus;
 use crate::directory::Stamp;
 use crate::rules::{Grant, Rules};
 use crate::store::{EventView, Status, UserView, desired};
 
-/// Explains one user under the rules in force.
-pub(super) fn explain(view: UserView, rules: &Rules) -> Explanation {
+/// Explains one user under the rules in force, with deliveries as they go now.
+pub(super) fn explain(
+    view: UserView,
+    rules: &Rules,
+    deliveries: &BTreeMap<SinkName, DeliveryStatus>,
+) -> Explanation {
     let because = |stamp: &Stamp| because(stamp, &view.events);
     let groups: BTreeMap<GroupId, GroupExplanation> = desired::memberships(&view.state, &view.groups)
         .map(|membership| {
@@ -53,7 +58,14 @@ pub(super) fn explain(view: UserView, rules: &Rules) -> Explanation {
         provider_roles: view.state.provider_roles().iter().cloned().collect(),
         groups: groups.into_values().collect(),
         generation: view.generation,
-        sinks: view.sinks,
+        sinks: view
+            .sinks
+            .into_iter()
+            .map(|(name, view)| {
+                let breaker = deliveries.get(&name).map(|delivery| delivery.breaker.clone());
+                (name, SinkExplanation { view, breaker })
+            })
+            .collect(),
         activity: view.activity,
         id: view.id,
     }

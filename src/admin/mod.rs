@@ -44,4 +44,4 @@ pub struct AdminState {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

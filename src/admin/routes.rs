@@ -123,24 +123,27 @@ async fn retry(state: AdminState, selection: Selection) -> Result<Changed, Refus
     let filter = selected(&state, selection)?;
     let items = state.store.retry(&filter, (state.clock)()).await?;
     state.deliveries.wake();
-    tracing::info!(items, ?filter, "queue items made due by the administrator");
+    let QueueFilter { sink, id, state, .. } = filter;
+    tracing::info!(items, sink, id, ?state, "queue items made due by the administrator");
     Ok(Changed { items: items as u64 })
 }
 
 async fn discard(state: AdminState, selection: Selection) -> Result<Changed, Refusal> {
     let filter = selected(&state, selection)?;
     let items = state.store.discard(&filter, (state.clock)()).await?;
-    tracing::warn!(items, ?filter, "queue items dropped by the administrator");
+    let QueueFilter { sink, id, state, .. } = filter;
+    tracing::warn!(items, sink, id, ?state, "queue items dropped by the administrator");
     Ok(Changed { items: items as u64 })
 }
 
 async fn users(state: AdminState, query: String) -> Result<Users, Refusal> {
     let UsersQuery { name } = parse_query(&query)?;
     let found = state.store.users(&name).await?;
+    let deliveries = state.deliveries.status();
     Ok(Users {
         now: (state.clock)(),
         rules_file: state.rules_file,
-        users: found.into_iter().map(|view| explain(view, &state.rules)).collect(),
+        users: found.into_iter().map(|view| explain(view, &state.rules, &deliveries)).collect(),
     })
 }
 

@@ -1,1 +1,107 @@
-//! The commands, one file each.
+//! The command line: one file for each command, and what they share.
+//!
+//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `exit`
+//! says how a command ended.
+
+mod check;
+mod daemon;
+mod demo;
+mod exit;
+mod explain;
+mod output;
+mod queue;
+mod send;
+mod serve;
+mod status;
+mod table;
+mod text;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+
+use crate::config::Config;
+use crate::receive::InheritedSockets;
+
+/// Where the configuration is when nobody says.
+const DEFAULT_CONFIG: &str = "/etc/rolecall/rolecall.yaml";
+
+/// Keeps LDAP, Postgres, REST and other identity stores in step with directory webhooks
+///
+/// The daemon receives signed webhooks about the users and groups of a company's identity provider, turns
+/// groups into roles by a rules file, and keeps every configured sink in step.
+#[derive(Parser, Debug)]
+#[command(name = "rolecall", version, after_help = exit::HELP, after_long_help = exit::HELP)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration file
+    #[arg(long, short, global = true, env = "ROLECALL_CONFIG", hide_env_values = true, default_value = DEFAULT_CONFIG, value_name = "PATH")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Serve(serve::Serve),
+    Check(check::Check),
+    Send(send::SendEvent),
+    Status(status::Status),
+    #[command(subcommand)]
+    Queue(queue::Queue),
+    Explain(explain::Explain),
+    Demo(demo::Demo),
+}
+
+/// Does what the command line asks, and says how it ended. What went wrong has been told by then. `inherited` is
+/// for the daemon.
+pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
+    let config = &cli.config;
+    let ended = match cli.command {
+        Command::Serve(serve) => serve.run(config, inherited).await,
+        Command::Check(check) => check.run(config).await,
+        Command::Send(send) => send.run(config).await,
+        Command::Status(status) => status.run(config).await,
+        Command::Queue(queue) => queue.run(config).await,
+        Command::Explain(explain) => explain.run(config).await,
+        Command::Demo(demo) => demo.run().await,
+    };
+    ended.unwrap_or_else(|failure| {
+        output::complain(&failure);
+        failure.exit()
+    })
+}
+
+/// The whole configuration, checked.
+fn load(path: &std::path::Path) -> Result<Config, Failure> {
+    Config::load(path)
+        .map_err(|errors| Failure::Usage(anyhow::anyhow!("the configuration is wrong\n\n{errors}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_how_it_is_used() {
+        fn examples(command: &clap::Command) {
+            if command.has_subcommands() {
+                return command.get_subcommands().for_each(examples);
+            }
+            let name = command.get_name();
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{name} has no example");
+            assert!(help.contains("rolecall "), "{name} has no example");
+        }
+        examples(&Cli::command());
+    }
+}

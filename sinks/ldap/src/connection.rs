@@ -19,6 +19,8 @@ use crate::root_dse::RootDse;
 
 /// Entries per page of a search.
 const PAGE: i32 = 500;
+/// Characters of a filter in a message.
+const SHOWN: usize = 200;
 /// A connection that was not used for so long is tried out before it is trusted: firewalls cut idle ones without
 /// telling either side.
 const IDLE: Duration = Duration::from_secs(30);
@@ -152,7 +154,10 @@ impl Connection {
         filter: String,
         attributes: Vec<String>,
     ) -> Result<EntryStream, SinkDown> {
-        let what = format!("search {base:?} for {filter}");
+        // A filter may name a hundred marks; some of them are enough to know it by.
+        let shown: String = filter.chars().take(SHOWN).collect();
+        let what =
+            format!("search {base:?} for {shown}{}", if shown.len() < filter.len() { "…" } else { "" });
         let mut ldap = self.ldap.clone();
         ldap.with_timeout(self.operation_timeout);
         let mut adapters: Vec<Box<dyn Adapter<'static, String, Vec<String>>>> =

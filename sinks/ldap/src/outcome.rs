@@ -149,7 +149,7 @@ pub(crate) fn explain(request: &Request, reply: &Reply) -> String {
         19 => "a value breaks a rule of the server: unique, length, count or password policy".to_owned(),
         50 => "let the bind DN write here (access rules of the server)".to_owned(),
         65 => {
-            "its object classes and attributes do not go together: see people.object_classes and attributes"
+            "its object classes and attributes do not go together: see object_classes and attributes in its section"
                 .to_owned()
         }
         66 => "there are entries below it".to_owned(),

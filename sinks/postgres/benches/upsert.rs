@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::SinkExt as _;
@@ -29,7 +30,11 @@ async fn main() {
     let server = Postgres::options().setting("shared_buffers", "128MB").start().await;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{USERS} users, each in {GROUPS_PER_USER} groups with {ROLES_PER_USER} roles").unwrap();
-    let ours = sink(&server, "ours");
+    let files = tempfile::tempdir().unwrap();
+    let password = files.path().join("password");
+    std::fs::write(&password, server.password()).unwrap();
+    let ours = sink(&server, &password, "ours");
+    sink(&server, &password, "baseline").probe().await.unwrap();
     let baseline = Baseline::new(&server).await;
     let groups: Vec<Change> = (0..GROUPS).map(|n| change(Document::Group(group(n)), 1)).collect();
     deliver(&ours, &groups).await;
@@ -58,9 +63,7 @@ async fn deliver(sink: &PostgresSink, batch: &[Change]) {
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Applied { .. })), "all go through");
 }
 
-fn sink(server: &Postgres, schema: &str) -> PostgresSink {
-    let password = std::env::temp_dir().join(format!("rolecall-bench-{}", std::process::id()));
-    std::fs::write(&password, server.password()).unwrap();
+fn sink(server: &Postgres, password: &Path, schema: &str) -> PostgresSink {
     let config = json!({
         "url": format!("postgresql://{}@127.0.0.1:{}/postgres?sslmode=disable", server.user(), server.port()),
         "password": {"file": password},
@@ -69,12 +72,12 @@ fn sink(server: &Postgres, schema: &str) -> PostgresSink {
     PostgresSink::new("bench", serde_json::from_value(config).unwrap()).unwrap()
 }
 
-/// COPY into staging tables, and one INSERT for each table from there, in a schema with the same tables.
+/// COPY into staging tables, and one INSERT for each table from there, in the schema `baseline` with the same
+/// tables.
 struct Baseline(Client);
 
 impl Baseline {
     async fn new(server: &Postgres) -> Self {
-        sink(server, "baseline").probe().await.unwrap();
         let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
         tokio::spawn(connection);
         let mut groups = String::new();

@@ -14,7 +14,8 @@ use rolecall_sink_api::{
     Change, Entity, GroupId, OrganizationId, Outcome, Profile, Sink, SinkDown, SinkName, UserId,
 };
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{AdminClient, AdminSocket, AdminState, serve};
@@ -60,33 +61,63 @@ impl Sink for Down {
     }
 }
 
-/// A daemon without a receiver: events are handed in, and its sinks `crm` and `ldap` are down.
-struct Daemon {
-    client: AdminClient,
+/// A target that refuses everything, and tells which attempt at whom that was.
+struct Refusing(mpsc::UnboundedSender<(Entity, u32)>);
+
+#[async_trait]
+impl Sink for Refusing {
+    async fn apply(&self, changes: &[Change]) -> Result<Vec<Outcome>, SinkDown> {
+        for change in changes {
+            self.0.send((change.entity.clone(), change.attempt)).unwrap();
+        }
+        Ok(changes.iter().map(|_| Outcome::reject("no")).collect())
+    }
+
+    async fn probe(&self) -> Result<(), SinkDown> {
+        Ok(())
+    }
+
+    fn observe(&self) -> Option<rolecall_sink_api::ObservedStream<'_>> {
+        None
+    }
+}
+
+/// A daemon without a receiver: events are handed in, and its sinks are `crm` and `ldap`.
+pub(crate) struct Daemon {
+    pub(crate) client: AdminClient,
     store: Arc<dyn Store>,
     intake: Intake,
     stop: CancellationToken,
     serving: JoinHandle<()>,
     directory: TempDir,
+    _workers: JoinSet<()>,
 }
 
 impl Daemon {
+    /// Both sinks are down.
     async fn start() -> Self {
+        Self::with_sinks(Arc::new(Down), Arc::new(Down)).await
+    }
+
+    async fn with_sinks(crm: Arc<dyn Sink>, ldap: Arc<dyn Sink>) -> Self {
         let directory = TempDir::new().unwrap();
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&directory.path().join("store.sqlite")).unwrap());
-        let sinks = ["crm", "ldap"].map(SinkName::new);
-        store.configure(&sinks, now()).await.unwrap();
-        let stop = CancellationToken::new();
-        let configured = sinks.map(|name| ConfiguredSink {
-            name,
-            sink: Arc::new(Down),
+        let sinks = [("crm", crm), ("ldap", ldap)].map(|(name, sink)| ConfiguredSink {
+            name: SinkName::new(name),
+            sink,
             delivery: DeliveryConfig::default(),
         });
-        let (deliveries, _workers) = Deliveries::start(configured.into(), &store, now, &stop);
+        let names = sinks.each_ref().map(|sink| sink.name.clone());
+        store.configure(&names, now()).await.unwrap();
+        let stop = CancellationToken::new();
+        let (deliveries, workers) = Deliveries::start(sinks.into(), &store, now, &stop);
+        let wake = deliveries.clone();
         let rules = Arc::new(Rules::parse("rules.yaml", RULES).unwrap());
         let (intake, inbox) = Intake::new(16);
-        tokio::spawn(Committer::new(Arc::clone(&store), Arc::clone(&rules), now, || ()).run(inbox));
+        tokio::spawn(
+            Committer::new(Arc::clone(&store), Arc::clone(&rules), now, move || wake.wake()).run(inbox),
+        );
         let socket = AdminSocket::bind(&directory.path().join("admin.sock")).unwrap();
         let client = AdminClient::new(socket.path());
         let state = AdminState {
@@ -99,7 +130,7 @@ impl Daemon {
             started_at: time("2026-11-24T07:30:00Z"),
         };
         let serving = tokio::spawn(serve(socket, state, stop.clone()));
-        Self { client, store, intake, stop, serving, directory }
+        Self { client, store, intake, stop, serving, directory, _workers: workers }
     }
 
     /// Takes in an event of that id, stated and received at that time.
@@ -117,7 +148,7 @@ impl Daemon {
     }
 
     /// Ada is in Engineering; Grace is known, and goes by the same email address in another organization.
-    async fn with_ada_and_grace() -> Self {
+    pub(crate) async fn with_ada_and_grace() -> Self {
         let daemon = Self::start().await;
         let profile = GroupProfile { name: Some("Engineering".into()), ..GroupProfile::default() };
         daemon

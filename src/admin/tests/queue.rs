@@ -1,8 +1,12 @@
 //! Queues: listed page by page, retried, dropped.
 
-use rolecall_sink_api::SinkName;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Daemon, dead, now, time, user};
+use rolecall_sink_api::{Entity, SinkName, UserId};
+use tokio::sync::mpsc;
+
+use super::{Daemon, Down, Refusing, dead, now, time, user};
 use crate::admin::ClientError;
 use crate::admin::api::{QueueQuery, Selection};
 use crate::store::{QueueItem, QueueState};
@@ -72,6 +76,24 @@ async fn a_retried_dead_letter_is_due_at_once_with_its_attempts_forgotten() {
     let due = daemon.store.due(&SinkName::new("ldap"), now(), 10).await.unwrap();
     let ada = due.iter().find(|due| due.change.entity.id() == "diruser_ada").unwrap();
     assert_eq!(ada.change.attempt, 1);
+}
+
+#[tokio::test]
+async fn a_retried_dead_letter_is_handed_to_its_sink_without_waiting_for_anything() {
+    let (told, mut attempts) = mpsc::unbounded_channel();
+    let daemon = Daemon::with_sinks(Arc::new(Refusing(told)), Arc::new(Down)).await;
+    let ada = Some((Entity::User(UserId::new("diruser_ada")), 1));
+    daemon.event("evt_1", "2026-11-24T08:00:00Z", "user_created", vec![user("ada", "org_1")]).await;
+    assert_eq!(attempts.recv().await, ada);
+    while listed(&daemon, dead_letters()).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+
+    let dead = Selection { state: Some(QueueState::Dead), ..Selection::default() };
+    assert_eq!(daemon.client.retry(&dead).await.unwrap().items, 1);
+
+    let again = tokio::time::timeout(Duration::from_secs(10), attempts.recv()).await;
+    assert_eq!(again.expect("nothing was handed to the sink"), ada);
 }
 
 #[tokio::test]

@@ -45,13 +45,14 @@ async fn each_sink_says_what_it_confirmed_and_what_waits() {
     let ada = explained(&daemon, "ada").await;
 
     let ldap = &ada.sinks[&SinkName::new("ldap")];
-    let confirmed = ldap.applied.as_ref().unwrap();
+    let confirmed = ldap.view.applied.as_ref().unwrap();
     assert_eq!((confirmed.generation, confirmed.at), (ada.generation, time("2026-11-24T09:00:00Z")));
     assert_eq!(confirmed.remote, Some(RemoteId::new("uid=ada")));
-    assert!(ldap.queued.is_none(), "{ldap:?}");
+    assert!(ldap.view.queued.is_none(), "{ldap:?}");
     let crm = &ada.sinks[&SinkName::new("crm")];
-    assert_eq!(crm.queued.as_ref().unwrap().error.as_deref(), Some("422 no such plan"));
-    assert!(crm.applied.is_none(), "{crm:?}");
+    assert_eq!(crm.view.queued.as_ref().unwrap().error.as_deref(), Some("422 no such plan"));
+    assert!(crm.view.applied.is_none(), "{crm:?}");
+    assert!(crm.breaker.is_some(), "{crm:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Connections: protected, bound, lost and found again.
 
+use std::future::{Future as _, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -8,7 +10,9 @@ use rolecall_testkit::{CertificateAuthority, Slapd};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::fixture::{Daemon, Directory, action, person, rejection, retry, sink, try_sink, user};
+use crate::fixture::{
+    Daemon, Directory, UserExt as _, Wanted, action, person, rejection, retry, sink, try_sink, user,
+};
 
 fn at(directory: &Directory, changes: Value) -> Value {
     let mut config = directory.config();
@@ -183,4 +187,33 @@ async fn everybody_is_observed_however_many_they_are() {
     let sink = directory.sink();
     let observed: Vec<Observed> = sink.observe().unwrap().try_collect().await.unwrap();
     assert_eq!(observed.len(), everybody);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_batch_that_was_cut_off_had_sent_does_not_undo_the_next() {
+    let directory = Directory::start().await;
+    // Much under way at once: a server that has all that to do is not done with it when the next batch comes.
+    let (sink, mut daemon) = (sink(at(&directory, json!({ "in_flight": 256 }))), Daemon::default());
+    let people: Vec<_> = (0..100).map(|n| user(&format!("u{n}"))).collect();
+    let active = || people.iter().cloned().map(Wanted::from);
+    let inactive = || people.iter().cloned().map(|user| user.deactivated().into());
+    daemon.deliver(&sink, active()).await;
+    for polls in (6..36).step_by(2) {
+        // Dropped after so many steps, with requests under way.
+        let mut cut_off = Box::pin(daemon.try_deliver(&sink, inactive()));
+        let mut left = polls;
+        poll_fn(|context| {
+            left -= 1;
+            match cut_off.as_mut().poll(context) {
+                Poll::Pending if left > 0 => Poll::Pending,
+                _ => Poll::Ready(()),
+            }
+        })
+        .await;
+        drop(cut_off);
+        daemon.deliver(&sink, active()).await;
+        let locked =
+            directory.slapd.search("ou=people,dc=example,dc=com", "(pwdAccountLockedTime=*)", &["1.1"]).await;
+        assert_eq!(locked, [], "cut off after {polls} steps");
+    }
 }

@@ -10,7 +10,8 @@ use rolecall_testkit::Entry;
 use serde_json::json;
 
 use crate::fixture::{
-    Daemon, Directory, UserExt as _, Wanted, action, gone_group, gone_user, group, mapping, sink, user,
+    Daemon, Directory, UserExt as _, Wanted, action, gone_group, gone_user, group, mapping, person, sink,
+    user,
 };
 
 struct File {
@@ -156,6 +157,23 @@ async fn the_file_may_be_taken_away_between_two_batches_and_between_two_starts()
     }
     let names = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.dn).collect::<Vec<_>>();
     assert_eq!(names(comparable(&offline).await), names(comparable(&online).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_follow_a_renamed_person_where_the_server_does_not_see_to_it() {
+    let file = File::new();
+    let (sink, mut daemon) = (file.sink(), Daemon::default());
+    let mut ada = user("ada").within(&["staff"]);
+    daemon.deliver(&sink, [group("staff").into(), ada.clone().into()]).await;
+    let before = file.text().len();
+    ada.profile.user_name = Some("lovelace".into());
+    daemon.deliver(&sink, [ada.into()]).await;
+    let text = file.text();
+    let (came, went) = (person("lovelace"), person("ada"));
+    let record = format!(
+        "add: member\nmember: {came}\n-\nadd: member\nmember: {went}\n-\ndelete: member\nmember: {went}\n-\n"
+    );
+    assert!(text[before..].contains(&record), "{}", &text[before..]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,290 @@
+//! `rolecall check`
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use futures_util::future::join_all;
+use rolecall_sink_api::{Sink, SinkDown, Timespan};
+use serde::Serialize;
+
+use super::output::{print, print_json};
+use super::text::{BAD, GOOD, HEADING, plain, styled};
+use super::{Exit, Failure};
+use crate::config::Config;
+
+/// Check the configuration and the rules, and with --connect every sink
+///
+/// The exit code is 2 when the configuration or the rules are wrong, and 1 when a sink is.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rolecall check --connect")]
+pub(super) struct Check {
+    /// Connect to every sink: is it reachable, are the credentials right, may it do what it will have to
+    #[arg(long)]
+    connect: bool,
+    /// How long each sink may take, for instance 30s
+    #[arg(long, value_name = "TIME", default_value = "10s", requires = "connect")]
+    timeout: Timespan,
+    /// Answer in JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(super) async fn run(self, path: &Path) -> Result<Exit, Failure> {
+        let report = match Config::load(path) {
+            Ok(config) => self.report(path, config).await,
+            Err(errors) => Report::wrong(path, errors.as_slice().iter().map(ToString::to_string).collect()),
+        };
+        if self.json {
+            print_json(&report)?;
+        } else {
+            print(&report.render())?;
+        }
+        Ok(report.exit())
+    }
+
+    async fn report(&self, path: &Path, config: Config) -> Report {
+        let sources = config.sources.iter().map(|(name, source)| SourceReport {
+            name: name.to_string(),
+            path: format!("/webhooks/{name}"),
+            secrets: source.secrets.len(),
+        });
+        let sinks = config.sinks.into_iter().map(async |(name, entry)| SinkReport {
+            name: name.to_string(),
+            kind: entry.kind,
+            finding: if self.connect { self.ask(entry.sink).await } else { Finding::NotAsked },
+        });
+        Report {
+            config: path.to_owned(),
+            errors: Vec::new(),
+            sources: sources.collect(),
+            rules: config.rules_file,
+            sinks: join_all(sinks).await,
+        }
+    }
+
+    async fn ask(&self, sink: Arc<dyn Sink>) -> Finding {
+        match tokio::time::timeout(self.timeout.get(), sink.check()).await {
+            Ok(Ok(found)) => Finding::Fine { found },
+            Ok(Err(SinkDown { reason, .. })) => Finding::Wrong { error: reason },
+            Err(_) => Finding::Wrong {
+                error: format!("no answer within {}: is it reachable from this host?", self.timeout),
+            },
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+struct Report {
+    config: PathBuf,
+    /// What is wrong with the configuration and the rules; with any, nothing else was looked at.
+    errors: Vec<String>,
+    sources: Vec<SourceReport>,
+    rules: Option<PathBuf>,
+    sinks: Vec<SinkReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceReport {
+    name: String,
+    path: String,
+    secrets: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct SinkReport {
+    name: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    finding: Finding,
+}
+
+/// What a sink says of itself.
+#[derive(Debug, Serialize)]
+#[serde(tag = "finding", rename_all = "snake_case")]
+enum Finding {
+    /// Only its configuration was looked at.
+    NotAsked,
+    Fine {
+        found: Vec<String>,
+    },
+    Wrong {
+        error: String,
+    },
+}
+
+impl Report {
+    fn wrong(config: &Path, errors: Vec<String>) -> Self {
+        Self { config: config.to_owned(), errors, sources: Vec::new(), rules: None, sinks: Vec::new() }
+    }
+
+    fn exit(&self) -> Exit {
+        if !self.errors.is_empty() {
+            return Exit::Usage;
+        }
+        let wrong = self.sinks.iter().any(|sink| matches!(sink.finding, Finding::Wrong { .. }));
+        if wrong { Exit::Problems } else { Exit::Done }
+    }
+
+    fn render(&self) -> String {
+        let config = self.config.display();
+        if !self.errors.is_empty() {
+            let title = styled(BAD, &format!("{config} is wrong"));
+            // A report has lines that point at one another: it was made harmless where it was made.
+            return format!("{title}\n\n{}\n", self.errors.join("\n\n").trim_end());
+        }
+        let mut out = format!("{}\n", styled(GOOD, &format!("{config} is right")));
+        let heading = |out: &mut String, title| {
+            let _ = writeln!(out, "\n{}", styled(HEADING, title));
+        };
+        heading(&mut out, "Sources");
+        for source in &self.sources {
+            let secrets = super::text::count(source.secrets as u64, "secret", "secrets");
+            let _ = writeln!(out, "  {}: POST {}, {secrets}", source.name, source.path);
+        }
+        heading(&mut out, "Rules");
+        let _ = match &self.rules {
+            Some(file) => writeln!(out, "  {}", file.display()),
+            None => writeln!(out, "  none: nobody gets a role"),
+        };
+        heading(&mut out, "Sinks");
+        if self.sinks.is_empty() {
+            out.push_str("  none: nothing is kept in step\n");
+        }
+        for sink in &self.sinks {
+            sink.render(&mut out);
+        }
+        if self.sinks.iter().any(|sink| matches!(sink.finding, Finding::NotAsked)) {
+            out.push_str("\nNo sink was connected to; --connect does that.\n");
+        }
+        out
+    }
+}
+
+impl SinkReport {
+    fn render(&self, out: &mut String) {
+        let (name, kind) = (&self.name, self.kind);
+        let (word, lines) = match &self.finding {
+            Finding::NotAsked => (String::new(), &[][..]),
+            Finding::Fine { found } => (format!(": {}", styled(GOOD, "fine")), found.as_slice()),
+            Finding::Wrong { error } => (format!(": {}", styled(BAD, "wrong")), std::slice::from_ref(error)),
+        };
+        let _ = writeln!(out, "  {name} ({kind}){word}");
+        for line in lines {
+            let _ = writeln!(out, "    {}", plain(line));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use rolecall_sink_api::{Change, ObservedStream, Outcome};
+
+    use super::*;
+
+    /// Answers `check` as it is told to.
+    enum Told {
+        Fine,
+        Wrong,
+        Nothing,
+    }
+
+    #[async_trait]
+    impl Sink for Told {
+        async fn apply(&self, _: &[Change]) -> Result<Vec<Outcome>, SinkDown> {
+            unreachable!("a check changes nothing")
+        }
+
+        async fn probe(&self) -> Result<(), SinkDown> {
+            Ok(())
+        }
+
+        async fn check(&self) -> Result<Vec<String>, SinkDown> {
+            match self {
+                Told::Fine => Ok(vec!["OpenLDAP at ldap://a".into(), "may write to ou=people".into()]),
+                Told::Wrong => Err(SinkDown::new("cannot connect to https://b:\nconnection refused")),
+                Told::Nothing => std::future::pending().await,
+            }
+        }
+
+        fn observe(&self) -> Option<ObservedStream<'_>> {
+            None
+        }
+    }
+
+    fn check() -> Check {
+        Check { connect: true, timeout: Timespan::from_millis(10), json: false }
+    }
+
+    fn report(sinks: Vec<SinkReport>) -> Report {
+        Report {
+            config: "/etc/rolecall.yaml".into(),
+            errors: Vec::new(),
+            sources: vec![SourceReport {
+                name: "scalekit".into(),
+                path: "/webhooks/scalekit".into(),
+                secrets: 2,
+            }],
+            rules: Some("/etc/rules.yaml".into()),
+            sinks,
+        }
+    }
+
+    fn shown(report: &Report) -> String {
+        anstream::adapter::strip_str(&report.render()).to_string()
+    }
+
+    #[tokio::test]
+    async fn a_report_has_each_sink_and_a_sink_that_hangs_holds_up_nothing() {
+        let told = [("crm", Told::Wrong), ("ldap", Told::Fine), ("slow", Told::Nothing)];
+        let sinks = told.map(async |(name, told)| SinkReport {
+            name: name.into(),
+            kind: "rest",
+            finding: check().ask(Arc::new(told)).await,
+        });
+        let report = report(join_all(sinks).await);
+        let expected = "\
+/etc/rolecall.yaml is right
+
+Sources
+  scalekit: POST /webhooks/scalekit, 2 secrets
+
+Rules
+  /etc/rules.yaml
+
+Sinks
+  crm (rest): wrong
+    cannot connect to https://b: connection refused
+  ldap (rest): fine
+    OpenLDAP at ldap://a
+    may write to ou=people
+  slow (rest): wrong
+    no answer within 10ms: is it reachable from this host?
+";
+        assert_eq!(shown(&report), expected);
+        assert_eq!(report.exit(), Exit::Problems);
+    }
+
+    #[test]
+    fn sinks_that_were_not_asked_are_said_not_to_be() {
+        let sink = SinkReport { name: "ldap".into(), kind: "ldap", finding: Finding::NotAsked };
+        let report = report(vec![sink]);
+        assert!(
+            shown(&report).ends_with("  ldap (ldap)\n\nNo sink was connected to; --connect does that.\n")
+        );
+        assert_eq!(report.exit(), Exit::Done);
+    }
+
+    #[test]
+    fn a_wrong_configuration_is_all_that_is_told() {
+        let report =
+            Report::wrong(Path::new("a.yaml"), vec!["a.yaml:1:1: no".into(), "a.yaml:2:1: no".into()]);
+        assert_eq!(shown(&report), "a.yaml is wrong\n\na.yaml:1:1: no\n\na.yaml:2:1: no\n");
+        assert_eq!(report.exit(), Exit::Usage);
+    }
+}

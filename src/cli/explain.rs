@@ -1,0 +1,284 @@
+//! `rolecall explain`
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::Args;
+use jiff::Timestamp;
+use rolecall_sink_api::{RoleName, SinkName};
+
+use super::daemon::Daemon;
+use super::output::{print, print_json, width};
+use super::table::{Cell, Table};
+use super::text::{BAD, FAINT, GOOD, HEADING, exact, moment, plain, relative, styled};
+use super::{Exit, Failure};
+use crate::admin::api::{Because, Explanation, RoleReason, SinkExplanation, Users};
+use crate::deliver::Breaker;
+use crate::store::{AppliedView, QueueItem, QueueState, Status};
+
+/// How many lines of what was done are shown.
+const RECENT: usize = 10;
+
+/// Say why a user is who they are
+///
+/// Whether they have access and since which event; every role with the rule, the group and the event that put
+/// them there; what each sink has confirmed or still waits for; what was done lately.
+///
+/// The exit code is 1 when nobody goes by the name, or more than one user does.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rolecall explain ada@example.com")]
+pub(super) struct Explain {
+    /// The user's id, user name or email address
+    user: String,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+impl Explain {
+    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+        let found = self.daemon.client(config)?.users(&self.user).await?;
+        if self.daemon.json {
+            print_json(&found)?;
+        } else {
+            print(&render(&self.user, &found, width()))?;
+        }
+        Ok(exit(&found))
+    }
+}
+
+fn exit(found: &Users) -> Exit {
+    if found.users.len() == 1 { Exit::Done } else { Exit::Problems }
+}
+
+fn render(name: &str, found: &Users, width: Option<usize>) -> String {
+    match found.users.as_slice() {
+        [] => format!(
+            "nobody goes by {}: no user has this id, user name or email address\n",
+            plain(&format!("{name:?}"))
+        ),
+        [user] => explanation(user, found.now, &found.rules_file, width),
+        several => candidates(name, several, width),
+    }
+}
+
+fn candidates(name: &str, users: &[Explanation], width: Option<usize>) -> String {
+    let mut table = Table::new(["ID", "STATUS", "ORGANIZATION", "USER NAME", "EMAIL"]);
+    for user in users {
+        let profile = user.profile.as_ref();
+        let or_none = |text: Option<&str>| Cell::from(text.unwrap_or("-"));
+        table.row([
+            user.id.as_str().into(),
+            Cell::styled(look(user.status), word(user.status)),
+            or_none(user.organization.as_ref().map(|id| id.as_str())),
+            or_none(profile.and_then(|profile| profile.user_name.as_deref())),
+            or_none(profile.and_then(|profile| profile.email.as_deref())),
+        ]);
+    }
+    format!(
+        "{} users go by {}; explain one of them by its id\n\n{}",
+        users.len(),
+        plain(&format!("{name:?}")),
+        table.render(0, width)
+    )
+}
+
+fn explanation(user: &Explanation, now: Timestamp, rules_file: &str, width: Option<usize>) -> String {
+    let mut out = String::new();
+    who(&mut out, user, now);
+    roles(&mut out, user, now, rules_file);
+    groups(&mut out, user, width);
+    heading(&mut out, "Sinks");
+    if user.sinks.is_empty() {
+        out.push_str("  none is configured\n");
+    }
+    let longest = user.sinks.keys().map(|sink| sink.as_str().len()).max().unwrap_or(0);
+    for (name, sink) in &user.sinks {
+        in_sink(&mut out, user, name, sink, now, longest);
+    }
+    recent(&mut out, user, width);
+    out
+}
+
+fn who(out: &mut String, user: &Explanation, now: Timestamp) {
+    let profile = user.profile.clone().unwrap_or_default();
+    let name = [&profile.display_name, &profile.user_name, &profile.email].into_iter().flatten().next();
+    let name = name.map_or_else(|| user.id.to_string(), |name| plain(name));
+    let _ = writeln!(out, "{}", styled(HEADING, &name));
+    let mut line = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = writeln!(out, "  {name:<14}{value}");
+        }
+    };
+    let because = user.status_because.as_ref().map(|because| format!(" {}", since(because, now)));
+    let status = styled(look(user.status), word(user.status));
+    line("status", Some(format!("{status}{}", because.unwrap_or_default())));
+    line("id", Some(plain(user.id.as_str())));
+    line("user name", profile.user_name.as_deref().map(plain));
+    line("email", profile.email.as_deref().map(plain));
+    line("organization", user.organization.as_ref().map(|id| plain(id.as_str())));
+    line("profile", user.profile_because.as_ref().map(|because| since(because, now)));
+    if !user.provider_roles.is_empty() {
+        line("provider roles", Some(plain(&format!(" {}", user.provider_roles.join(", ")))));
+    }
+}
+
+fn roles(out: &mut String, user: &Explanation, now: Timestamp, rules_file: &str) {
+    heading(out, "Roles");
+    if user.roles.is_empty() {
+        let why = match user.status {
+            Status::Active => "none: no rule grants this user one",
+            Status::Inactive => "none: an inactive user has none",
+            Status::Absent => "none: a user who does not exist has none",
+        };
+        let _ = writeln!(out, "  {why}");
+    }
+    for role in &user.roles {
+        let _ = writeln!(out, "  {}", styled(GOOD, &plain(role.role.as_str())));
+        for reason in &role.reasons {
+            let _ = writeln!(out, "    {}", because_of(reason, now, rules_file));
+        }
+    }
+    let granted = user.roles.iter().map(|role| &role.role);
+    if !granted.eq(&user.evaluated_roles) {
+        let told = user.evaluated_roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ");
+        let told = if told.is_empty() { "none" } else { &told };
+        let _ = writeln!(
+            out,
+            "  {}",
+            styled(BAD, &plain(&format!("not evaluated again yet: the sinks are still told: {told}")))
+        );
+    }
+}
+
+fn because_of(reason: &RoleReason, now: Timestamp, rules_file: &str) -> String {
+    let rule = plain(&format!("rule {} ({rules_file}:{})", reason.rule, reason.line));
+    match &reason.group {
+        None => rule,
+        Some(group) => {
+            let group_name = plain(&format!("{} ({})", group.name, group.id));
+            format!("{rule}\n      by group {group_name}, in it {}", since(&group.because, now))
+        }
+    }
+}
+
+fn groups(out: &mut String, user: &Explanation, width: Option<usize>) {
+    heading(out, "Groups");
+    if user.groups.is_empty() {
+        out.push_str("  none\n");
+        return;
+    }
+    let mut table = Table::new(["NAME", "ID", "SINCE", "EVENT", "KIND"]);
+    for group in &user.groups {
+        table.row([
+            group.name.as_str().into(),
+            group.id.as_str().into(),
+            exact(group.because.at).into(),
+            group.because.event.as_str().into(),
+            group.because.kind.as_deref().unwrap_or("-").into(),
+        ]);
+    }
+    out.push_str(&table.render(2, width));
+}
+
+fn in_sink(
+    out: &mut String,
+    user: &Explanation,
+    name: &SinkName,
+    sink: &SinkExplanation,
+    now: Timestamp,
+    longest: usize,
+) {
+    let mut lines = Vec::new();
+    match (&sink.view.queued, &sink.view.applied) {
+        (Some(item), _) => lines.extend(queued(item, now)),
+        (None, Some(applied)) if applied.generation >= user.generation => {
+            lines.push(styled(GOOD, "up to date"));
+        }
+        (None, Some(_)) => {
+            lines.push(styled(BAD, "behind, and nothing waits: it was dropped from the queue"))
+        }
+        (None, None) => lines.push(styled(FAINT, "never confirmed, and nothing waits")),
+    }
+    if let (Some(_), Some(Breaker::Open { since, reason, .. })) = (&sink.view.queued, &sink.breaker) {
+        lines
+            .push(styled(BAD, &format!("the sink is down since {}: {}", moment(now, *since), plain(reason))));
+    }
+    if let Some(applied) = &sink.view.applied {
+        lines.push(confirmed(applied, now));
+    }
+    for (at, line) in lines.iter().enumerate() {
+        let name = if at == 0 { name.as_str() } else { "" };
+        let _ = writeln!(out, "  {name:<longest$}  {line}");
+    }
+}
+
+fn queued(item: &QueueItem, now: Timestamp) -> Vec<String> {
+    let since = moment(now, item.since);
+    let attempts = item.attempts;
+    let first = match item.state {
+        QueueState::Dead => format!("{} since {since}, after attempt {attempts}", styled(BAD, "dead letter")),
+        QueueState::Waiting if attempts == 0 => format!("waiting since {since}"),
+        QueueState::Waiting => {
+            format!("waiting since {since}, tried {attempts} times, again {}", relative(now, item.due))
+        }
+    };
+    let error = item.error.as_deref().map(|error| styled(BAD, &plain(error)));
+    [Some(first), error].into_iter().flatten().collect()
+}
+
+fn confirmed(applied: &AppliedView, now: Timestamp) -> String {
+    let presence = if applied.present { "" } else { ", not there any more" };
+    let remote = applied.remote.as_ref().map_or(String::new(), |id| plain(&format!(", as {id}")));
+    let (action, at, generation) = (applied.action, moment(now, applied.at), applied.generation);
+    format!("confirmed {at}: {action}, generation {generation}{remote}{presence}")
+}
+
+fn recent(out: &mut String, user: &Explanation, width: Option<usize>) {
+    heading(out, "Recent");
+    if user.activity.is_empty() {
+        out.push_str("  nothing, or longer ago than activity is kept\n");
+        return;
+    }
+    let mut table = Table::new(["WHEN", "WHERE", "WHAT", "EVENT", "DETAIL"]);
+    for line in user.activity.iter().take(RECENT) {
+        table.row([
+            exact(line.at).into(),
+            line.sink.as_deref().unwrap_or("directory").into(),
+            line.what.as_str().into(),
+            line.event.as_deref().unwrap_or("-").into(),
+            line.detail.as_deref().unwrap_or_default().into(),
+        ]);
+    }
+    out.push_str(&table.render(2, width));
+    if user.activity.len() > RECENT {
+        let _ = writeln!(out, "  {}", styled(FAINT, "… and more: --json shows it"));
+    }
+}
+
+fn heading(out: &mut String, title: &str) {
+    let _ = writeln!(out, "\n{}", styled(HEADING, title));
+}
+
+/// Since when, and by which event.
+fn since(because: &Because, now: Timestamp) -> String {
+    let kind = because.kind.as_deref().unwrap_or("no longer in the journal");
+    format!("since {}, event {}", moment(now, because.at), plain(&format!("{} ({kind})", because.event)))
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Active => "active",
+        Status::Inactive => "inactive",
+        Status::Absent => "does not exist",
+    }
+}
+
+fn look(status: Status) -> anstyle::Style {
+    match status {
+        Status::Active => GOOD,
+        Status::Inactive | Status::Absent => BAD,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! `rolecall queue`
+
+mod change;
+mod list;
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use super::{Exit, Failure};
+use crate::store::QueueState;
+
+/// See what waits for the sinks, try it again, give it up
+#[derive(Subcommand, Debug)]
+pub(super) enum Queue {
+    List(list::List),
+    Retry(change::RetryItems),
+    Drop(change::DropItems),
+}
+
+impl Queue {
+    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+        match self {
+            Queue::List(list) => list.run(config).await,
+            Queue::Retry(retry) => retry.run(config).await,
+            Queue::Drop(drop) => drop.run(config).await,
+        }
+    }
+}
+
+/// Which items are meant: those that match every option given.
+#[derive(Args, Clone, Debug, Default)]
+struct Filter {
+    /// Items of this sink
+    #[arg(long, value_name = "NAME")]
+    sink: Option<String>,
+    /// Items of this user or group
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Dead letters: rejected for good, or out of attempts
+    #[arg(long, conflicts_with = "waiting")]
+    dead: bool,
+    /// Items that wait for their turn or for their next attempt
+    #[arg(long)]
+    waiting: bool,
+}
+
+impl Filter {
+    fn state(&self) -> Option<QueueState> {
+        match (self.dead, self.waiting) {
+            (true, _) => Some(QueueState::Dead),
+            (_, true) => Some(QueueState::Waiting),
+            (false, false) => None,
+        }
+    }
+}

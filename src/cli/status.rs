@@ -1,0 +1,194 @@
+//! `rolecall status`
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::Args;
+use jiff::Timestamp;
+use rolecall_sink_api::SinkName;
+
+use super::daemon::Daemon;
+use super::output::{print, print_json, width};
+use super::table::{Cell, Table};
+use super::text::{BAD, GOOD, HEADING, bytes, count, exact, length, moment, plain, relative, styled};
+use super::{Exit, Failure};
+use crate::admin::api::{DaemonStatus, SinkStatus};
+use crate::deliver::Breaker;
+
+/// Show what the daemon is doing
+///
+/// Whether webhooks come in, what waits where and since when, which sink is down and why, dead letters.
+///
+/// The exit code is 1 when a sink is down or has dead letters, so that a script can ask too.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  rolecall status")]
+pub(super) struct Status {
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+impl Status {
+    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+        let status = self.daemon.client(config)?.status().await?;
+        if self.daemon.json {
+            print_json(&status)?;
+        } else {
+            print(&render(&status, width()))?;
+        }
+        Ok(exit(&status))
+    }
+}
+
+fn exit(status: &DaemonStatus) -> Exit {
+    let well = status.sinks.values().all(|sink| State::of(sink) == State::Up && sink.dead_letters == 0);
+    if well { Exit::Done } else { Exit::Problems }
+}
+
+/// Whether a sink can be worked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Up,
+    Down,
+    /// Nobody delivers.
+    Stopped,
+}
+
+impl State {
+    fn of(sink: &SinkStatus) -> Self {
+        match sink.delivery.as_ref().map(|delivery| &delivery.breaker) {
+            Some(Breaker::Closed) => State::Up,
+            Some(Breaker::Open { .. }) => State::Down,
+            None => State::Stopped,
+        }
+    }
+
+    fn cell(self) -> Cell {
+        match self {
+            State::Up => Cell::styled(GOOD, "up"),
+            State::Down => Cell::styled(BAD, "down"),
+            State::Stopped => Cell::styled(BAD, "stopped"),
+        }
+    }
+}
+
+fn render(status: &DaemonStatus, width: Option<usize>) -> String {
+    let mut out = String::new();
+    let (now, started) = (status.now, status.started_at);
+    let version = plain(&status.version);
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        out,
+        "rolecall {version}, running for {}, since {}\n",
+        length(now.duration_since(started)),
+        exact(started)
+    );
+    receiving(&mut out, status);
+    directory(&mut out, status);
+    let _ = writeln!(out, "{}", styled(HEADING, "Sinks"));
+    if status.sinks.is_empty() {
+        out.push_str("  none is configured: nothing is kept in step\n");
+        return out;
+    }
+    out.push_str(&sinks(status, width));
+    for (name, sink) in &status.sinks {
+        troubles(&mut out, now, name, sink);
+    }
+    out
+}
+
+fn receiving(out: &mut String, status: &DaemonStatus) {
+    let _ = writeln!(out, "{}", styled(HEADING, "Receiving"));
+    let last = match status.last_event {
+        Some(at) => moment(status.now, at),
+        None => styled(BAD, "none yet"),
+    };
+    line(out, "last webhook", &last);
+    let answers: Vec<String> = status
+        .received
+        .iter()
+        .filter(|(_, times)| **times > 0)
+        .map(|(answer, times)| format!("{times} {}", plain(answer).replace('_', " ")))
+        .collect();
+    let answers = if answers.is_empty() { "nothing".to_owned() } else { answers.join(", ") };
+    line(out, "answered", &format!("{answers}, since the start"));
+    if status.store.unreadable_events > 0 {
+        let kept =
+            format!("{} kept; the log says why each could not be read", status.store.unreadable_events);
+        line(out, "unreadable", &styled(BAD, &kept));
+    }
+    out.push('\n');
+}
+
+fn directory(out: &mut String, status: &DaemonStatus) {
+    let store = &status.store;
+    let _ = writeln!(out, "{}", styled(HEADING, "Directory"));
+    let mut users = format!("{} active, {} inactive", store.active_users, store.inactive_users);
+    if store.stale_users > 0 {
+        let _ = write!(users, ", {} to be evaluated again", store.stale_users);
+    }
+    line(out, "users", &users);
+    line(out, "groups", &store.groups.to_string());
+    for connection in &status.connections {
+        let provider = connection.provider.as_deref().unwrap_or("identity provider");
+        let organization = connection.organization.as_ref().map_or(String::new(), |id| format!(" of {id}"));
+        let state = if connection.enabled { styled(GOOD, "enabled") } else { styled(BAD, "disabled") };
+        let what = plain(&format!("{} {provider}{organization}", connection.id));
+        line(out, "connection", &format!("{what}: {state} since {}", moment(status.now, connection.since)));
+    }
+    line(out, "on disk", &bytes(store.bytes));
+    out.push('\n');
+}
+
+fn line(out: &mut String, name: &str, value: &str) {
+    let _ = writeln!(out, "  {name:<14}{value}");
+}
+
+fn sinks(status: &DaemonStatus, width: Option<usize>) -> String {
+    let mut table = Table::new([
+        "SINK",
+        "STATE",
+        ">WAITING",
+        ">LEAVERS",
+        "OLDEST",
+        ">DEAD",
+        ">CONFIRMED",
+        "LAST CONFIRMED",
+    ]);
+    let ago = |at: Option<Timestamp>| at.map_or("-".into(), |at| relative(status.now, at));
+    for (name, sink) in &status.sinks {
+        let number = |n: u64| if n > 0 { Cell::styled(BAD, n.to_string()) } else { Cell::from(n) };
+        table.row([
+            name.as_str().into(),
+            State::of(sink).cell(),
+            sink.waiting.into(),
+            sink.leavers.into(),
+            ago(sink.oldest).into(),
+            number(sink.dead_letters),
+            sink.confirmed.into(),
+            ago(sink.delivery.as_ref().and_then(|delivery| delivery.last_applied)).into(),
+        ]);
+    }
+    table.render(2, width)
+}
+
+/// What is wrong with a sink, and what to do about it.
+fn troubles(out: &mut String, now: Timestamp, name: &SinkName, sink: &SinkStatus) {
+    if let Some(Breaker::Open { since, reason, next_probe }) =
+        sink.delivery.as_ref().map(|delivery| &delivery.breaker)
+    {
+        let down = styled(BAD, &format!("{name} is down"));
+        let (since, next) = (moment(now, *since), relative(now, *next_probe));
+        let _ = writeln!(out, "\n{down} since {since}; asked again {next}:\n  {}", plain(reason));
+    }
+    if State::of(sink) == State::Stopped {
+        let _ = writeln!(out, "\n{}: nothing is delivered to it", styled(BAD, &format!("{name} is stopped")));
+    }
+    if sink.dead_letters > 0 {
+        let dead =
+            styled(BAD, &format!("{name} has {}", count(sink.dead_letters, "dead letter", "dead letters")));
+        let _ = writeln!(out, "\n{dead}; why: rolecall queue list --sink {name} --dead");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+use super::*;
+
+fn status() -> DaemonStatus {
+    serde_json::from_str(GOLDEN).unwrap()
+}
+
+/// The answer as programs know it.
+const GOLDEN: &str = r#"{
+        "version": "0.1.0", "started_at": "2026-11-24T07:30:00Z", "now": "2026-11-24T10:00:00Z",
+        "received": {"committed": 1204, "duplicate": 3, "not_found": 1, "refused": 0},
+        "last_event": "2026-11-24T09:58:00Z",
+        "store": {"active_users": 1204, "inactive_users": 12, "groups": 48, "stale_users": 0,
+                  "unreadable_events": 0, "bytes": 12897484},
+        "connections": [{"id": "dir_1", "organization": "org_1", "provider": "OKTA", "enabled": true,
+                         "since": "2026-11-01T10:00:00Z"}],
+        "sinks": {
+            "crm": {"waiting": 12, "leavers": 1, "oldest": "2026-11-24T09:48:00Z", "dead_letters": 0,
+                    "confirmed": 8812, "delivery": {"breaker": {"state": "open",
+                        "since": "2026-11-24T09:48:00Z", "next_probe": "2026-11-24T10:00:08Z",
+                        "reason": "https://crm.example: connection refused"},
+                    "in_flight": 0, "applied": 3, "retried": 0, "dead": 0,
+                    "last_applied": "2026-11-24T09:47:00Z"}},
+            "ldap": {"waiting": 0, "leavers": 0, "dead_letters": 1, "confirmed": 8824,
+                     "delivery": {"breaker": {"state": "closed"}, "in_flight": 0, "applied": 40,
+                     "retried": 2, "dead": 1}},
+            "old": {"waiting": 0, "leavers": 0, "dead_letters": 0, "confirmed": 0}
+        }}"#;
+
+#[test]
+fn the_answer_keeps_its_shape() {
+    let golden: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
+    assert_eq!(serde_json::to_value(status()).unwrap(), golden);
+}
+
+#[test]
+fn a_sink_that_is_down_stopped_or_has_dead_letters_is_a_problem() {
+    let with = |name: &str| {
+        let mut status = status();
+        status.sinks.retain(|sink, _| sink.as_str() == name);
+        status
+    };
+    for name in ["crm", "ldap", "old"] {
+        assert_eq!(exit(&with(name)), Exit::Problems, "{name}");
+    }
+    let mut well = with("ldap");
+    well.sinks.values_mut().for_each(|sink| sink.dead_letters = 0);
+    assert_eq!(exit(&well), Exit::Done);
+}
+
+fn shown(status: &DaemonStatus) -> String {
+    anstream::adapter::strip_str(&render(status, Some(100))).to_string()
+}
+
+#[test]
+fn a_person_at_night_sees_what_is_wrong() {
+    let expected = "\
+rolecall 0.1.0, running for 2 h 30 min, since 2026-11-24T07:30:00Z
+
+Receiving
+  last webhook  2026-11-24T09:58:00Z (2 min ago)
+  answered      1204 committed, 3 duplicate, 1 not found, since the start
+
+Directory
+  users         1204 active, 12 inactive
+  groups        48
+  connection    dir_1 OKTA of org_1: enabled since 2026-11-01T10:00:00Z (23 d ago)
+  on disk       12.3 MiB
+
+Sinks
+  SINK  STATE    WAITING  LEAVERS  OLDEST      DEAD  CONFIRMED  LAST CONFIRMED
+  crm   down          12        1  12 min ago     0       8812  13 min ago
+  ldap  up             0        0  -              1       8824  -
+  old   stopped        0        0  -              0          0  -
+
+crm is down since 2026-11-24T09:48:00Z (12 min ago); asked again in 8 s:
+  https://crm.example: connection refused
+
+ldap has 1 dead letter; why: rolecall queue list --sink ldap --dead
+
+old is stopped: nothing is delivered to it
+";
+    assert_eq!(shown(&status()), expected);
+}
+
+#[test]
+fn a_daemon_that_has_seen_nothing_says_so() {
+    let mut status = status();
+    status.last_event = None;
+    status.received.clear();
+    status.sinks.clear();
+    status.store.unreadable_events = 2;
+    status.store.stale_users = 5;
+    let shown = shown(&status);
+    for line in [
+        "  last webhook  none yet\n",
+        "  answered      nothing, since the start\n",
+        "  unreadable    2 kept; the log says why each could not be read\n",
+        "1204 active, 12 inactive, 5 to be evaluated again\n",
+        "Sinks\n  none is configured: nothing is kept in step\n",
+    ] {
+        assert!(shown.contains(line), "{line:?} is not in\n{shown}");
+    }
+}
