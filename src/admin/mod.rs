@@ -21,9 +21,6 @@ use crate::receive::Acknowledgements;
 use crate::rules::Rules;
 use crate::store::Store;
 
-/// Where the daemon answers when the configuration says nothing else.
-pub const DEFAULT_SOCKET: &str = "/run/rolecall/admin.sock";
-
 /// What the admin API looks at and works on.
 #[derive(Clone)]
 pub struct AdminState {
