@@ -121,8 +121,9 @@ async fn queue(state: AdminState, query: String) -> Result<QueuePage, Refusal> {
 
 async fn retry(state: AdminState, selection: Selection) -> Result<Changed, Refusal> {
     let filter = selected(&state, selection)?;
-    let items = state.store.retry(&filter, (state.clock)()).await?;
+    let items = state.store.retry(&filter).await?;
     state.deliveries.wake();
+    state.deliveries.probe();
     let QueueFilter { sink, id, state, .. } = filter;
     tracing::info!(items, sink, id, ?state, "queue items made due by the administrator");
     Ok(Changed { items: items as u64 })

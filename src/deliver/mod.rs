@@ -27,6 +27,7 @@ pub struct Deliveries(Arc<BTreeMap<SinkName, Handle>>);
 struct Handle {
     status: SharedStatus,
     wake: Arc<Notify>,
+    probe: Arc<Notify>,
 }
 
 /// A configured sink.
@@ -50,7 +51,11 @@ impl Deliveries {
         let mut handles = BTreeMap::new();
         let mut workers = JoinSet::new();
         for ConfiguredSink { name, sink, delivery } in sinks {
-            let handle = Handle { status: SharedStatus::new(), wake: Arc::new(Notify::new()) };
+            let handle = Handle {
+                status: SharedStatus::new(),
+                wake: Arc::new(Notify::new()),
+                probe: Arc::new(Notify::new()),
+            };
             let worker = Worker {
                 name: name.clone(),
                 sink,
@@ -59,6 +64,7 @@ impl Deliveries {
                 clock,
                 status: handle.status.clone(),
                 wake: Arc::clone(&handle.wake),
+                probe: Arc::clone(&handle.probe),
             };
             workers.spawn(worker.run(stop.clone()));
             handles.insert(name, handle);
@@ -70,6 +76,13 @@ impl Deliveries {
     pub fn wake(&self) {
         for handle in self.0.values() {
             handle.wake.notify_one();
+        }
+    }
+
+    /// Has every sink that is down probed now: somebody thinks that it is back.
+    pub fn probe(&self) {
+        for handle in self.0.values() {
+            handle.probe.notify_one();
         }
     }
 

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use rolecall_sink_api::{Change, Outcome, Sink, SinkDown, SinkName};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_retry::strategy::{ExponentialBackoff, jitter};
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +31,18 @@ pub(super) struct Worker {
     pub(super) config: DeliveryConfig,
     pub(super) clock: fn() -> Timestamp,
     pub(super) status: SharedStatus,
+    /// Something may be due.
     pub(super) wake: Arc<Notify>,
+    /// Somebody wants to know now whether the sink is back.
+    pub(super) probe: Arc<Notify>,
+}
+
+/// A sink's recent trouble.
+struct Trouble {
+    /// How often it was found to be down since it last confirmed anything.
+    failures: u32,
+    /// When it is asked again. No clock that people set: one that is put back must not silence a sink for as long.
+    probe_at: Instant,
 }
 
 /// How one handing-over to the sink ended.
@@ -46,10 +58,9 @@ enum Delivered {
 impl Worker {
     /// Delivers until `stop` is cancelled, and then no further than the batch in hand.
     pub(super) async fn run(self, stop: CancellationToken) {
-        // How often the sink was found to be down since it last confirmed anything.
-        let mut failures = 0;
+        let mut trouble = Trouble { failures: 0, probe_at: Instant::now() };
         while !stop.is_cancelled() {
-            let step = self.step(&mut failures, &stop).await;
+            let step = self.step(&mut trouble, &stop).await;
             if let Err(error) = step {
                 tracing::error!(sink = %self.name, %error, "the queue cannot be read; trying again");
                 self.pause(PAUSE_AFTER_FAILURE, &stop).await;
@@ -57,12 +68,14 @@ impl Worker {
         }
     }
 
-    async fn step(&self, failures: &mut u32, stop: &CancellationToken) -> Result<(), StoreError> {
-        if let Breaker::Open { next_probe, since, .. } = self.status.get().breaker {
-            self.pause(self.until(next_probe), stop).await;
-            if !stop.is_cancelled() && (self.clock)() >= next_probe {
-                self.probe(since, failures, stop).await;
+    async fn step(&self, trouble: &mut Trouble, stop: &CancellationToken) -> Result<(), StoreError> {
+        if let Breaker::Open { since, .. } = self.status.get().breaker {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = self.probe.notified() => {}
+                () = tokio::time::sleep_until(trouble.probe_at) => {}
             }
+            self.ask(since, trouble, stop).await;
             return Ok(());
         }
         let batch = self.store.due(&self.name, (self.clock)(), self.config.batch).await?;
@@ -71,17 +84,16 @@ impl Worker {
             self.pause(next.map_or(MAX_SLEEP, |next| self.until(next)), stop).await;
             return Ok(());
         }
-        self.deliver(batch, failures, stop).await;
+        self.deliver(batch, trouble, stop).await;
         Ok(())
     }
 
-    /// Sleeps, at most for `duration`; a wake-up ends it unless the breaker is open.
+    /// Sleeps, at most for `duration`; a wake-up ends it.
     async fn pause(&self, duration: Duration, stop: &CancellationToken) {
-        let open = matches!(self.status.get().breaker, Breaker::Open { .. });
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(duration.min(MAX_SLEEP)) => {}
-            () = self.wake.notified(), if !open => {}
+            () = self.wake.notified() => {}
         }
     }
 
@@ -89,7 +101,8 @@ impl Worker {
         Duration::try_from(time.duration_since((self.clock)())).unwrap_or(Duration::ZERO)
     }
 
-    async fn probe(&self, since: Timestamp, failures: &mut u32, stop: &CancellationToken) {
+    /// Probes a sink that is down.
+    async fn ask(&self, since: Timestamp, trouble: &mut Trouble, stop: &CancellationToken) {
         let probe = AssertUnwindSafe(self.sink.probe()).catch_unwind();
         let answer = tokio::select! {
             () = stop.cancelled() => return,
@@ -100,9 +113,9 @@ impl Worker {
                 tracing::info!(sink = %self.name, %since, "the sink is back; deliveries go on");
                 self.status.update(|status| status.breaker = Breaker::Closed);
             }
-            Ok(Ok(Err(down))) => self.open(down, failures),
-            Ok(Err(_)) => self.open(SinkDown::new("the sink panicked when it was probed: a bug"), failures),
-            Err(_) => self.open(SinkDown::new(self.too_slow("a probe")), failures),
+            Ok(Ok(Err(down))) => self.open(down, trouble),
+            Ok(Err(_)) => self.open(SinkDown::new("the sink panicked when it was probed: a bug"), trouble),
+            Err(_) => self.open(SinkDown::new(self.too_slow("a probe")), trouble),
         }
     }
 
@@ -110,11 +123,13 @@ impl Worker {
         format!("{what} took longer than batch_timeout ({}) and was given up", self.config.batch_timeout)
     }
 
-    fn open(&self, down: SinkDown, failures: &mut u32) {
-        *failures = failures.saturating_add(1);
+    fn open(&self, down: SinkDown, trouble: &mut Trouble) {
+        trouble.failures = trouble.failures.saturating_add(1);
         let config = &self.config;
         let ceiling = config.max_probe_interval.get();
-        let wait = schedule::wait(*failures, config.initial_backoff.get().min(ceiling), ceiling, down.after);
+        let wait =
+            schedule::wait(trouble.failures, config.initial_backoff.get().min(ceiling), ceiling, down.after);
+        trouble.probe_at = Instant::now() + wait;
         let now = (self.clock)();
         let reason = bounded(&down.reason);
         let next_probe = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
@@ -130,22 +145,22 @@ impl Worker {
         });
     }
 
-    async fn deliver(&self, batch: Vec<Due>, failures: &mut u32, stop: &CancellationToken) {
+    async fn deliver(&self, batch: Vec<Due>, trouble: &mut Trouble, stop: &CancellationToken) {
         let changes: Vec<Change> = batch.into_iter().map(|due| due.change).collect();
         self.status.update(|status| status.in_flight = changes.len() as u64);
         match self.apply(&changes).await {
             Delivered::Outcomes(outcomes) => {
-                *failures = 0;
+                trouble.failures = 0;
                 self.settle(changes, outcomes, stop).await;
             }
-            Delivered::Down(down) => self.open(down, failures),
+            Delivered::Down(down) => self.open(down, trouble),
             // Whichever change does it, the others must not suffer: one at a time.
             Delivered::Panicked => {
                 for change in changes {
                     let outcome = match self.apply(std::slice::from_ref(&change)).await {
                         Delivered::Outcomes(outcomes) => outcomes,
                         Delivered::Down(down) => {
-                            self.open(down, failures);
+                            self.open(down, trouble);
                             break;
                         }
                         Delivered::Panicked => {
@@ -183,7 +198,7 @@ impl Worker {
             .map(|(change, outcome)| Settlement {
                 entity: change.entity.clone(),
                 generation: change.generation,
-                attempt: change.attempt,
+                attempts: attempts(&change, &outcome),
                 resolution: self.resolution(change, outcome, now),
             })
             .collect();
@@ -239,6 +254,15 @@ impl Worker {
                 }
             }
         });
+    }
+}
+
+/// How many attempts are counted after this one. That the target named a time is no failure of the change: a rate
+/// limit makes no dead letters.
+fn attempts(change: &Change, outcome: &Outcome) -> u32 {
+    match outcome {
+        Outcome::Retry { after: Some(_), .. } => change.attempt - 1,
+        _ => change.attempt,
     }
 }
 

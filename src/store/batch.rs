@@ -38,9 +38,9 @@ pub struct Loaded {
 pub struct Row {
     /// The store's own key; `None` for an entity that is not stored yet.
     pub key: Option<i64>,
-    /// Grows each time the wanted document changes.
+    /// Grows each time the desired document changes, also across the loss of the store; 0 before the first.
     pub generation: u64,
-    /// A digest of the wanted document; `None` when the entity should not exist.
+    /// A digest of the desired document; `None` when the entity should not exist.
     pub digest: Option<[u8; 16]>,
     /// Whether a user had access.
     pub status: Status,

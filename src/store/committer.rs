@@ -399,7 +399,11 @@ impl<'r> Work<'r> {
             }),
             row: Row {
                 key: before.key,
-                generation: before.generation + u64::from(changed),
+                generation: if changed {
+                    self.generation_after(before.generation)
+                } else {
+                    before.generation
+                },
                 digest,
                 status,
                 roles,
@@ -410,6 +414,15 @@ impl<'r> Work<'r> {
             memberships,
             event,
         }
+    }
+}
+
+impl Work<'_> {
+    /// The generation after this one. It follows the clock, so that it also grows when the store was lost, or a
+    /// backup was put in its place, while a sink still knows what it once confirmed; a clock that went back does
+    /// not take it along.
+    fn generation_after(&self, before: u64) -> u64 {
+        u64::try_from(self.now.as_microsecond()).unwrap_or(0).max(before + 1)
     }
 }
 

@@ -95,7 +95,7 @@ pub trait Store: Send + Sync + 'static {
     async fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError>;
 
     /// Makes matching items due now, with their attempts forgotten. Returns how many.
-    async fn retry(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError>;
+    async fn retry(&self, filter: &QueueFilter) -> Result<usize, StoreError>;
 
     /// Gives up on matching items: they leave the queue until their entity changes again. Returns how many.
     async fn discard(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError>;

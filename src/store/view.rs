@@ -125,7 +125,7 @@ pub struct UserView {
     pub roles: Vec<RoleName>,
     /// Whether they exist and may have access.
     pub status: Status,
-    /// The generation of the wanted document.
+    /// The generation of the desired document.
     pub generation: u64,
     /// What each configured sink confirmed, and what it still has to do.
     pub sinks: BTreeMap<SinkName, SinkView>,

@@ -23,8 +23,8 @@ pub struct Settlement {
     pub entity: Entity,
     /// Which of its generations was delivered.
     pub generation: u64,
-    /// Which attempt it was, from 1.
-    pub attempt: u32,
+    /// How many attempts are counted so far.
+    pub attempts: u32,
     /// How it ended.
     pub resolution: Resolution,
 }

@@ -24,12 +24,13 @@ pub struct Change {
     /// The target's own id for the entity, as this sink last returned it in [`Outcome::Applied`]. Kept after a
     /// removal too, so that a sink that soft-deletes can find its row again.
     pub remote: Option<RemoteId>,
-    /// Grows with every change of `desired`, per entity. A sink that can should refuse to let a lower one
-    /// overwrite a higher one.
+    /// Grows with every change of `desired`, per entity, even when the daemon's store was lost or restored
+    /// meanwhile; not by one. A sink that can should refuse to let a lower one overwrite a higher one.
     pub generation: u64,
     /// The same for every attempt at the same sink, entity and generation, and for no other.
     pub idempotency_key: String,
-    /// Which attempt this is, from 1.
+    /// Which attempt this is, from 1. One for whose repetition the target named a time, or that found the sink
+    /// down, is not counted.
     pub attempt: u32,
 }
 

@@ -182,8 +182,12 @@ impl Daemon {
         let entity = Entity::User(UserId::new(user));
         let due = self.store.due(&sink, now(), 100).await.unwrap();
         let due = due.into_iter().find(|due| due.change.entity == entity).unwrap();
-        let settlement =
-            Settlement { entity, generation: due.change.generation, attempt: due.change.attempt, resolution };
+        let settlement = Settlement {
+            entity,
+            generation: due.change.generation,
+            attempts: due.change.attempt,
+            resolution,
+        };
         self.store.settle(&sink, vec![settlement], time("2026-11-24T09:00:00Z")).await.unwrap();
     }
 }

@@ -189,8 +189,8 @@ fn membership(transaction: &Transaction<'_>, user: i64, change: &MembershipChang
     Ok(())
 }
 
-/// Puts an entity into a sink's queue, or renews its place: a newer desired state is due at once, and a dead
-/// letter lives again. What already waited keeps its turn.
+/// Puts an entity into a sink's queue, or renews its place: a newer desired state is due at once (0, so that a
+/// clock that is put back does not hold it up), and a dead letter lives again. What already waited keeps its turn.
 fn enqueue(
     transaction: &Transaction<'_>,
     sink: i64,
@@ -201,7 +201,7 @@ fn enqueue(
 ) -> Result<(), StoreError> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO queue (sink, entity, generation, priority, since, due, attempts, state, error, event)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, NULL, ?7)
+         VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, NULL, ?7)
          ON CONFLICT (sink, entity) DO UPDATE SET
              generation = excluded.generation,
              priority = CASE WHEN excluded.priority = ?8 AND queue.priority < ?8 AND queue.state = ?6

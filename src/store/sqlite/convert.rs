@@ -88,7 +88,7 @@ pub(super) fn queue_state_code(state: QueueState) -> i64 {
     }
 }
 
-/// A generation as SQLite's signed integer; it grows by one at a time and cannot reach the sign.
+/// A generation as SQLite's signed integer: microseconds since 1970 reach the sign in 292,000 years.
 pub(super) fn signed(generation: u64) -> i64 {
     i64::try_from(generation).unwrap_or(i64::MAX)
 }

@@ -261,9 +261,9 @@ impl Store for SqliteStore {
         self.read(move |c| views::queue(c, &filter)).await
     }
 
-    async fn retry(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError> {
+    async fn retry(&self, filter: &QueueFilter) -> Result<usize, StoreError> {
         let filter = filter.clone();
-        self.write(move |c| views::retry(c, &filter, now)).await
+        self.write(move |c| views::retry(c, &filter)).await
     }
 
     async fn discard(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError> {

@@ -178,7 +178,7 @@ fn settle_one(
                     "UPDATE queue SET attempts = ?4, due = ?5, error = ?6
                      WHERE sink = ?1 AND entity = ?2 AND generation = ?3",
                 )?
-                .execute(params![sink, entity, generation, settlement.attempt, micros(*due), reason])?;
+                .execute(params![sink, entity, generation, settlement.attempts, micros(*due), reason])?;
         }
         Resolution::Dead { reason } => {
             let event: Option<Option<String>> = connection
@@ -186,7 +186,7 @@ fn settle_one(
                     "UPDATE queue SET attempts = ?4, state = ?5, error = ?6
                      WHERE sink = ?1 AND entity = ?2 AND generation = ?3 RETURNING event",
                 )?
-                .query_row(params![sink, entity, generation, settlement.attempt, DEAD, reason], |row| {
+                .query_row(params![sink, entity, generation, settlement.attempts, DEAD, reason], |row| {
                     row.get(0)
                 })
                 .optional()?;

@@ -73,7 +73,7 @@ CREATE TABLE queue (
     generation INTEGER NOT NULL,
     priority   INTEGER NOT NULL,
     since      INTEGER NOT NULL,
-    due        INTEGER NOT NULL,
+    due        INTEGER NOT NULL,    -- 0: at once
     attempts   INTEGER NOT NULL,
     state      INTEGER NOT NULL,    -- 0 waiting, 1 dead letter
     error      TEXT,

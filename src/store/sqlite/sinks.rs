@@ -56,7 +56,7 @@ pub(super) fn configure(
              SELECT ?1, e.key, e.generation,
                  CASE WHEN e.kind = 1 THEN CASE e.status WHEN 1 THEN ?4 ELSE ?5 END
                       ELSE CASE e.status WHEN 1 THEN ?6 ELSE ?7 END END,
-                 ?2, ?2, 0, ?3
+                 ?2, 0, 0, ?3
              FROM entity e LEFT JOIN applied a ON a.sink = ?1 AND a.entity = e.key
              WHERE e.generation > coalesce(a.generation, 0) AND (e.digest IS NOT NULL OR a.document IS NOT NULL)",
             params![

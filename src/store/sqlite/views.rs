@@ -142,7 +142,7 @@ fn item(row: &Row<'_>) -> rusqlite::Result<QueueItem> {
         priority: priority(row.get(6)?),
         attempts: row.get(7)?,
         since: time(row.get(8)?),
-        due: time(row.get(9)?),
+        due: time(row.get::<_, i64>(9)?.max(row.get(8)?)),
         error: row.get(10)?,
         cursor: Cursor(row.get(11)?, row.get(12)?),
     })
@@ -158,17 +158,11 @@ pub(super) fn queue(connection: &Connection, filter: &QueueFilter) -> Result<Vec
     Ok(items.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn retry(
-    connection: &mut Connection,
-    filter: &QueueFilter,
-    now: Timestamp,
-) -> Result<usize, StoreError> {
-    let (condition, mut values) = condition(filter);
-    values.push(Value::from(micros(now)));
-    let n = values.len();
+pub(super) fn retry(connection: &mut Connection, filter: &QueueFilter) -> Result<usize, StoreError> {
+    let (condition, values) = condition(filter);
     Ok(connection.execute(
         &format!(
-            "UPDATE queue SET state = {WAITING}, attempts = 0, due = ?{n} WHERE (sink, entity) IN
+            "UPDATE queue SET state = {WAITING}, attempts = 0, due = 0 WHERE (sink, entity) IN
                  (SELECT q.sink, q.entity FROM {FROM} WHERE {condition})"
         ),
         params_from_iter(values),
