@@ -93,12 +93,7 @@ impl Committer {
                 }
             };
             let Some(first) = submission else { return };
-            let mut submissions = vec![first];
-            while submissions.len() < MOST_MESSAGES
-                && let Ok(next) = inbox.try_recv()
-            {
-                submissions.push(next);
-            }
+            let submissions = gather(first, &mut inbox).await;
             stale |= self.take(submissions).await;
             // Messages never stop for long on a busy host, and a leaver's group may be what is stale.
             if stale && pause.is_none() {
@@ -199,6 +194,24 @@ struct Committed {
     receipts: Vec<Receipt>,
     queued: bool,
     stale: bool,
+}
+
+/// The message and those that come with it. Whoever is ready to hand one over gets the turn to do so before the
+/// batch is closed: a larger batch costs less for each, and where nobody is ready it costs no time.
+async fn gather(first: Submission, inbox: &mut mpsc::Receiver<Submission>) -> Vec<Submission> {
+    let mut submissions = vec![first];
+    loop {
+        let before = submissions.len();
+        while submissions.len() < MOST_MESSAGES
+            && let Ok(next) = inbox.try_recv()
+        {
+            submissions.push(next);
+        }
+        if submissions.len() == MOST_MESSAGES || submissions.len() == before {
+            return submissions;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn idle(pause: Option<Duration>) {

@@ -3,6 +3,7 @@
 mod commit;
 mod convert;
 mod load;
+mod membership;
 mod prune;
 mod queue;
 mod schema;
