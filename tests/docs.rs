@@ -1,14 +1,15 @@
 //! What the documents say, held by doing it: the configurations load, the commands are understood, and the files,
 //! folders and tests that are named exist.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use rcgen::{CertificateParams, KeyPair};
 use rolecall::cli::Cli;
 use rolecall::config::Config;
+use rolecall::receive::Answer;
 use tempfile::TempDir;
 
 const DOCUMENTS: [&str; 10] = [
@@ -215,6 +216,30 @@ fn the_map_has_every_module_and_every_crate() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn every_table_of_the_store_is_explained() {
+    let schema = read("src/store/sqlite/schema.rs");
+    let map = quoted("ARCHITECTURE.md");
+    let tables = schema.split("CREATE TABLE ").skip(1).filter_map(|rest| rest.split([' ', '(']).next());
+    for table in tables {
+        assert!(
+            map.iter().any(|quoted| quoted == table),
+            "ARCHITECTURE.md does not explain the table {table}"
+        );
+    }
+}
+
+#[test]
+fn every_answer_and_every_command_is_in_the_readme() {
+    let readme = read("README.md");
+    for answer in Answer::ALL {
+        assert!(readme.contains(&format!("| `{}` |", answer.as_str())), "{}", answer.as_str());
+    }
+    for command in Cli::command().get_subcommands() {
+        assert!(readme.contains(&format!("rolecall {}", command.get_name())), "{}", command.get_name());
     }
 }
 
