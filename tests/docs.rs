@@ -196,16 +196,12 @@ fn every_path_that_is_named_exists() {
 #[test]
 fn the_map_has_every_module_and_every_crate() {
     let map = quoted("ARCHITECTURE.md");
-    for (folder, is_listed) in [
-        (
-            "src",
-            (|path: &Path| path.is_dir() || path.extension().is_some_and(|e| e == "rs")) as fn(&Path) -> bool,
-        ),
-        ("sinks", |path: &Path| path.join("Cargo.toml").exists()),
-        ("tests", |path: &Path| {
-            path.join("Cargo.toml").exists() || path.extension().is_some_and(|e| e == "rs")
-        }),
-    ] {
+    let is_crate = |path: &Path| path.join("Cargo.toml").exists();
+    let is_module =
+        |path: &Path| path.is_dir() || path.extension().is_some_and(|extension| extension == "rs");
+    for (folder, is_listed) in
+        [("src", is_module as fn(&Path) -> bool), ("sinks", is_crate), ("tests", is_crate)]
+    {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if is_listed(&path) {
