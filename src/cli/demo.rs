@@ -1,8 +1,8 @@
 //! `rolecall demo`
 //!
-//! `day` is the story, `company` its cast and `event` what they send; `stage` has everything that takes part:
-//! the real daemon, a small `application`, the `sender`. `tables` and `ldif` read what the sinks wrote, `checks`
-//! says whether it is right, and `show` shows it all.
+//! `day` is the story, `company` its cast and `event` what they send; `stage` has everything that takes
+//! part: the real daemon, a small `application`, the `sender`. `tables` and `ldif` read what the sinks
+//! wrote, `checks` says whether it is right, and `show` shows it all.
 
 mod application;
 mod checks;
@@ -33,9 +33,9 @@ use crate::receive::InheritedSockets;
 
 /// See it work: a day in the life of two companies, on this machine alone
 ///
-/// Starts the real daemon on a free port of this host, with its store, an SQLite sink, an LDAP sink that writes
-/// LDIF, and a REST sink for a small application; sends it a day's events as signed webhooks, shows what
-/// happens in each store, and checks the end. Everything lies in one directory, which stays.
+/// Starts the real daemon on a free port of this host, with its store, an SQLite sink, an LDAP sink that
+/// writes LDIF, and a REST sink for a small application; sends it a day's events as signed webhooks, shows
+/// what happens in each store, and checks the end. Everything lies in one directory, which stays.
 ///
 /// The exit code is 0 when everything ended as it has to, and 1 when not.
 #[derive(Args, Debug)]
@@ -61,8 +61,10 @@ impl Demo {
             keep_running(&stage).await?;
         }
         let (files, narrator) = stage.strike().await;
-        if ended.is_ok() && !self.keep_running {
-            afterwards(&files, &narrator)?;
+        match &ended {
+            Ok(_) if self.keep_running => {}
+            Ok(_) => afterwards(&files, &narrator)?,
+            Err(_) => what_lies_where(&files, &narrator)?,
         }
         ended
     }
@@ -85,9 +87,9 @@ fn opening(stage: &Stage) -> Result<(), Failure> {
     let narrator = &stage.narrator;
     narrator.heading("rolecall demo: a day in the life of two companies")?;
     narrator.paragraph(&format!(
-        "This is the real daemon, started in this process. It takes signed webhooks from Scalekit, turns groups \
-         into roles by rules, and keeps three stores in step. The day is yesterday, {}, in UTC; the messages are \
-         sent now.",
+        "This is the real daemon, started in this process. It takes signed webhooks from Scalekit, turns \
+         groups into roles by rules, and keeps three stores in step. The day is yesterday, {}, in UTC; the \
+         messages are sent now.",
         stage.journal.day()
     ))?;
     let (webhooks, directory) = (stage.webhooks(), stage.files.directory().display().to_string());
@@ -131,13 +133,10 @@ fn judgement(narrator: &Narrator, evidence: &Evidence) -> Result<Exit, Failure> 
     for finding in &findings {
         narrator.finding(&finding.promise, &finding.found)?;
     }
-    let wrong = findings.iter().filter(|finding| finding.found.is_err()).count();
-    if wrong == 0 {
-        narrator.say("\n  Yes: all of it.")?;
-        return Ok(Exit::Done);
-    }
-    narrator.say(&format!("\n  No: {wrong} of {} differ.", findings.len()))?;
-    Ok(Exit::Problems)
+    let exit = checks::exit(&findings);
+    let said = if exit == Exit::Done { "Yes: all of it." } else { "No: see above what differs." };
+    narrator.say(&format!("\n  {said}"))?;
+    Ok(exit)
 }
 
 /// Waits for Ctrl-C, with everything up.
@@ -146,7 +145,7 @@ async fn keep_running(stage: &Stage) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let narrator = &stage.narrator;
     let (command, config) = (this_command(), stage.files.configuration());
-    let config = config.display();
+    let config = for_shell(&config);
     narrator.heading("Everything keeps running until Ctrl-C. Try, in another terminal:")?;
     narrator.say(&format!(
         "  export ROLECALL_CONFIG={config}
@@ -156,7 +155,7 @@ async fn keep_running(stage: &Stage) -> Result<(), Failure> {
   {command} explain ada@example.com",
         email = ZOE.email
     ))?;
-    files(stage.files.directory(), narrator)?;
+    what_lies_where(&stage.files, narrator)?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -166,9 +165,9 @@ async fn keep_running(stage: &Stage) -> Result<(), Failure> {
 
 /// What to do with the files, once daemon and application have ended.
 fn afterwards(files: &Files, narrator: &Narrator) -> Result<(), Failure> {
-    self::files(files.directory(), narrator)?;
+    what_lies_where(files, narrator)?;
     let (command, config, tables) = (this_command(), files.configuration(), files.tables());
-    let (config, tables) = (config.display(), tables.display());
+    let (config, tables) = (for_shell(&config), for_shell(&tables));
     narrator.heading("Daemon and application have ended. Try:")?;
     narrator.say(&format!(
         "  {command} check --config {config}
@@ -179,9 +178,8 @@ fn afterwards(files: &Files, narrator: &Narrator) -> Result<(), Failure> {
     ))
 }
 
-/// Where everything lies.
-fn files(directory: &Path, narrator: &Narrator) -> Result<(), Failure> {
-    narrator.heading(&format!("Everything lies in {}", directory.display()))?;
+fn what_lies_where(files: &Files, narrator: &Narrator) -> Result<(), Failure> {
+    narrator.heading(&format!("Everything lies in {}", files.directory().display()))?;
     narrator.say(
         "  rolecall.yaml, rules.yaml           the configuration and the rules
   webhook-secret, application-token   the secrets
@@ -193,5 +191,12 @@ fn files(directory: &Path, narrator: &Narrator) -> Result<(), Failure> {
 
 /// How this program was called, to be called again.
 fn this_command() -> String {
-    std::env::args_os().next().map_or_else(|| "rolecall".into(), |name| name.to_string_lossy().into_owned())
+    std::env::args_os().next().map_or_else(|| "rolecall".into(), |name| for_shell(Path::new(&name)))
+}
+
+/// The path as it is written in a shell.
+fn for_shell(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    if path.chars().all(plain) { path.into_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }

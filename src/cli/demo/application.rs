@@ -1,7 +1,8 @@
 //! The small application that the demo serves: it has users, and can be down.
 //!
-//! `PUT /users/{id}` makes a user or replaces one, `DELETE /users/{id}` removes one, `GET /health` says whether
-//! it is there. Every request has to show the bearer token. While it is down, everything is answered 503.
+//! `PUT /users/{id}` makes a user or replaces one, `DELETE /users/{id}` removes one, `GET /health` says
+//! whether it is there. Every request has to show the bearer token. While it is down, everything is
+//! answered 503.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

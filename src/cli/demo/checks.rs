@@ -8,6 +8,7 @@ use super::day::UPDATES;
 use super::ldif::Directory;
 use super::tables::Tables;
 use crate::admin::api::DaemonStatus;
+use crate::cli::Exit;
 
 /// The three stores at the end.
 pub(super) struct Stores {
@@ -65,11 +66,10 @@ impl Evidence {
         let meant = end_of_day().into_iter().filter(|(person, standing)| meant(person, standing.access));
         let mut differ = Vec::new();
         for (person, expected) in meant {
-            for (store, standing) in self.standings.get(person.email).into_iter().flatten() {
-                if *standing != expected {
-                    differ
-                        .push(format!("{} in {store} is {standing}, and not {expected}", person.given_name));
-                }
+            let stores = self.standings.get(person.email).into_iter().flatten();
+            for (store, standing) in stores.filter(|(_, standing)| **standing != expected) {
+                let name = person.given_name;
+                differ.push(format!("{name} in {store} is {standing} and should be {expected}"));
             }
         }
         differ
@@ -101,6 +101,11 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<Finding> {
         finding(&format!("Maria's {UPDATES} updates were one request"), one_request(evidence)),
         finding("nothing waits, and there are no dead letters", unsettled(evidence)),
     ]
+}
+
+/// How the demo ends with these findings.
+pub(super) fn exit(findings: &[Finding]) -> Exit {
+    if findings.iter().all(|finding| finding.found.is_ok()) { Exit::Done } else { Exit::Problems }
 }
 
 /// The requests about somebody that the application did.
@@ -188,14 +193,22 @@ mod tests {
     #[test]
     fn a_good_day_breaks_no_promise() {
         assert_eq!(broken(|_| {}), []);
+        assert_eq!(exit(&findings(&good())), Exit::Done);
+    }
+
+    #[test]
+    fn one_broken_promise_fails_the_demo() {
+        let mut evidence = good();
+        stands(&mut evidence, &OMAR, "app", Standing::new(Access::Active, ["admin"]));
+        assert_eq!(exit(&findings(&evidence)), Exit::Problems);
     }
 
     #[test]
     fn somebody_with_too_much_or_too_little_in_one_store_is_found() {
         let found = broken(|e| stands(e, &OMAR, "ldap", Standing::new(Access::Inactive, ["admin"])));
-        assert_eq!(found, [(0, "Omar in ldap is inactive with admin, and not inactive with no role".into())]);
+        assert_eq!(found, [(0, "Omar in ldap is inactive (admin) and should be inactive (no role)".into())]);
         let found = broken(|e| stands(e, &TOM, "tables", Standing::new(Access::Active, [])));
-        assert_eq!(found, [(1, "Tom in tables is active with no role, and not gone with no role".into())]);
+        assert_eq!(found, [(1, "Tom in tables is active (no role) and should be gone (no role)".into())]);
         let found = broken(|e| stands(e, &MARIA, "app", Standing::new(Access::Active, ["member"])));
         assert_eq!(found.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [2]);
     }

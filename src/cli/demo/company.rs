@@ -134,12 +134,12 @@ impl fmt::Display for Standing {
         };
         let roles: Vec<&str> = self.roles.iter().map(String::as_str).collect();
         let roles = if roles.is_empty() { "no role".into() } else { roles.join(", ") };
-        write!(f, "{access} with {roles}")
+        write!(f, "{access} ({roles})")
     }
 }
 
-/// How everybody has to stand in every store when the day is over. Written down by hand, so that the demo does
-/// not check rolecall by rolecall.
+/// How everybody has to stand in every store when the day is over. Written down by hand, so that the demo
+/// does not check rolecall by rolecall.
 pub(super) fn end_of_day() -> Vec<(&'static Person, Standing)> {
     use Access::{Active, Gone, Inactive};
     vec![

@@ -6,6 +6,7 @@ use super::company::{
     PRIYA, Person, TOM, ZOE,
 };
 use super::event::{Event, User};
+use super::files;
 use super::stage::{SINKS, Stage};
 use crate::cli::{Failure, status};
 
@@ -28,8 +29,9 @@ pub(super) async fn play(stage: &mut Stage) -> Result<Vec<Exchange>, Failure> {
 }
 
 async fn connect(stage: &mut Stage) -> Result<(), Failure> {
-    let text = "Acme's directory is Okta, and its events have the documented shape. Brightlab's is Google \
-        Workspace, and its events have the simpler shape of an older guide. Both have a group named Admins.";
+    let text = "Acme's directory is Okta, and its events have the documented shape. Brightlab's is \
+        Google Workspace, and its events have the simpler shape of an older guide. Both have a group named \
+        Admins.";
     stage.narrator.act("08:00", "Two companies connect their directories", text).await?;
     let journal = &mut stage.journal;
     let events = [
@@ -47,9 +49,11 @@ async fn connect(stage: &mut Stage) -> Result<(), Failure> {
 /// Returns one of the events, to be sent once more.
 async fn join(stage: &mut Stage) -> Result<Event, Failure> {
     let text = "At Acme each person comes with their groups. At Brightlab the people come first, and \
-        the group says afterwards who is in it. The rules turn groups into roles: Brightlab's admins do not become \
-        admins, because that rule is for Acme alone.";
+        the group says afterwards who is in it. The rules turn groups into roles; the one about Admins is \
+        for Acme alone, so Brightlab's admins do not become admins:";
     stage.narrator.act("08:45", "Six people join", text).await?;
+    files::rules().try_for_each(|line| stage.narrator.say(&format!("    {line}")))?;
+    stage.narrator.say("")?;
     let journal = &mut stage.journal;
     let priya = journal.user_created(acme(&PRIYA, "Accountant", 3, &[&FINANCE]), "08:45:03");
     let events = [
@@ -66,8 +70,8 @@ async fn join(stage: &mut Stage) -> Result<Event, Failure> {
 }
 
 async fn repeat(stage: &mut Stage, event: &Event) -> Result<(), Failure> {
-    let text = "Scalekit did not see the answer to one message and sends it again: it is known, and nothing \
-        happens. Somebody else sends one too, without knowing the secret: it is refused.";
+    let text = "Scalekit did not see the answer to one message and sends it again: it is known, and \
+        nothing happens. Somebody else sends one too, without knowing the secret: it is refused.";
     stage.narrator.act("09:10", "A message comes twice, and a forged one", text).await?;
     stage.send(event).await?;
     stage.forge(event).await?;
@@ -76,8 +80,8 @@ async fn repeat(stage: &mut Stage, event: &Event) -> Result<(), Failure> {
 }
 
 async fn change_roles(stage: &mut Stage) -> Result<(), Failure> {
-    let text = "Priya moves from Finance to Engineering, and Zoë joins the platform team on call. Roles go and \
-        come with the groups.";
+    let text = "Priya moves from Finance to Engineering, and Zoë joins the platform team on call. \
+        Roles go and come with the groups.";
     stage.narrator.act("10:30", "Two people change teams", text).await?;
     let journal = &mut stage.journal;
     let priya = acme(&PRIYA, "Developer", 3, &[&ENGINEERING]);
@@ -90,8 +94,8 @@ async fn change_roles(stage: &mut Stage) -> Result<(), Failure> {
 }
 
 async fn arrive_out_of_order(stage: &mut Stage) -> Result<(), Failure> {
-    let text = "Tom's contract ended at 11:15. Afterwards an older update of his arrives, of 11:05, which was \
-        delayed on its way. It counts as of its own time, so it does not bring him back.";
+    let text = "Tom's contract ended at 11:15. Afterwards an older update of his arrives, of 11:05, \
+        which was delayed on its way. It counts as of its own time, so it does not bring him back.";
     stage.narrator.act("11:15", "Two events arrive in the wrong order", text).await?;
     let journal = &mut stage.journal;
     let update =
@@ -105,9 +109,9 @@ async fn arrive_out_of_order(stage: &mut Stage) -> Result<(), Failure> {
 }
 
 async fn go_down(stage: &mut Stage) -> Result<(), Failure> {
-    let text = "The first delivery that fails opens the breaker: until the application is well again, it is only \
-        asked for its health now and then. Meanwhile Priya gets another desk, and a script that books desks updates \
-        Maria a hundred times. The other two stores do not wait for the application.";
+    let text = "The first delivery that fails opens the breaker: until the application is well again, \
+        it is only asked for its health now and then. Meanwhile Priya gets another desk, and a script that \
+        books desks updates Maria a hundred times. The other two stores do not wait for the application.";
     stage.narrator.act("12:30", "The application goes down for a while", text).await?;
     stage.application.set_down(true);
     stage.narrator.say("  The application answers 503 from now on.")?;
@@ -141,9 +145,9 @@ async fn leave(stage: &mut Stage) -> Result<(), Failure> {
 }
 
 async fn come_back(stage: &mut Stage) -> Result<Vec<Exchange>, Failure> {
-    let text = "Three users wait, and they are not brought up to date in the order in which they came to wait: \
-        Omar is first, because he must lose his access. Maria's hundred updates are one request, with what is \
-        true now.";
+    let text = "Three users wait, and they are not brought up to date in the order in which they came \
+        to wait: Omar is first, because he must lose his access. Maria's hundred updates are one request, \
+        with what is true now.";
     stage.narrator.act("13:20", "The application is back", text).await?;
     let before = stage.requests().len();
     stage.application.set_down(false);

@@ -23,7 +23,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Works in `directory`, which must be new or empty; in a new temporary one where none is given. It stays.
+    /// Works in `directory`, which must be new or empty; in a new temporary one where none is given. It
+    /// stays.
     pub(super) fn new(directory: Option<&Path>) -> anyhow::Result<Self> {
         let directory = match directory {
             Some(path) => empty(path)?,
@@ -109,6 +110,12 @@ impl Files {
         file.and_then(|mut file| file.write_all(text.as_bytes()))
             .with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+/// The rules as they are written, without comments and the catalogue of roles.
+pub(super) fn rules() -> impl Iterator<Item = &'static str> {
+    let is_rule = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    RULES.lines().skip_while(|line| !line.starts_with("default:")).filter(is_rule)
 }
 
 /// The directory, made where it is missing, and its absolute path.

@@ -251,9 +251,11 @@ mod tests {
 
     const TEXT: &str = "version: 1\n\n\
         dn: uid=z@x,ou=people,dc=example,dc=com\nchangetype: add\nmail: z@x\ncn:: Wm/Dqw==\n\n\
-        dn: cn=admin,ou=roles,dc=example,dc=com\nchangetype: add\ncn: admin\nmember: cn=rolecall-placeholder\n\n\
+        dn: cn=admin,ou=roles,dc=example,dc=com\nchangetype: add\ncn: admin\n\
+        member: cn=rolecall-placeholder\n\n\
         dn: cn=admin,ou=roles,dc=example,dc=com\nchangetype: modify\nadd: member\n\
-        member: uid=z@x,ou=people,dc=example,dc=com\n-\ndelete: member\nmember: cn=rolecall-placeholder\n-\n\n";
+        member: uid=z@x,ou=people,dc=example,dc=com\n-\n\
+        delete: member\nmember: cn=rolecall-placeholder\n-\n\n";
     const LEFT: &str = "dn: cn=admin,ou=roles,dc=example,dc=com\ncontrol: 1.2 false\nchangetype: modify\n\
         add: member\nmember: uid=z@x,ou=people,dc=example,dc=com\n-\n\
         delete: member\nmember: uid=z@x,ou=people,dc=example,dc=com\n-\n\n\

@@ -110,13 +110,16 @@ impl Narrator {
     pub(super) fn finding(&self, promise: &str, found: &Result<(), String>) -> Result<(), Failure> {
         match found {
             Ok(()) => self.say(&format!("  {} {promise}", styled(GOOD, "ok"))),
-            Err(found) => self.say(&format!("  {} {promise}\n       {}", styled(BAD, "NO"), plain(found))),
+            Err(found) => {
+                self.say(&format!("  {} {promise}", styled(BAD, "NO")))?;
+                self.say(&wrapped(&plain(found), 5, 5, self.width))
+            }
         }
     }
 }
 
-/// The text on lines of at most `width` columns: the first is indented by `first`, the others by `rest`. Spaces
-/// stay as they are, and styles take no room.
+/// The text on lines of at most `width` columns: the first is indented by `first`, the others by `rest`.
+/// Spaces stay as they are, and styles take no room.
 fn wrapped(text: &str, first: usize, rest: usize, width: usize) -> String {
     let mut out = " ".repeat(first);
     let mut used = first;

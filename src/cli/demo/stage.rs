@@ -64,7 +64,8 @@ impl Stage {
         let (secret, token) = files.write_secrets()?;
         let application = Application::start(token).await?;
         files.write_configuration(&application.url())?;
-        // Without the environment: a variable meant for a real daemon would make the demo write where that one does.
+        // Without the environment: what is set for a real daemon would make the demo write where that one
+        // does.
         let config = Config::load_with(&files.configuration(), [])
             .map_err(|errors| anyhow!("the demo's own configuration is wrong\n\n{errors}"))?;
         log_to(&files, &config)?;

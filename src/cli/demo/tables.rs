@@ -11,7 +11,8 @@ use crate::cli::table::Table;
 use crate::cli::text::{HEADING, styled};
 
 const PEOPLE: &str = "\
-SELECT u.email, coalesce(u.display_name, u.given_name || ' ' || u.family_name), u.title, u.custom ->> '$.desk',
+SELECT u.email, coalesce(u.display_name, u.given_name || ' ' || u.family_name), u.title,
+    u.custom ->> '$.desk',
     CASE WHEN u.deleted_at IS NOT NULL THEN 'deleted' WHEN u.active THEN 'yes' ELSE 'no' END,
     (SELECT group_concat(g.name, ', ' ORDER BY g.name) FROM group_members m JOIN groups g ON g.id = m.group_id
         WHERE m.user_id = u.id),
