@@ -18,7 +18,7 @@ mod work;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rolecall_sink_api::{SinkName, UserId};
+use rolecall_sink_api::{Attempted, SinkName, UserId};
 
 pub use batch::{
     Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
@@ -74,6 +74,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// When the next entity of a sink becomes due; `None` when nothing waits.
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Notes, in one transaction and in place of what was noted of the same entities, what a sink that does not read
+    /// its target may leave there by what it is about to be handed. It comes back as
+    /// [`Change::attempted`](rolecall_sink_api::Change::attempted), also when the entity changes meanwhile or its
+    /// place in the queue is dropped, until the sink confirms the entity.
+    async fn attempting(&self, sink: &SinkName, attempts: Vec<Attempted>) -> Result<(), StoreError>;
 
     /// Notes what became of delivered changes, in one transaction. A change whose entity has a newer
     /// generation by now is noted as applied and stays due.

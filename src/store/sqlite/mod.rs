@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rolecall_sink_api::{SinkName, UserId};
+use rolecall_sink_api::{Attempted, SinkName, UserId};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -240,6 +240,11 @@ impl Store for SqliteStore {
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError> {
         let key = self.sinks().key(sink)?;
         self.read(move |c| queue::next_due(c, key)).await
+    }
+
+    async fn attempting(&self, sink: &SinkName, attempts: Vec<Attempted>) -> Result<(), StoreError> {
+        let key = self.sinks().key(sink)?;
+        self.write(move |c| queue::attempting(c, key, &attempts)).await
     }
 
     async fn settle(

@@ -23,7 +23,7 @@ pub(super) fn prune(connection: &mut Connection, cutoffs: Cutoffs) -> Result<usi
         params![micros(cutoffs.activity), STEP],
     )?;
     for key in forgettable(&transaction, cutoffs)? {
-        for table in ["applied", "activity"] {
+        for table in ["applied", "attempted", "activity"] {
             transaction.execute(&format!("DELETE FROM {table} WHERE entity = ?1"), [key])?;
         }
         transaction.execute("DELETE FROM stale WHERE user = ?1", [key])?;
@@ -38,8 +38,8 @@ pub(super) fn prune(connection: &mut Connection, cutoffs: Cutoffs) -> Result<usi
     Ok(gone)
 }
 
-/// Tombstones that nothing needs any more: no sink has still to remove them, or confirmed that they are there,
-/// and no membership speaks of them.
+/// Tombstones that nothing needs any more: no sink has still to remove them, confirmed that they are there or may
+/// have made them, and no membership speaks of them.
 fn forgettable(connection: &Connection, cutoffs: Cutoffs) -> Result<Vec<i64>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT e.key, e.kind, e.state FROM entity e
@@ -50,6 +50,8 @@ fn forgettable(connection: &Connection, cutoffs: Cutoffs) -> Result<Vec<i64>, St
                              WHERE s.configured AND a.document IS NOT NULL)
              AND NOT (e.kind = 1 AND (EXISTS (SELECT 1 FROM membership m WHERE m.group_id = e.id)
                                       OR EXISTS (SELECT 1 FROM membership_new m WHERE m.group_id = e.id)))
+             AND NOT EXISTS (SELECT 1 FROM sink s JOIN attempted t ON t.sink = s.key AND t.entity = e.key
+                             WHERE s.configured)
          ORDER BY e.absent_since LIMIT ?2",
     )?;
     let mut rows = select.query(params![micros(cutoffs.tombstones), STEP])?;

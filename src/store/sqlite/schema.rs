@@ -102,6 +102,15 @@ CREATE TABLE applied (
     UNIQUE (sink, entity)
 );
 
+-- What attempts that a sink has not confirmed since may have left in its target, for sinks that cannot look. It
+-- stays when its place in the queue is dropped: a later change must still take it back.
+CREATE TABLE attempted (
+    sink     INTEGER NOT NULL,
+    entity   INTEGER NOT NULL,
+    document TEXT NOT NULL,         -- JSON
+    PRIMARY KEY (sink, entity)
+) WITHOUT ROWID;
+
 -- What became of whom, in the directory (sink NULL) and in each sink.
 CREATE TABLE activity (
     seq    INTEGER PRIMARY KEY,

@@ -58,7 +58,9 @@ pub(super) fn configure(
                       ELSE CASE e.status WHEN 1 THEN ?6 ELSE ?7 END END,
                  ?2, 0, 0, ?3
              FROM entity e LEFT JOIN applied a ON a.sink = ?1 AND a.entity = e.key
-             WHERE e.generation > coalesce(a.generation, 0) AND (e.digest IS NOT NULL OR a.document IS NOT NULL)",
+                 LEFT JOIN attempted t ON t.sink = ?1 AND t.entity = e.key
+             WHERE e.generation > coalesce(a.generation, 0)
+                 AND (e.digest IS NOT NULL OR a.document IS NOT NULL OR t.document IS NOT NULL)",
             params![
                 key,
                 micros(now),
