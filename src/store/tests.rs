@@ -16,6 +16,8 @@ use crate::directory::{Event, EventId, Fact};
 use crate::rules::Rules;
 use crate::source::Reading;
 
+mod sources;
+
 const RULES: &str = "
 default: [member]
 rules:

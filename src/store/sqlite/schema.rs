@@ -9,7 +9,7 @@ const MIGRATIONS: &[&str] = &[r"
 -- The journal: every authentic message, in the order of arrival.
 CREATE TABLE event (
     seq         INTEGER PRIMARY KEY,
-    id          TEXT NOT NULL UNIQUE,
+    id          TEXT NOT NULL,
     source      TEXT NOT NULL,
     message_id  TEXT NOT NULL,
     kind        TEXT,
@@ -18,7 +18,8 @@ CREATE TABLE event (
     received_at INTEGER NOT NULL,
     status      INTEGER NOT NULL,   -- 0 merged, 1 ignored, 2 unreadable
     reason      TEXT,               -- why it is unreadable
-    body        BLOB NOT NULL
+    body        BLOB NOT NULL,
+    UNIQUE (id, source)
 );
 CREATE INDEX event_unreadable ON event (seq) WHERE status = 2;
 

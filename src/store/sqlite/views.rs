@@ -275,8 +275,11 @@ fn activity(connection: &Connection, key: i64) -> Result<Vec<ActivityView>, Stor
     Ok(lines.collect::<Result<_, _>>()?)
 }
 
+/// The event of this id; of those that different sources call so, the first that was merged.
 fn journalled(connection: &Connection, id: &EventId) -> Result<Option<EventView>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT kind, at, received_at FROM event WHERE id = ?1")?;
+    let mut select = connection.prepare_cached(
+        "SELECT kind, at, received_at FROM event WHERE id = ?1 ORDER BY status, seq LIMIT 1",
+    )?;
     let found = select.query_row([id.as_str()], |row| {
         Ok(EventView {
             id: id.as_str().to_owned(),
