@@ -2,17 +2,19 @@
 
 mod commit;
 mod convert;
+mod file;
 mod load;
 mod membership;
 mod prune;
 mod queue;
 mod schema;
 mod sinks;
+#[cfg(test)]
+mod tests;
 mod views;
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
-use std::panic::AssertUnwindSafe;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -56,7 +58,7 @@ pub struct SqliteStore {
 #[derive(Debug)]
 struct Readers {
     idle: Mutex<Vec<Connection>>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl SqliteStore {
@@ -67,7 +69,8 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
         let failed = |message: String| StoreError::Open { path: shown.clone(), message };
-        let lock = lock(path)?;
+        let lock = file::lock(path)?;
+        file::create(path)?;
         let mut writer =
             connect(path, OpenFlags::default(), WRITER_CACHE).map_err(|e| failed(e.to_string()))?;
         writer
@@ -96,7 +99,10 @@ impl SqliteStore {
         Ok(Self {
             path: path.to_owned(),
             writer: sender,
-            readers: Arc::new(Readers { idle: Mutex::new(readers), turns: Semaphore::new(READERS) }),
+            readers: Arc::new(Readers {
+                idle: Mutex::new(readers),
+                turns: Arc::new(Semaphore::new(READERS)),
+            }),
             sinks: RwLock::new(Arc::new(keys)),
             _lock: lock,
         })
@@ -111,7 +117,7 @@ impl SqliteStore {
         let (answer, result) = tokio::sync::oneshot::channel();
         let job: Job = Box::new(move |connection| {
             // A transaction that is cut off by a panic is rolled back; the next job finds the store as it was.
-            let done = std::panic::catch_unwind(AssertUnwindSafe(|| job(connection)));
+            let done = catch_unwind(AssertUnwindSafe(|| job(connection)));
             let done = done.unwrap_or_else(|_| Err(StoreError::Failed("a write panicked: a bug".into())));
             // Whoever asked may be gone; the work is done all the same.
             let _ = answer.send(done);
@@ -120,19 +126,21 @@ impl SqliteStore {
         result.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Runs `job` with a reading connection, which sees everything that was committed before.
+    /// Runs `job` with a reading connection, which sees everything that was committed before. Whoever asked may go
+    /// away meanwhile: the connection is busy, and counts as busy, until the job has ended.
     async fn read<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let readers = Arc::clone(&self.readers);
-        let _turn = self.readers.turns.acquire().await.map_err(|_| StoreError::Closed)?;
+        let turn = Arc::clone(&self.readers.turns).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let work = move || {
-            let connection = readers.take().ok_or(StoreError::Closed)?;
-            let result = job(&connection);
+            let connection = readers.take()?;
+            let done = catch_unwind(AssertUnwindSafe(|| job(&connection)));
             readers.put_back(connection);
-            result
+            drop(turn);
+            done.unwrap_or_else(|_| Err(StoreError::Failed("a read panicked: a bug".into())))
         };
         tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Failed(e.to_string()))?
     }
@@ -143,8 +151,10 @@ impl SqliteStore {
 }
 
 impl Readers {
-    fn take(&self) -> Option<Connection> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    /// A connection for whoever has a turn; there are as many as turns.
+    fn take(&self) -> Result<Connection, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.ok_or_else(|| StoreError::Failed("a reading connection is missing".into()))
     }
 
     fn put_back(&self, connection: Connection) {
@@ -166,43 +176,6 @@ fn connect(path: &Path, flags: OpenFlags, cache: i64) -> rusqlite::Result<Connec
     connection.execute_batch(&format!("PRAGMA cache_size = -{cache}; PRAGMA temp_store = MEMORY;"))?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
-}
-
-/// Takes the lock beside the store, which says by whom it is held.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let shown = path.display().to_string();
-    let failed = |what: &str, e: &dyn std::fmt::Display| StoreError::Open {
-        path: shown.clone(),
-        message: format!("cannot {what} {}: {e}", Path::new(&name).display()),
-    };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&name)
-        .map_err(|e| failed("open", &e))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.take(32).read_to_string(&mut holder);
-            let holder = match holder.trim() {
-                "" => String::new(),
-                pid => format!(" (process {pid})"),
-            };
-            return Err(StoreError::InUse { path: shown, holder });
-        }
-        Err(TryLockError::Error(e)) => return Err(failed("lock", &e)),
-    }
-    let write = |file: &mut File| {
-        file.set_len(0)?;
-        writeln!(file, "{}", std::process::id())
-    };
-    write(&mut file).map_err(|e| failed("write", &e))?;
-    Ok(file)
 }
 
 #[async_trait]
