@@ -3,6 +3,7 @@
 mod commit;
 mod convert;
 mod file;
+mod items;
 mod load;
 mod membership;
 mod prune;
@@ -11,6 +12,7 @@ mod schema;
 mod sinks;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod views;
 
 use std::fs::File;
@@ -27,8 +29,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use self::sinks::SinkKeys;
 use super::{
-    Batch, Cutoffs, Due, Loaded, QueueFilter, QueueItem, Settlement, Store, StoreError, StoreView, UserView,
-    Wanted,
+    Batch, Cursor, Cutoffs, Due, Loaded, QueueFilter, QueueItem, Settlement, Store, StoreError, StoreView,
+    UserView, Wanted,
 };
 
 /// How many reads run at once; each has a connection of its own.
@@ -133,8 +135,8 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let readers = Arc::clone(&self.readers);
         let turn = Arc::clone(&self.readers.turns).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let readers = Arc::clone(&self.readers);
         let work = move || {
             let connection = readers.take()?;
             let done = catch_unwind(AssertUnwindSafe(|| job(&connection)));
@@ -143,6 +145,28 @@ impl SqliteStore {
             done.unwrap_or_else(|_| Err(StoreError::Failed("a read panicked: a bug".into())))
         };
         tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Failed(e.to_string()))?
+    }
+
+    /// Handles all matching items, a portion at a time: between two of them messages and outcomes have the store
+    /// for themselves.
+    async fn in_portions<F>(&self, filter: &QueueFilter, handle: F) -> Result<usize, StoreError>
+    where
+        F: Fn(&mut Connection, &[Cursor]) -> Result<usize, StoreError> + Clone + Send + 'static,
+    {
+        let mut filter = filter.clone();
+        let mut handled = 0;
+        loop {
+            let (sinks, wanted) = (self.sinks(), filter.clone());
+            let portion = self.read(move |c| items::portion(c, &sinks, &wanted)).await?;
+            let Some(last) = portion.last() else { return Ok(handled) };
+            filter.after = Some(*last);
+            let is_last = portion.len() < items::PORTION as usize;
+            let handle = handle.clone();
+            handled += self.write(move |c| handle(c, &portion)).await?;
+            if is_last {
+                return Ok(handled);
+            }
+        }
     }
 
     fn sinks(&self) -> Arc<SinkKeys> {
@@ -212,7 +236,7 @@ impl Store for SqliteStore {
 
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError> {
         let key = self.sinks().key(sink)?;
-        self.read(move |c| queue::next_due(c, key)).await
+        self.read(move |c| turn::next_due(c, key)).await
     }
 
     async fn settle(
@@ -235,18 +259,18 @@ impl Store for SqliteStore {
     }
 
     async fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |c| views::queue(c, &filter)).await
+        let (sinks, filter) = (self.sinks(), filter.clone());
+        self.read(move |c| items::list(c, &sinks, &filter)).await
     }
 
     async fn retry(&self, filter: &QueueFilter) -> Result<usize, StoreError> {
-        let filter = filter.clone();
-        self.write(move |c| views::retry(c, &filter)).await
+        let state = filter.state;
+        self.in_portions(filter, move |c, portion| items::retry(c, portion, state)).await
     }
 
     async fn discard(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError> {
-        let filter = filter.clone();
-        self.write(move |c| views::discard(c, &filter, now)).await
+        let state = filter.state;
+        self.in_portions(filter, move |c, portion| items::discard(c, portion, state, now)).await
     }
 
     async fn users(&self, name: &str) -> Result<Vec<UserView>, StoreError> {

@@ -89,7 +89,11 @@ CREATE TABLE queue (
     event      TEXT,                -- what made it necessary; NULL when the rules did
     PRIMARY KEY (sink, entity)
 ) WITHOUT ROWID;
-CREATE INDEX queue_order ON queue (sink, state, priority, since, due);
+-- Fresh ones in their order; those that wait for another attempt by their time; dead letters. An entity is in one of
+-- the three, so an event's work is one write of an index.
+CREATE INDEX queue_fresh ON queue (sink, priority, since) WHERE state = 0 AND due = 0;
+CREATE INDEX queue_backoff ON queue (sink, priority, due, since) WHERE state = 0 AND due <> 0;
+CREATE INDEX queue_dead ON queue (sink, entity) WHERE state = 1;
 
 -- What each sink last confirmed.
 CREATE TABLE applied (

@@ -3,9 +3,34 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use tokio::sync::oneshot;
 
 use super::*;
+
+impl SqliteStore {
+    /// The statements that are run from now on.
+    pub(in crate::store) async fn statements(&self) -> Arc<Mutex<Vec<String>>> {
+        let statements = Arc::<Mutex<Vec<String>>>::default();
+        let noted = Arc::clone(&statements);
+        let listen = move |connection: &mut Connection| {
+            let noted = Arc::clone(&noted);
+            let note = move |event: TraceEvent<'_>| {
+                if let TraceEvent::Stmt(statement, _) = event {
+                    noted.lock().unwrap().push(statement.sql().into_owned());
+                }
+            };
+            connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note)).unwrap();
+        };
+        self.readers.idle.lock().unwrap().iter_mut().for_each(&listen);
+        let on_writer = move |writer: &mut Connection| {
+            listen(writer);
+            Ok(())
+        };
+        self.write(on_writer).await.unwrap();
+        statements
+    }
+}
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
