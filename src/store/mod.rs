@@ -84,8 +84,9 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Forgets what is older than the cutoffs, at most some hundred rows a call. Returns how many went; 0 when
-    /// nothing is left to do.
+    /// Forgets what is older than the cutoffs, at most some hundred rows a call; a message that could not be read
+    /// is never forgotten. Returns how many went; 0 when nothing is left to do, or when a good many were looked at
+    /// and all must stay: the next call goes on behind them.
     async fn prune(&self, cutoffs: Cutoffs) -> Result<usize, StoreError>;
 
     /// Numbers for `status`.

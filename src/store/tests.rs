@@ -16,8 +16,11 @@ use crate::directory::{Event, EventId, Fact};
 use crate::rules::Rules;
 use crate::source::Reading;
 
+mod forgetting;
 mod handling;
+mod plans;
 mod sources;
+mod turns;
 
 const RULES: &str = "
 default: [member]

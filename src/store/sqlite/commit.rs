@@ -131,7 +131,7 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
                  digest = ?8, absent_since = CASE WHEN ?9 THEN coalesce(absent_since, ?10) END
              WHERE key = ?1",
         )?;
-        update.execute(params![
+        let updated = update.execute(params![
             key,
             state,
             roles,
@@ -143,6 +143,9 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
             absent,
             now
         ])?;
+        if updated == 0 {
+            return Err(StoreError::Failed(format!("{} was forgotten meanwhile", write.entity)));
+        }
         return Ok(key);
     }
     let kind = write.entity.kind();

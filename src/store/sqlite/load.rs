@@ -100,8 +100,9 @@ fn entity_row(connection: &Connection, entity: &Entity) -> Result<Option<(Row, S
 }
 
 pub(super) fn stale(connection: &Connection, limit: u32) -> Result<Vec<UserId>, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT entity.id FROM stale JOIN entity ON entity.key = stale.user LIMIT ?1")?;
+    let mut select = connection.prepare_cached(
+        "SELECT entity.id FROM stale CROSS JOIN entity ON entity.key = stale.user LIMIT ?1",
+    )?;
     let users = select.query_map([limit], |row| row.get(0).map(|id: String| UserId::new(id)))?;
     Ok(users.collect::<Result<_, _>>()?)
 }

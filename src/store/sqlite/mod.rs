@@ -53,6 +53,7 @@ pub struct SqliteStore {
     writer: mpsc::Sender<Job>,
     readers: Arc<Readers>,
     sinks: RwLock<Arc<SinkKeys>>,
+    pruned: Mutex<prune::Place>,
     /// Held as long as the store is open.
     _lock: File,
 }
@@ -106,6 +107,7 @@ impl SqliteStore {
                 turns: Arc::new(Semaphore::new(READERS)),
             }),
             sinks: RwLock::new(Arc::new(keys)),
+            pruned: Mutex::new(prune::Place::START),
             _lock: lock,
         })
     }
@@ -250,7 +252,15 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, cutoffs: Cutoffs) -> Result<usize, StoreError> {
-        self.write(move |c| prune::prune(c, cutoffs)).await
+        for _ in 0..prune::MOST_STEPS {
+            let place = *self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
+            let step = self.write(move |c| prune::step(c, cutoffs, place)).await?;
+            *self.pruned.lock().unwrap_or_else(PoisonError::into_inner) = step.place;
+            if step.gone > 0 || step.done {
+                return Ok(step.gone);
+            }
+        }
+        Ok(0)
     }
 
     async fn overview(&self) -> Result<StoreView, StoreError> {
