@@ -90,20 +90,23 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Forgets what is older than the cutoffs, at most some hundred rows a call. Returns how many went; 0 when
-    /// nothing is left to do.
+    /// Forgets what is older than the cutoffs, at most some hundred rows a call; a message that could not be read
+    /// is never forgotten. Returns how many went; 0 when nothing is left to do, or when a good many were looked at
+    /// and all must stay: the next call goes on behind them.
     async fn prune(&self, cutoffs: Cutoffs) -> Result<usize, StoreError>;
 
     /// Numbers for `status`.
     async fn overview(&self) -> Result<StoreView, StoreError>;
 
-    /// Queue items and dead letters, oldest first.
+    /// Queue items and dead letters, sink by sink, in an order that stays.
     async fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError>;
 
-    /// Makes matching items due now, with their attempts forgotten. Returns how many.
+    /// Makes matching items due now, with their attempts forgotten. Returns how many. Many are handled in portions, so
+    /// that nothing waits for all of them; when one fails, those before it are done.
     async fn retry(&self, filter: &QueueFilter) -> Result<usize, StoreError>;
 
-    /// Gives up on matching items: they leave the queue until their entity changes again. Returns how many.
+    /// Gives up on matching items: they leave the queue until their entity changes again. Returns how many. In
+    /// portions, as [`retry`](Store::retry).
     async fn discard(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError>;
 
     /// Users whose id, user name or email is `name`, with all that is known of each; at most ten.

@@ -16,6 +16,12 @@ use crate::directory::{Event, EventId, Fact};
 use crate::rules::Rules;
 use crate::source::Reading;
 
+mod forgetting;
+mod handling;
+mod plans;
+mod sources;
+mod turns;
+
 const RULES: &str = "
 default: [member]
 rules:
@@ -44,7 +50,10 @@ struct Running {
 
 impl Running {
     async fn start(path: &Path) -> Self {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).unwrap());
+        Self::on(Arc::new(SqliteStore::open(path).unwrap())).await
+    }
+
+    async fn on(store: Arc<dyn Store>) -> Self {
         store.configure(&[sink("a"), sink("b")], clock()).await.unwrap();
         let rules = Arc::new(Rules::parse("rules.yaml", RULES).unwrap());
         store.use_rules(&format!("{:?}", rules.fingerprint())).await.unwrap();

@@ -9,7 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use sha2::{Digest as _, Sha256};
 
 use super::commit::key_of;
-use super::convert::{DEAD, WAITING, entity, micros, parse, print, priority, signed, time, unsigned};
+use super::convert::{DEAD, entity, micros, parse, print, priority, signed, time, unsigned};
+use super::turn;
 use crate::directory::{GroupState, UserState};
 use crate::store::{Due, Resolution, Settlement, StoreError, desired};
 
@@ -20,20 +21,21 @@ pub(super) fn due(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Due>, StoreError> {
-    let mut select = connection.prepare_cached(
+    // One transaction, so that all of it is read at the same point.
+    let transaction = connection.unchecked_transaction()?;
+    let mut select = transaction.prepare_cached(
         "SELECT e.kind, e.id, e.state, e.roles, q.generation, q.priority, q.since, q.attempts, a.document, a.remote,
              t.document
-         FROM queue q INDEXED BY queue_order
-             CROSS JOIN entity e ON e.key = q.entity
+         FROM queue q CROSS JOIN entity e ON e.key = q.entity
              LEFT JOIN applied a ON a.sink = q.sink AND a.entity = q.entity
              LEFT JOIN attempted t ON t.sink = q.sink AND t.entity = q.entity
-         WHERE q.sink = ?1 AND q.state = ?2 AND q.due <= ?3
-         ORDER BY q.priority, q.since LIMIT ?4",
+         WHERE q.sink = ?1 AND q.entity = ?2",
     )?;
-    let mut rows = select.query(params![key, WAITING, micros(now), limit])?;
     let mut groups = Groups { connection, states: BTreeMap::new() };
     let mut due = Vec::new();
-    while let Some(row) = rows.next()? {
+    for entity_key in turn::due(&transaction, key, micros(now), limit)? {
+        let mut rows = select.query([key, entity_key])?;
+        let Some(row) = rows.next()? else { continue };
         let entity = entity(row.get(0)?, row.get(1)?);
         let desired = groups.desired(&entity, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?)?;
         let applied: Option<String> = row.get(8)?;
@@ -114,13 +116,6 @@ fn idempotency_key(sink: &SinkName, entity: &Entity, generation: u64) -> String 
         let _ = write!(hex, "{byte:02x}");
         hex
     })
-}
-
-pub(super) fn next_due(connection: &Connection, sink: i64) -> Result<Option<Timestamp>, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT min(due) FROM queue INDEXED BY queue_order WHERE sink = ?1 AND state = ?2")?;
-    let due: Option<i64> = select.query_row(params![sink, WAITING], |row| row.get(0))?;
-    Ok(due.map(time))
 }
 
 pub(super) fn attempting(
