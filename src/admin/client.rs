@@ -70,7 +70,7 @@ impl AdminClient {
     ///
     /// # Errors
     /// When the daemon does not answer, or it is not said which items are meant.
-    pub async fn discard(&self, selection: &Selection) -> Result<Changed, ClientError> {
+    pub async fn drop_items(&self, selection: &Selection) -> Result<Changed, ClientError> {
         self.post(api::QUEUE_DROP, selection).await
     }
 

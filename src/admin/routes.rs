@@ -31,7 +31,7 @@ pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
     let status = v1().and(warp::path!("status")).and(get(&state, |state, _| status(state)));
     let queue = v1().and(warp::path!("queue")).and(get(&state, queue));
     let retry = v1().and(warp::path!("queue" / "retry")).and(post(&state, retry));
-    let discard = v1().and(warp::path!("queue" / "drop")).and(post(&state, discard));
+    let drop = v1().and(warp::path!("queue" / "drop")).and(post(&state, drop_items));
     let users = v1().and(warp::path!("users")).and(get(&state, users));
     health
         .or(status)
@@ -40,7 +40,7 @@ pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
         .unify()
         .or(retry)
         .unify()
-        .or(discard)
+        .or(drop)
         .unify()
         .or(users)
         .unify()
@@ -109,10 +109,9 @@ async fn queue(state: AdminState, query: String) -> Result<QueuePage, Refusal> {
         })?),
     };
     sink_exists(&state, query.sink.as_deref())?;
+    let filter = QueueFilter { sink: query.sink, id: query.id, state: query.state, after };
     // One more than asked for shows whether there is a next page.
-    let filter =
-        QueueFilter { sink: query.sink, id: query.id, state: query.state, limit: Some(limit + 1), after };
-    let mut items = state.store.queue(&filter).await?;
+    let mut items = state.store.queue(&filter, limit + 1).await?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next = items.last().filter(|_| more).and_then(|item| PageToken::new(item.cursor));
@@ -129,9 +128,9 @@ async fn retry(state: AdminState, selection: Selection) -> Result<Changed, Refus
     Ok(Changed { items: items as u64 })
 }
 
-async fn discard(state: AdminState, selection: Selection) -> Result<Changed, Refusal> {
+async fn drop_items(state: AdminState, selection: Selection) -> Result<Changed, Refusal> {
     let filter = selected(&state, selection)?;
-    let items = state.store.discard(&filter, (state.clock)()).await?;
+    let items = state.store.drop_items(&filter, (state.clock)()).await?;
     let QueueFilter { sink, id, state, .. } = filter;
     tracing::warn!(items, sink, id, ?state, "queue items dropped by the administrator");
     Ok(Changed { items: items as u64 })

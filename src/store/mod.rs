@@ -91,14 +91,14 @@ pub trait Store: Send + Sync + 'static {
     /// Numbers for `status`.
     async fn overview(&self) -> Result<StoreView, StoreError>;
 
-    /// Queue items and dead letters, oldest first.
-    async fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError>;
+    /// Queue items and dead letters, oldest first; at most `limit`.
+    async fn queue(&self, filter: &QueueFilter, limit: u32) -> Result<Vec<QueueItem>, StoreError>;
 
     /// Makes matching items due now, with their attempts forgotten. Returns how many.
     async fn retry(&self, filter: &QueueFilter) -> Result<usize, StoreError>;
 
     /// Gives up on matching items: they leave the queue until their entity changes again. Returns how many.
-    async fn discard(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError>;
+    async fn drop_items(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError>;
 
     /// Users whose id, user name or email is `name`, with all that is known of each; at most ten.
     async fn users(&self, name: &str) -> Result<Vec<UserView>, StoreError>;

@@ -265,7 +265,7 @@ async fn a_dead_letter_waits_for_a_person_or_a_newer_event() {
     let running = Running::start(&directory.path().join("store.db")).await;
     let a = sink("a");
     running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
-    let generation = async || running.store.queue(&QueueFilter::default()).await.unwrap()[0].generation;
+    let generation = async || running.store.queue(&QueueFilter::default(), 100).await.unwrap()[0].generation;
     let first = generation().await;
     let dead = |generation| Settlement {
         entity: user("u1"),
@@ -276,7 +276,7 @@ async fn a_dead_letter_waits_for_a_person_or_a_newer_event() {
     running.store.settle(&a, vec![dead(first)], clock()).await.unwrap();
     assert!(running.store.due(&a, later(9999), 10).await.unwrap().is_empty());
     let filter = QueueFilter { state: Some(QueueState::Dead), ..QueueFilter::default() };
-    let letters = running.store.queue(&filter).await.unwrap();
+    let letters = running.store.queue(&filter, 100).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].error.as_deref(), Some("no such parent"));
     assert_eq!(letters[0].event.as_deref(), Some("e1"));
@@ -290,11 +290,11 @@ async fn a_dead_letter_waits_for_a_person_or_a_newer_event() {
     assert!(second > first);
 
     running.store.settle(&a, vec![dead(second)], clock()).await.unwrap();
-    assert_eq!(running.store.discard(&filter, clock()).await.unwrap(), 1);
+    assert_eq!(running.store.drop_items(&filter, clock()).await.unwrap(), 1);
     assert!(
         running
             .store
-            .queue(&QueueFilter { sink: Some("a".into()), ..QueueFilter::default() })
+            .queue(&QueueFilter { sink: Some("a".into()), ..QueueFilter::default() }, 100)
             .await
             .unwrap()
             .is_empty()

@@ -257,9 +257,9 @@ impl Store for SqliteStore {
         self.read(move |c| views::overview(c, &sinks, &path)).await
     }
 
-    async fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError> {
+    async fn queue(&self, filter: &QueueFilter, limit: u32) -> Result<Vec<QueueItem>, StoreError> {
         let filter = filter.clone();
-        self.read(move |c| views::queue(c, &filter)).await
+        self.read(move |c| views::queue(c, &filter, limit)).await
     }
 
     async fn retry(&self, filter: &QueueFilter) -> Result<usize, StoreError> {
@@ -267,9 +267,9 @@ impl Store for SqliteStore {
         self.write(move |c| views::retry(c, &filter)).await
     }
 
-    async fn discard(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError> {
+    async fn drop_items(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError> {
         let filter = filter.clone();
-        self.write(move |c| views::discard(c, &filter, now)).await
+        self.write(move |c| views::drop_items(c, &filter, now)).await
     }
 
     async fn users(&self, name: &str) -> Result<Vec<UserView>, StoreError> {

@@ -24,9 +24,6 @@ use crate::store::{
 const MOST_USERS: u32 = 10;
 /// How many lines of activity are shown of one user.
 const MOST_ACTIVITY: u32 = 50;
-/// How many queue items are listed when the filter names no limit, and at most.
-const LISTED: u32 = 100;
-const MOST_LISTED: u32 = 10_000;
 
 pub(super) fn overview(
     connection: &Connection,
@@ -148,9 +145,12 @@ fn item(row: &Row<'_>) -> rusqlite::Result<QueueItem> {
     })
 }
 
-pub(super) fn queue(connection: &Connection, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError> {
+pub(super) fn queue(
+    connection: &Connection,
+    filter: &QueueFilter,
+    limit: u32,
+) -> Result<Vec<QueueItem>, StoreError> {
     let (condition, values) = condition(filter);
-    let limit = filter.limit.unwrap_or(LISTED).min(MOST_LISTED);
     let mut select = connection.prepare(&format!(
         "SELECT {ITEM} FROM {FROM} WHERE {condition} ORDER BY q.sink, q.entity LIMIT {limit}"
     ))?;
@@ -169,7 +169,7 @@ pub(super) fn retry(connection: &mut Connection, filter: &QueueFilter) -> Result
     )?)
 }
 
-pub(super) fn discard(
+pub(super) fn drop_items(
     connection: &mut Connection,
     filter: &QueueFilter,
     now: Timestamp,
