@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, AdminSocket, AdminState, SocketError};
 use crate::config::{Config, RetentionConfig};
 use crate::deliver::{ConfiguredSink, Deliveries};
-use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver};
+use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, Replay};
 use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError};
 
 /// How many messages wait for the committer at most; a sender who comes when they do waits in turn.
@@ -80,6 +80,7 @@ impl Daemon {
                 .map_err(|error| StartError::Config { section: format!("sources.{name}"), error })
         });
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
+        let replay = Replay::new(&store, &sources, &intake);
         let receiver = Receiver::new(config.listen, sources, intake, clock)
             .map_err(|error| StartError::Config { section: "listen".into(), error })?;
         let received = receiver.acknowledgements();
@@ -105,7 +106,9 @@ impl Daemon {
         others.spawn(retention.run(Arc::clone(&store), clock, stop_the_rest.clone()));
         let rules_file =
             config.rules_file.map_or_else(|| "(no rules file)".into(), |f| f.display().to_string());
-        let state = AdminState { store, deliveries, rules, rules_file, received, clock, started_at: clock() };
+        others.spawn(replay.clone().run(stop_the_rest.clone()));
+        let state =
+            AdminState { store, deliveries, rules, rules_file, received, replay, clock, started_at: clock() };
         others.spawn(admin::serve(admin, state, stop_the_rest.clone()));
         Ok(Self {
             local_addr,

@@ -11,12 +11,13 @@ use warp::reject::{LengthRequired, MethodNotAllowed, PayloadTooLarge};
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
-use super::AdminState;
 use super::api::{
     ApiError, Changed, ConnectionStatus, DaemonStatus, Health, LARGEST_PAGE, PageToken, QueuePage,
     QueueQuery, Selection, SinkStatus, StoreStatus, Users, UsersQuery,
 };
 use super::explain::explain;
+use super::{AdminState, events};
+use crate::receive::ReplayError;
 use crate::store::{QueueFilter, StoreError};
 
 /// The largest request body, in bytes: a selection needs some hundred.
@@ -33,6 +34,9 @@ pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
     let retry = v1().and(warp::path!("queue" / "retry")).and(post(&state, retry));
     let drop = v1().and(warp::path!("queue" / "drop")).and(post(&state, drop_items));
     let users = v1().and(warp::path!("users")).and(get(&state, users));
+    let events = v1().and(warp::path!("events")).and(get(&state, events::events));
+    let event = v1().and(warp::path!("event")).and(get(&state, events::event));
+    let replay = v1().and(warp::path!("events" / "replay")).and(post(&state, events::replay));
     health
         .or(status)
         .unify()
@@ -43,6 +47,12 @@ pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
         .or(drop)
         .unify()
         .or(users)
+        .unify()
+        .or(events)
+        .unify()
+        .or(event)
+        .unify()
+        .or(replay)
         .unify()
         .recover(|rejection| async move { Ok::<_, Infallible>(rejected(&rejection).into_response()) })
         .unify()
@@ -98,23 +108,13 @@ async fn status(state: AdminState) -> Result<DaemonStatus, Refusal> {
 
 async fn queue(state: AdminState, query: String) -> Result<QueuePage, Refusal> {
     let query: QueueQuery = parse_query(&query)?;
-    let limit = query.limit.unwrap_or(PAGE);
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        return Err(Refusal::asked(format!("limit {limit}: a page has 1 to {LARGEST_PAGE} items")));
-    }
-    let after = match query.after {
-        None => None,
-        Some(token) => Some(token.cursor().ok_or_else(|| {
-            Refusal::asked("after: hand back `next` of the page before, as it was given".into())
-        })?),
-    };
+    let limit = page_size(query.limit)?;
+    let after = cursor(query.after.as_ref())?;
     sink_exists(&state, query.sink.as_deref())?;
     let filter = QueueFilter { sink: query.sink, id: query.id, state: query.state, after };
     // One more than asked for shows whether there is a next page.
     let mut items = state.store.queue(&filter, limit + 1).await?;
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
-    let next = items.last().filter(|_| more).and_then(|item| PageToken::new(item.cursor));
+    let next = page_end(&mut items, limit, |item| PageToken::new(&item.cursor));
     Ok(QueuePage { now: (state.clock)(), items, next })
 }
 
@@ -147,6 +147,32 @@ async fn users(state: AdminState, query: String) -> Result<Users, Refusal> {
     })
 }
 
+/// How many items a page shall have.
+pub(super) fn page_size(asked: Option<u32>) -> Result<u32, Refusal> {
+    let limit = asked.unwrap_or(PAGE);
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(Refusal::asked(format!("limit {limit}: a page has 1 to {LARGEST_PAGE} items")));
+    }
+    Ok(limit)
+}
+
+/// Where the page before ended.
+pub(super) fn cursor<C: DeserializeOwned>(after: Option<&PageToken>) -> Result<Option<C>, Refusal> {
+    let wrong = || Refusal::asked("after: hand back `next` of the page before, as it was given".into());
+    after.map(|token| token.cursor().ok_or_else(wrong)).transpose()
+}
+
+/// Cuts what was found down to one page, and says where that ends when there is more.
+pub(super) fn page_end<T>(
+    items: &mut Vec<T>,
+    limit: u32,
+    token: impl Fn(&T) -> Option<PageToken>,
+) -> Option<PageToken> {
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    items.last().filter(|_| more).and_then(token)
+}
+
 fn selected(state: &AdminState, selection: Selection) -> Result<QueueFilter, Refusal> {
     let filter = selection.filter().map_err(|message| Refusal::asked(message.into()))?;
     sink_exists(state, filter.sink.as_deref())?;
@@ -169,14 +195,19 @@ fn sink_exists(state: &AdminState, name: Option<&str>) -> Result<(), Refusal> {
 
 /// Why a request was not done, and the status that says so.
 #[derive(Debug)]
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     message: String,
 }
 
 impl Refusal {
-    fn asked(message: String) -> Self {
+    pub(super) fn asked(message: String) -> Self {
         Self { status: StatusCode::BAD_REQUEST, message }
+    }
+
+    /// It is about something that is not there.
+    pub(super) fn missing(message: String) -> Self {
+        Self { status: StatusCode::NOT_FOUND, message }
     }
 
     fn unreadable(what: &str, error: impl fmt::Display) -> Self {
@@ -186,6 +217,12 @@ impl Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, message: error.to_string() }
+    }
+}
+
+impl From<ReplayError> for Refusal {
+    fn from(error: ReplayError) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, message: error.to_string() }
     }
 }
@@ -236,7 +273,7 @@ async fn answer<T: Serialize>(work: impl Future<Output = Result<T, Refusal>>) ->
     }
 }
 
-fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
+pub(super) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
     serde_urlencoded::from_str(query).map_err(|e| Refusal::unreadable("the query", e))
 }
 

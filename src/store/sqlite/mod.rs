@@ -2,6 +2,7 @@
 
 mod commit;
 mod convert;
+mod events;
 mod load;
 mod membership;
 mod prune;
@@ -24,9 +25,10 @@ use tokio::sync::{Semaphore, mpsc};
 
 use self::sinks::SinkKeys;
 use super::{
-    Batch, Cutoffs, Due, Loaded, QueueFilter, QueueItem, Settlement, Store, StoreError, StoreView, UserView,
-    Wanted,
+    Batch, Consequence, Cutoffs, Due, EventFilter, EventItem, JournalEntry, Loaded, QueueFilter, QueueItem,
+    Settlement, Store, StoreError, StoreView, UserView, Wanted,
 };
+use crate::directory::EventId;
 
 /// How many reads run at once; each has a connection of its own.
 const READERS: usize = 3;
@@ -275,5 +277,25 @@ impl Store for SqliteStore {
     async fn users(&self, name: &str) -> Result<Vec<UserView>, StoreError> {
         let (sinks, name) = (self.sinks(), name.to_owned());
         self.read(move |c| views::users(c, &sinks, &name)).await
+    }
+
+    async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<EventItem>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |c| events::events(c, &filter, limit)).await
+    }
+
+    async fn event(&self, id: &EventId) -> Result<Option<JournalEntry>, StoreError> {
+        let id = id.clone();
+        self.read(move |c| events::event(c, &id)).await
+    }
+
+    async fn consequences(&self, id: &EventId, limit: u32) -> Result<Vec<Consequence>, StoreError> {
+        let id = id.clone();
+        self.read(move |c| events::consequences(c, &id, limit)).await
+    }
+
+    async fn forget_unreadable(&self, id: &EventId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write(move |c| events::forget_unreadable(c, &id)).await
     }
 }
