@@ -290,3 +290,46 @@ async fn a_new_entity_wakes_the_worker() {
     fixture.deliveries.wake();
     assert_eq!(fixture.call().await, apply(&[("ann", 1)]));
 }
+
+#[tokio::test]
+async fn a_change_on_which_the_sink_goes_down_is_found_and_given_up_while_the_others_go_through() {
+    let poisoned = || -> Answer {
+        Box::new(|changes| {
+            if changes.iter().any(|change| change.entity.id() == "poison") {
+                return Err(down("connection reset"));
+            }
+            Ok(changes.iter().map(|_| Outcome::applied(Action::Created)).collect())
+        })
+    };
+    let users = ["ann", "bob", "poison", "cleo", "dan"];
+    let script = (0..200).map(|_| poisoned()).collect();
+    let mut fixture = Fixture::start(&users, script, vec![], quick()).await;
+    while fixture.status().dead == 0 {
+        fixture.call().await;
+        // Others keep coming: without them nothing says that it is not the sink.
+        let next = joiner(&format!(
+            "user{}",
+            fixture.calls.len() + usize::try_from(fixture.status().applied).unwrap()
+        ));
+        fixture.intake.submit(next).await.unwrap();
+        fixture.deliveries.wake();
+    }
+    let (queue, _) = fixture.finish().await;
+    let dead: Vec<&str> =
+        queue.iter().filter(|item| item.state == QueueState::Dead).map(|item| item.entity.id()).collect();
+    assert_eq!(dead, ["poison"]);
+}
+
+#[tokio::test]
+async fn while_nothing_goes_through_no_change_is_blamed() {
+    let script = (0..30).map(|_| -> Answer { Box::new(|_| Err(down("read-only"))) }).collect();
+    let mut fixture = Fixture::start(&["ann", "bob", "cleo"], script, vec![], quick()).await;
+    let mut calls = 0;
+    while calls < 25 {
+        if let Call::Apply(changes) = fixture.call().await {
+            assert!(changes.iter().all(|(_, attempt)| *attempt == 1), "{changes:?}");
+            calls += 1;
+        }
+    }
+    assert_eq!(fixture.status().dead, 0);
+}

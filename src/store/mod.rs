@@ -27,7 +27,7 @@ pub use batch::{
     Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
     MembershipChange, Priority, Row, Status, Wanted,
 };
-pub use committer::{Committer, CommitterStats};
+pub use committer::Committer;
 pub use events::{Consequence, EventCursor, EventFilter, EventItem, EventStatus};
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable, WeakIntake};
 pub use retention::Retention;

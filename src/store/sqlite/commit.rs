@@ -187,7 +187,8 @@ fn count(transaction: &Transaction<'_>, kind: i64, status: i64, change: i64) -> 
 }
 
 /// Puts an entity into a sink's queue, or renews its place: a newer desired state is due at once (0, so that a
-/// clock that is put back does not hold it up), and a dead letter lives again. What already waited keeps its turn.
+/// clock that is put back does not hold it up), and a dead letter lives again. What already waited keeps its turn,
+/// and who has lost access stays as urgent as they were.
 fn enqueue(
     transaction: &Transaction<'_>,
     sink: i64,
@@ -196,12 +197,13 @@ fn enqueue(
     priority: Priority,
     now: i64,
 ) -> Result<(), StoreError> {
+    let urgent = priority == Priority::Inactive && has_access(transaction, sink, entity)?;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO queue (sink, entity, generation, priority, since, due, attempts, state, error, event)
          VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, NULL, ?7)
          ON CONFLICT (sink, entity) DO UPDATE SET
              generation = excluded.generation,
-             priority = CASE WHEN excluded.priority = ?8 AND queue.priority < ?8 AND queue.state = ?6
+             priority = CASE WHEN excluded.priority = ?8 AND queue.priority < ?8
                  THEN queue.priority ELSE excluded.priority END,
              since = CASE queue.state WHEN ?9 THEN excluded.since ELSE queue.since END,
              due = excluded.due, attempts = 0, state = ?6, event = excluded.event",
@@ -210,7 +212,7 @@ fn enqueue(
         sink,
         entity,
         signed(write.row.generation),
-        priority_code(priority),
+        priority_code(if urgent { Priority::Leaver } else { priority }),
         now,
         WAITING,
         write.event.as_ref().map(EventId::as_str),
@@ -218,6 +220,15 @@ fn enqueue(
         DEAD,
     ])?;
     Ok(())
+}
+
+/// Whether the sink, as far as it confirmed anything, still gives a user access: their deactivation may have been
+/// given up.
+fn has_access(transaction: &Transaction<'_>, sink: i64, user: i64) -> Result<bool, StoreError> {
+    let mut select = transaction.prepare_cached(
+        "SELECT 1 FROM applied WHERE sink = ?1 AND entity = ?2 AND json_extract(document, '$.active')",
+    )?;
+    Ok(select.exists(params![sink, user])?)
 }
 
 fn note(
