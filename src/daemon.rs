@@ -140,7 +140,7 @@ impl Daemon {
             _ = &mut self.receiver => "receiver",
             _ = &mut self.committer => "committer",
             Some(_) = self.workers.join_next() => "delivery worker of a sink",
-            Some(_) = self.others.join_next() => "admin API or the retention",
+            Some(_) = self.others.join_next() => "admin API, the retention or the replay",
         };
         DaemonError::Ended(part)
     }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::NamedSource;
 use crate::directory::EventId;
@@ -145,8 +145,21 @@ impl Replay {
         Ok(ReplayedBatch { events: read.into_iter().flatten().collect(), next })
     }
 
-    /// Reads all unreadable messages again, once, as after an upgrade; ends early when `stop` is cancelled.
+    /// Reads all unreadable messages again, as after an upgrade, and ends when `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
+        // In a task of its own: a message that brings its reader down must not end every start of the daemon.
+        let everything = {
+            let stop = stop.clone();
+            tokio::spawn(async move { self.everything(&stop).await })
+        };
+        if everything.await.is_err() {
+            error!("reading unreadable messages again broke off: a bug; the others are left as they are");
+        }
+        stop.cancelled().await;
+    }
+
+    /// Reads all unreadable messages again, once; ends early when `stop` is cancelled.
+    pub async fn everything(&self, stop: &CancellationToken) {
         let (mut read, mut unreadable) = (0_u64, 0_u64);
         let mut after = None;
         while !stop.is_cancelled() {

@@ -177,10 +177,20 @@ async fn what_an_older_version_could_not_read_is_read_at_the_start() {
         daemon.unreadable(&format!("msg_{n}"), "scalekit", NONSENSE).await;
     }
 
-    daemon.replay.clone().run(daemon.stop.clone()).await;
+    let run = tokio::spawn(daemon.replay.clone().run(daemon.stop.clone()));
+    let left = async || daemon.client.status().await.unwrap().store.unreadable_events;
+    in_time(async {
+        while left().await > 20 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(!run.is_finished(), "it ended before it was asked to");
 
     assert_eq!(daemon.client.status().await.unwrap().store.unreadable_events, 20);
     assert_eq!(daemon.client.users("diruser_ada").await.unwrap().users.len(), 1);
+    daemon.stop.cancel();
+    in_time(run).await.unwrap();
 }
 
 #[tokio::test]
@@ -194,8 +204,9 @@ async fn a_replay_does_not_keep_a_daemon_that_stops_from_stopping() {
 
     let error = daemon.client.replay(&named("evt_7")).await.unwrap_err().to_string();
     assert!(error.contains("the daemon is stopping"), "{error}");
+    let starting = tokio::spawn(daemon.replay.clone().run(daemon.stop.clone()));
     daemon.stop.cancel();
-    in_time(daemon.replay.clone().run(daemon.stop.clone())).await;
+    in_time(starting).await.unwrap();
 }
 
 async fn in_time<F: Future>(future: F) -> F::Output {
