@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, AdminSocket, AdminState, SocketError};
 use crate::config::{Config, RetentionConfig};
 use crate::deliver::{ConfiguredSink, Deliveries};
-use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver};
+use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, Replay};
 use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError};
 
 /// How long sinks may take to finish the batches in their hands when the daemon stops. What is cut off comes again.
@@ -88,6 +88,7 @@ impl Daemon {
                 .map_err(|error| DaemonError::Config { section: format!("sources.{name}"), error })
         });
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
+        let replay = Replay::new(&store, &sources, &intake);
         let receiver = Receiver::new(config.listen, sources, intake, clock)
             .map_err(|error| DaemonError::Config { section: "listen".into(), error })?;
         let received = receiver.acknowledgements();
@@ -113,7 +114,9 @@ impl Daemon {
         others.spawn(retention.run(Arc::clone(&store), clock, stop_the_rest.clone()));
         let rules_file =
             config.rules_file.map_or_else(|| "(no rules file)".into(), |f| f.display().to_string());
-        let state = AdminState { store, deliveries, rules, rules_file, received, clock, started_at: clock() };
+        others.spawn(replay.clone().run(stop_the_rest.clone()));
+        let state =
+            AdminState { store, deliveries, rules, rules_file, received, replay, clock, started_at: clock() };
         others.spawn(admin::serve(admin, state, stop_the_rest.clone()));
         Ok(Self {
             local_addr,
@@ -137,7 +140,7 @@ impl Daemon {
             _ = &mut self.receiver => "receiver",
             _ = &mut self.committer => "committer",
             Some(_) = self.workers.join_next() => "delivery worker of a sink",
-            Some(_) = self.others.join_next() => "admin API or the retention",
+            Some(_) = self.others.join_next() => "admin API, the retention or the replay",
         };
         DaemonError::Ended(part)
     }

@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{GroupId, OrganizationId, Profile, RoleName, SinkName, UserId};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::deliver::{Breaker, DeliveryStatus};
-use crate::store::{ActivityView, Cursor, QueueFilter, QueueItem, QueueState, SinkState, SinkView, Status};
+use crate::receive::Replayed;
+use crate::store::{
+    ActivityView, Consequence, EventItem, EventStatus, QueueFilter, QueueItem, QueueState, SinkState,
+    SinkView, Status,
+};
 
 /// Where `GET` answers [`Health`].
 pub const HEALTH: &str = "/v1/health";
@@ -22,8 +27,14 @@ pub const QUEUE_RETRY: &str = "/v1/queue/retry";
 pub const QUEUE_DROP: &str = "/v1/queue/drop";
 /// Where `GET` with a [`UsersQuery`] answers [`Users`].
 pub const USERS: &str = "/v1/users";
+/// Where `GET` with an [`EventsQuery`] answers an [`EventsPage`].
+pub const EVENTS: &str = "/v1/events";
+/// Where `GET` with an [`EventQuery`] answers an [`EventDetail`].
+pub const EVENT: &str = "/v1/event";
+/// Where `POST` of a [`ReplayRequest`] reads journalled messages again and answers a [`ReplayPage`].
+pub const EVENTS_REPLAY: &str = "/v1/events/replay";
 
-/// Most items on one page of a queue.
+/// Most items on one page of a listing.
 pub const LARGEST_PAGE: u32 = 1000;
 
 /// Every answer that is not a success.
@@ -167,11 +178,11 @@ pub struct QueuePage {
 pub struct PageToken(String);
 
 impl PageToken {
-    pub(super) fn new(cursor: Cursor) -> Option<Self> {
-        serde_json::to_string(&cursor).ok().map(Self)
+    pub(super) fn new(cursor: &impl Serialize) -> Option<Self> {
+        serde_json::to_string(cursor).ok().map(Self)
     }
 
-    pub(super) fn cursor(&self) -> Option<Cursor> {
+    pub(super) fn cursor<C: DeserializeOwned>(&self) -> Option<C> {
         serde_json::from_str(&self.0).ok()
     }
 }
@@ -329,4 +340,126 @@ pub struct Because {
     /// When it arrived; none once the journal has forgotten it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_at: Option<Timestamp>,
+}
+
+/// Which journalled messages to list; a field that is missing matches all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventsQuery {
+    /// Those of which this was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<EventStatus>,
+    /// Those that came through one source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// How many at most: 100 when it is missing, never more than [`LARGEST_PAGE`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// [`EventsPage::next`] of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<PageToken>,
+}
+
+/// One page of the journal, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventsPage {
+    /// When the daemon answered, by its own clock.
+    pub now: Timestamp,
+    /// The messages, without their bodies.
+    pub events: Vec<EventItem>,
+    /// Hand this back as `after` for the next page; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<PageToken>,
+}
+
+/// Which journalled message to show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventQuery {
+    /// Its id.
+    pub id: String,
+}
+
+/// A journalled message, and what became of it. Holds what the sender said of people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventDetail {
+    /// When the daemon answered, by its own clock.
+    pub now: Timestamp,
+    /// The event's id; the message's, where no other could be read.
+    pub id: String,
+    /// The source it came through.
+    pub source: String,
+    /// The sender's id of the message.
+    pub message_id: String,
+    /// The sender's name for its kind, where it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The time it states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// When it was signed.
+    pub signed_at: Timestamp,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// What was made of it.
+    pub status: EventStatus,
+    /// Why it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What was done because of it, oldest first, at most a hundred lines.
+    pub consequences: Vec<Consequence>,
+    /// The message as it came.
+    pub body: EventBody,
+}
+
+/// A message's body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventBody {
+    /// It is text.
+    Text(String),
+    /// It is not; in Base64 (RFC 4648 §4).
+    Base64(String),
+}
+
+/// Which journalled messages to read again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplayRequest {
+    /// This one.
+    Event(EventQuery),
+    /// The next of those that could not be read.
+    Unreadable(UnreadableEvents),
+}
+
+/// Which unreadable messages are next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UnreadableEvents {
+    /// Those that came through one source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// [`ReplayPage::next`] of the answer before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<PageToken>,
+}
+
+/// What became of the messages that were read again: a few of them at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayPage {
+    /// Each message.
+    pub events: Vec<ReplayedEvent>,
+    /// Hand this back as `after` to go on; none when all were read again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<PageToken>,
+}
+
+/// What became of one message that was read again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayedEvent {
+    /// The id under which it was journalled.
+    pub id: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub replayed: Replayed,
 }

@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::api::{
-    self, ApiError, Changed, DaemonStatus, Health, QueuePage, QueueQuery, Selection, Users, UsersQuery,
+    self, ApiError, Changed, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, Health,
+    QueuePage, QueueQuery, ReplayPage, ReplayRequest, Selection, Users, UsersQuery,
 };
 
 /// The largest answer that is read, in bytes: a page of a thousand queue items with long errors.
@@ -70,7 +71,7 @@ impl AdminClient {
     ///
     /// # Errors
     /// When the daemon does not answer, or it is not said which items are meant.
-    pub async fn discard(&self, selection: &Selection) -> Result<Changed, ClientError> {
+    pub async fn drop_items(&self, selection: &Selection) -> Result<Changed, ClientError> {
         self.post(api::QUEUE_DROP, selection).await
     }
 
@@ -80,6 +81,30 @@ impl AdminClient {
     /// When the daemon does not answer or its store fails.
     pub async fn users(&self, name: &str) -> Result<Users, ClientError> {
         self.get(api::USERS, UsersQuery { name: name.to_owned() }).await
+    }
+
+    /// One page of the journal.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or its store fails.
+    pub async fn events(&self, query: &EventsQuery) -> Result<EventsPage, ClientError> {
+        self.get(api::EVENTS, query).await
+    }
+
+    /// One journalled message with its body, and what became of it.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or the journal does not hold it.
+    pub async fn event(&self, id: &str) -> Result<EventDetail, ClientError> {
+        self.get(api::EVENT, EventQuery { id: id.to_owned() }).await
+    }
+
+    /// Reads journalled messages again.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or cannot store them, or the journal does not hold the one that is named.
+    pub async fn replay(&self, request: &ReplayRequest) -> Result<ReplayPage, ClientError> {
+        self.post(api::EVENTS_REPLAY, request).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, query: impl Serialize) -> Result<T, ClientError> {

@@ -3,6 +3,7 @@
 
 pub mod api;
 mod client;
+mod events;
 mod explain;
 mod routes;
 mod server;
@@ -17,7 +18,7 @@ pub use server::serve;
 pub use socket::{AdminSocket, SocketError};
 
 use crate::deliver::Deliveries;
-use crate::receive::Acknowledgements;
+use crate::receive::{Acknowledgements, Replay};
 use crate::rules::Rules;
 use crate::store::Store;
 
@@ -34,6 +35,8 @@ pub struct AdminState {
     pub rules_file: String,
     /// The webhooks answered since the start.
     pub received: Arc<Acknowledgements>,
+    /// Reads stored messages again.
+    pub replay: Replay,
     /// The time now.
     pub clock: fn() -> Timestamp,
     /// When the daemon started.

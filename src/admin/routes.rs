@@ -11,12 +11,13 @@ use warp::reject::{LengthRequired, MethodNotAllowed, PayloadTooLarge};
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
-use super::AdminState;
 use super::api::{
     ApiError, Changed, ConnectionStatus, DaemonStatus, Health, LARGEST_PAGE, PageToken, QueuePage,
     QueueQuery, Selection, SinkStatus, StoreStatus, Users, UsersQuery,
 };
 use super::explain::explain;
+use super::{AdminState, events};
+use crate::receive::ReplayError;
 use crate::store::{QueueFilter, StoreError};
 
 /// The largest request body, in bytes: a selection needs some hundred.
@@ -31,8 +32,11 @@ pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
     let status = v1().and(warp::path!("status")).and(get(&state, |state, _| status(state)));
     let queue = v1().and(warp::path!("queue")).and(get(&state, queue));
     let retry = v1().and(warp::path!("queue" / "retry")).and(post(&state, retry));
-    let discard = v1().and(warp::path!("queue" / "drop")).and(post(&state, discard));
+    let drop = v1().and(warp::path!("queue" / "drop")).and(post(&state, drop_items));
     let users = v1().and(warp::path!("users")).and(get(&state, users));
+    let events = v1().and(warp::path!("events")).and(get(&state, events::events));
+    let event = v1().and(warp::path!("event")).and(get(&state, events::event));
+    let replay = v1().and(warp::path!("events" / "replay")).and(post(&state, events::replay));
     health
         .or(status)
         .unify()
@@ -40,9 +44,15 @@ pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
         .unify()
         .or(retry)
         .unify()
-        .or(discard)
+        .or(drop)
         .unify()
         .or(users)
+        .unify()
+        .or(events)
+        .unify()
+        .or(event)
+        .unify()
+        .or(replay)
         .unify()
         .recover(|rejection| async move { Ok::<_, Infallible>(rejected(&rejection).into_response()) })
         .unify()
@@ -98,24 +108,13 @@ async fn status(state: AdminState) -> Result<DaemonStatus, Refusal> {
 
 async fn queue(state: AdminState, query: String) -> Result<QueuePage, Refusal> {
     let query: QueueQuery = parse_query(&query)?;
-    let limit = query.limit.unwrap_or(PAGE);
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        return Err(Refusal::asked(format!("limit {limit}: a page has 1 to {LARGEST_PAGE} items")));
-    }
-    let after = match query.after {
-        None => None,
-        Some(token) => Some(token.cursor().ok_or_else(|| {
-            Refusal::asked("after: hand back `next` of the page before, as it was given".into())
-        })?),
-    };
+    let limit = page_size(query.limit)?;
+    let after = cursor(query.after.as_ref())?;
     sink_exists(&state, query.sink.as_deref())?;
+    let filter = QueueFilter { sink: query.sink, id: query.id, state: query.state, after };
     // One more than asked for shows whether there is a next page.
-    let filter =
-        QueueFilter { sink: query.sink, id: query.id, state: query.state, limit: Some(limit + 1), after };
-    let mut items = state.store.queue(&filter).await?;
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
-    let next = items.last().filter(|_| more).and_then(|item| PageToken::new(item.cursor));
+    let mut items = state.store.queue(&filter, limit + 1).await?;
+    let next = page_end(&mut items, limit, |item| PageToken::new(&item.cursor));
     Ok(QueuePage { now: (state.clock)(), items, next })
 }
 
@@ -129,9 +128,9 @@ async fn retry(state: AdminState, selection: Selection) -> Result<Changed, Refus
     Ok(Changed { items: items as u64 })
 }
 
-async fn discard(state: AdminState, selection: Selection) -> Result<Changed, Refusal> {
+async fn drop_items(state: AdminState, selection: Selection) -> Result<Changed, Refusal> {
     let filter = selected(&state, selection)?;
-    let items = state.store.discard(&filter, (state.clock)()).await?;
+    let items = state.store.drop_items(&filter, (state.clock)()).await?;
     let QueueFilter { sink, id, state, .. } = filter;
     tracing::warn!(items, sink, id, ?state, "queue items dropped by the administrator");
     Ok(Changed { items: items as u64 })
@@ -146,6 +145,32 @@ async fn users(state: AdminState, query: String) -> Result<Users, Refusal> {
         rules_file: state.rules_file,
         users: found.into_iter().map(|view| explain(view, &state.rules, &deliveries)).collect(),
     })
+}
+
+/// How many items a page shall have.
+pub(super) fn page_size(asked: Option<u32>) -> Result<u32, Refusal> {
+    let limit = asked.unwrap_or(PAGE);
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(Refusal::asked(format!("limit {limit}: a page has 1 to {LARGEST_PAGE} items")));
+    }
+    Ok(limit)
+}
+
+/// Where the page before ended.
+pub(super) fn cursor<C: DeserializeOwned>(after: Option<&PageToken>) -> Result<Option<C>, Refusal> {
+    let wrong = || Refusal::asked("after: hand back `next` of the page before, as it was given".into());
+    after.map(|token| token.cursor().ok_or_else(wrong)).transpose()
+}
+
+/// Cuts what was found down to one page, and says where that ends when there is more.
+pub(super) fn page_end<T>(
+    items: &mut Vec<T>,
+    limit: u32,
+    token: impl Fn(&T) -> Option<PageToken>,
+) -> Option<PageToken> {
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    items.last().filter(|_| more).and_then(token)
 }
 
 fn selected(state: &AdminState, selection: Selection) -> Result<QueueFilter, Refusal> {
@@ -170,14 +195,19 @@ fn sink_exists(state: &AdminState, name: Option<&str>) -> Result<(), Refusal> {
 
 /// Why a request was not done, and the status that says so.
 #[derive(Debug)]
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     message: String,
 }
 
 impl Refusal {
-    fn asked(message: String) -> Self {
+    pub(super) fn asked(message: String) -> Self {
         Self { status: StatusCode::BAD_REQUEST, message }
+    }
+
+    /// It is about something that is not there.
+    pub(super) fn missing(message: String) -> Self {
+        Self { status: StatusCode::NOT_FOUND, message }
     }
 
     fn unreadable(what: &str, error: impl fmt::Display) -> Self {
@@ -187,6 +217,12 @@ impl Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, message: error.to_string() }
+    }
+}
+
+impl From<ReplayError> for Refusal {
+    fn from(error: ReplayError) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, message: error.to_string() }
     }
 }
@@ -237,7 +273,7 @@ async fn answer<T: Serialize>(work: impl Future<Output = Result<T, Refusal>>) ->
     }
 }
 
-fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
+pub(super) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
     serde_urlencoded::from_str(query).map_err(|e| Refusal::unreadable("the query", e))
 }
 

@@ -6,6 +6,7 @@
 mod check;
 mod daemon;
 mod demo;
+mod events;
 mod exit;
 mod explain;
 mod output;
@@ -51,6 +52,8 @@ enum Command {
     Status(status::Status),
     #[command(subcommand)]
     Queue(queue::Queue),
+    #[command(subcommand)]
+    Events(events::Events),
     Explain(explain::Explain),
     Demo(demo::Demo),
 }
@@ -65,6 +68,7 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Send(send) => send.run(config).await,
         Command::Status(status) => status.run(config).await,
         Command::Queue(queue) => queue.run(config).await,
+        Command::Events(events) => events.run(config).await,
         Command::Explain(explain) => explain.run(config).await,
         Command::Demo(demo) => demo.run(inherited).await,
     };

@@ -17,9 +17,11 @@ use crate::deliver::Breaker;
 
 /// Show what the daemon is doing
 ///
-/// Whether webhooks come in, what waits where and since when, which sink is down and why, dead letters.
+/// Whether webhooks come in and can be read, what waits where and since when, which sink is down and why, dead
+/// letters.
 ///
-/// The exit code is 1 when a sink is down or has dead letters, so that a script can ask too.
+/// The exit code is 1 when a sink is down or has dead letters, or when messages are kept that cannot be read, so
+/// that a script can ask too.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rolecall status")]
 pub(super) struct Status {
@@ -40,8 +42,12 @@ impl Status {
 }
 
 fn exit(status: &DaemonStatus) -> Exit {
-    let well = status.sinks.values().all(|sink| State::of(sink) == State::Up && sink.dead_letters == 0);
-    if well { Exit::Done } else { Exit::Problems }
+    let well = |sink: &SinkStatus| State::of(sink) == State::Up && sink.dead_letters == 0;
+    if status.store.unreadable_events == 0 && status.sinks.values().all(well) {
+        Exit::Done
+    } else {
+        Exit::Problems
+    }
 }
 
 /// Whether a sink can be worked with.
@@ -112,9 +118,9 @@ fn receiving(out: &mut String, status: &DaemonStatus) {
     let answers = if answers.is_empty() { "nothing".to_owned() } else { answers.join(", ") };
     line(out, "answered", &format!("{answers}, since the start"));
     if status.store.unreadable_events > 0 {
-        let kept =
-            format!("{} kept; the log says why each could not be read", status.store.unreadable_events);
-        line(out, "unreadable", &styled(BAD, &kept));
+        let kept = count(status.store.unreadable_events, "message is", "messages are");
+        let kept = styled(BAD, &format!("{kept} kept and not in the directory"));
+        line(out, "unreadable", &format!("{kept}; why: rolecall events list --unreadable"));
     }
     out.push('\n');
 }

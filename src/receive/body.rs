@@ -60,19 +60,25 @@ impl Drop for Share {
 }
 
 /// A whole body, and its share of the memory.
-#[derive(Debug)]
-pub(super) struct HeldBody {
-    pub(super) bytes: Bytes,
+struct HeldBody {
+    bytes: Bytes,
     _share: Share,
 }
 
-/// Reads a body to its end.
+impl AsRef<[u8]> for HeldBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads a body to its end. Its share of the memory goes where the body goes, and is given back with the last
+/// of it: a message may wait for the store long after its sender was told to send it again.
 pub(super) async fn read<S, B, E>(
     stream: S,
     max: usize,
     within: Duration,
     held: &Arc<Held>,
-) -> Result<HeldBody, NoBody>
+) -> Result<Bytes, NoBody>
 where
     S: Stream<Item = Result<B, E>>,
     B: Buf,
@@ -80,7 +86,7 @@ where
     timeout(within, collect(stream, max, held)).await.unwrap_or(Err(NoBody::Slow(within)))
 }
 
-async fn collect<S, B, E>(stream: S, max: usize, held: &Arc<Held>) -> Result<HeldBody, NoBody>
+async fn collect<S, B, E>(stream: S, max: usize, held: &Arc<Held>) -> Result<Bytes, NoBody>
 where
     S: Stream<Item = Result<B, E>>,
     B: Buf,
@@ -109,7 +115,7 @@ where
         }
     }
     let bytes = if rest.is_empty() { first } else { rest.freeze() };
-    Ok(HeldBody { bytes, _share: share })
+    Ok(Bytes::from_owner(HeldBody { bytes, _share: share }))
 }
 
 /// Throws away what still comes, up to `most` bytes.
@@ -135,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    async fn read_chunks(chunks: &[&'static str], max: usize, held: &Arc<Held>) -> Result<HeldBody, NoBody> {
+    async fn read_chunks(chunks: &[&'static str], max: usize, held: &Arc<Held>) -> Result<Bytes, NoBody> {
         let chunks = chunks.iter().map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk.as_bytes())));
         read(iter(chunks), max, Duration::from_secs(60), held).await
     }
@@ -144,9 +150,9 @@ mod tests {
     async fn a_body_is_whole_however_it_arrives() {
         let held = Held::new(100);
         for chunks in [&["hello world"][..], &["hello", " ", "world"], &["", "hello", "", " world"]] {
-            assert_eq!(read_chunks(chunks, 11, &held).await.unwrap().bytes, "hello world");
+            assert_eq!(read_chunks(chunks, 11, &held).await.unwrap(), "hello world");
         }
-        assert_eq!(read_chunks(&[], 11, &held).await.unwrap().bytes, "");
+        assert_eq!(read_chunks(&[], 11, &held).await.unwrap(), "");
     }
 
     #[tokio::test]
@@ -161,7 +167,10 @@ mod tests {
         let first = read_chunks(&["eight by"], 8, &held).await.unwrap();
         assert_eq!(read_chunks(&["abc"], 8, &held).await.unwrap_err(), NoBody::Full(10));
         let second = read_chunks(&["ab"], 8, &held).await.unwrap();
+        let part = first.slice(2..4);
         drop((first, second));
+        assert_eq!(held.bytes.load(Ordering::Relaxed), 8);
+        drop(part);
         assert_eq!(held.bytes.load(Ordering::Relaxed), 0);
         assert!(read_chunks(&["eight by"], 8, &held).await.is_ok());
     }

@@ -21,8 +21,9 @@ pub struct ListenConfig {
     pub tls: Option<ListenTls>,
     /// The largest message, in bytes. Default: `1048576` (1 MiB). A larger one is answered 413.
     pub max_body_bytes: NonZeroUsize,
-    /// How many bytes of messages may be held at a time, of all senders together. Default: `67108864`
-    /// (64 MiB). A message beyond it is answered 503.
+    /// How many bytes of messages may be held at a time, of all senders together: those that are being read,
+    /// and those that wait for the store, also after the answer timed out. Default: `67108864` (64 MiB). A
+    /// message beyond it is answered 503.
     pub max_held_bytes: NonZeroUsize,
     /// How many connections may be open. Default: `1024`. More wait until one is closed. Each takes one file
     /// descriptor.

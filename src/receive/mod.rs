@@ -2,7 +2,7 @@
 //! once it is on disk.
 //!
 //! `listener` accepts connections, `connection` serves one, `webhooks` answers one request, `signature` tells
-//! the authentic from the rest, `body` bounds what is read. Nothing here knows a sender's payload.
+//! the authentic from the rest, `body` bounds what is read, `replay` reads stored messages again. Nothing here knows a sender's payload.
 
 mod answer;
 mod body;
@@ -11,6 +11,7 @@ mod connection;
 mod inherited;
 mod listener;
 mod refusals;
+mod replay;
 pub mod signature;
 #[cfg(test)]
 mod tests;
@@ -21,4 +22,5 @@ pub use answer::{Acknowledgements, Answer};
 pub use config::{ListenConfig, ListenTls};
 pub use inherited::InheritedSockets;
 pub use listener::{BindError, Bound, Receiver};
+pub use replay::{Replay, ReplayError, Replayed, ReplayedBatch};
 pub use webhooks::{Clock, NamedSource};

@@ -148,10 +148,10 @@ impl Webhooks {
             Ok(body) => body,
             Err(why) => return turned_away(answer_without_body(why), &why),
         };
-        if let Err(refused) = source.verifier.verify(&claim, &body.bytes) {
+        if let Err(refused) = source.verifier.verify(&claim, &body) {
             return turned_away(Answer::Refused, &refused);
         }
-        let verified = Verified { message_id: claim.id(), signed_at: claim.at(), body: &body.bytes };
+        let verified = Verified { message_id: claim.id(), signed_at: claim.at(), body: &body };
         let reading = source.source.read(verified);
         let event = match &reading {
             Reading::Event { event, .. } => event.stamp.event.clone(),
@@ -167,7 +167,7 @@ impl Webhooks {
             signed_at: claim.at(),
             received_at: now,
             reading,
-            body: body.bytes.clone(),
+            body,
         };
         match self.submit(message).await {
             Ok(receipt) => {

@@ -163,7 +163,7 @@ fn found(mismatch: &str) -> &'static str {
 }
 
 /// One line of bounded length.
-fn shorten(path: &str) -> String {
+pub(super) fn shorten(path: &str) -> String {
     let mut shown: String = path.chars().take(MAX_PATH).flat_map(char::escape_debug).collect();
     if path.chars().nth(MAX_PATH).is_some() {
         shown.push('…');

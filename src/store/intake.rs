@@ -19,7 +19,8 @@ pub struct Message {
     pub received_at: Timestamp,
     /// What the source made of it.
     pub reading: Reading,
-    /// The body, byte for byte as it was signed.
+    /// The body, byte for byte as it was signed. It may count towards a bound on memory for as long as any of
+    /// it is held, so nobody keeps it once it is on disk.
     pub body: Bytes,
 }
 
@@ -70,5 +71,22 @@ impl Intake {
         let (answer, receipt) = oneshot::channel();
         self.0.send(Submission { message, answer }).await.map_err(|_| stopping())?;
         receipt.await.map_err(|_| stopping())?
+    }
+
+    /// The same intake for somebody whose messages can come another time: who holds it does not keep the
+    /// committer from ending.
+    pub fn downgrade(&self) -> WeakIntake {
+        WeakIntake(self.0.downgrade())
+    }
+}
+
+/// An [`Intake`] that ends with the last whole one.
+#[derive(Clone, Debug)]
+pub struct WeakIntake(mpsc::WeakSender<Submission>);
+
+impl WeakIntake {
+    /// The intake, to be let go once a message is durable; `None` when the daemon is stopping.
+    pub fn upgrade(&self) -> Option<Intake> {
+        self.0.upgrade().map(Intake)
     }
 }

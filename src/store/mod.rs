@@ -8,6 +8,7 @@
 mod batch;
 mod committer;
 pub mod desired;
+mod events;
 mod intake;
 mod retention;
 mod sqlite;
@@ -20,12 +21,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rolecall_sink_api::{Attempted, SinkName, UserId};
 
+use crate::directory::EventId;
+
 pub use batch::{
     Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
     MembershipChange, Priority, Row, Status, Wanted,
 };
 pub use committer::Committer;
-pub use intake::{Intake, Message, Receipt, Submission, Unavailable};
+pub use events::{Consequence, EventCursor, EventFilter, EventItem, EventStatus};
+pub use intake::{Intake, Message, Receipt, Submission, Unavailable, WeakIntake};
 pub use retention::Retention;
 pub use sqlite::SqliteStore;
 pub use view::{
@@ -98,8 +102,8 @@ pub trait Store: Send + Sync + 'static {
     /// Numbers for `status`.
     async fn overview(&self) -> Result<StoreView, StoreError>;
 
-    /// Queue items and dead letters, sink by sink, in an order that stays.
-    async fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError>;
+    /// Queue items and dead letters, sink by sink, in an order that stays; at most `limit`.
+    async fn queue(&self, filter: &QueueFilter, limit: u32) -> Result<Vec<QueueItem>, StoreError>;
 
     /// Makes matching items due now, with their attempts forgotten. Returns how many. Many are handled in portions, so
     /// that nothing waits for all of them; when one fails, those before it are done.
@@ -107,10 +111,23 @@ pub trait Store: Send + Sync + 'static {
 
     /// Gives up on matching items: they leave the queue until their entity changes again. Returns how many. In
     /// portions, as [`retry`](Store::retry).
-    async fn discard(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError>;
+    async fn drop_items(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError>;
 
     /// Users whose id, user name or email is `name`, with all that is known of each; at most ten.
     async fn users(&self, name: &str) -> Result<Vec<UserView>, StoreError>;
+
+    /// Journalled messages, newest first, without their bodies; at most `limit`.
+    async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<EventItem>, StoreError>;
+
+    /// A journalled message, whole; `None` when it never came or is past retention.
+    async fn event(&self, id: &EventId) -> Result<Option<JournalEntry>, StoreError>;
+
+    /// What was done because of an event, in the directory and in the sinks, oldest first; at most `limit`.
+    async fn consequences(&self, id: &EventId, limit: u32) -> Result<Vec<Consequence>, StoreError>;
+
+    /// Takes an unreadable message out of the journal: for one that has been read since, and is journalled under
+    /// the id that was found in it. Returns whether it was there; one that was read stays.
+    async fn forget_unreadable(&self, id: &EventId) -> Result<bool, StoreError>;
 }
 
 /// Why the store could not do something.

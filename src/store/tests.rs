@@ -220,7 +220,7 @@ async fn who_still_has_access_somewhere_goes_first_even_when_their_deactivation_
     store.settle(&a, vec![settlement], clock()).await.unwrap();
     running.send(event(2, "e2", vec![active("u1", false)])).await;
     let everything = QueueFilter::default();
-    store.discard(&everything, clock()).await.unwrap();
+    store.drop_items(&everything, clock()).await.unwrap();
     running.send(event(3, "e3", vec![profile("u2", "joiner")])).await;
     running.send(event(4, "e4", vec![Fact::UserGone { user: UserId::new("u1") }])).await;
     let due = store.due(&a, clock(), 10).await.unwrap();
@@ -238,7 +238,7 @@ async fn of_several_events_the_latest_is_named() {
     let (deactivated, late) =
         (event(9, "e9", vec![active("u1", false)]), event(5, "e5", vec![active("u1", true)]));
     tokio::join!(running.send(deactivated), running.send(late));
-    let letters = running.store.queue(&QueueFilter::default()).await.unwrap();
+    let letters = running.store.queue(&QueueFilter::default(), 100).await.unwrap();
     assert_eq!(letters[0].event.as_deref(), Some("e9"));
 }
 
@@ -324,7 +324,7 @@ async fn a_dead_letter_waits_for_a_person_or_a_newer_event() {
     let running = Running::start(&directory.path().join("store.db")).await;
     let a = sink("a");
     running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
-    let generation = async || running.store.queue(&QueueFilter::default()).await.unwrap()[0].generation;
+    let generation = async || running.store.queue(&QueueFilter::default(), 100).await.unwrap()[0].generation;
     let first = generation().await;
     let dead = |generation| Settlement {
         entity: user("u1"),
@@ -335,7 +335,7 @@ async fn a_dead_letter_waits_for_a_person_or_a_newer_event() {
     running.store.settle(&a, vec![dead(first)], clock()).await.unwrap();
     assert!(running.store.due(&a, later(9999), 10).await.unwrap().is_empty());
     let filter = QueueFilter { state: Some(QueueState::Dead), ..QueueFilter::default() };
-    let letters = running.store.queue(&filter).await.unwrap();
+    let letters = running.store.queue(&filter, 100).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].error.as_deref(), Some("no such parent"));
     assert_eq!(letters[0].event.as_deref(), Some("e1"));
@@ -349,11 +349,11 @@ async fn a_dead_letter_waits_for_a_person_or_a_newer_event() {
     assert!(second > first);
 
     running.store.settle(&a, vec![dead(second)], clock()).await.unwrap();
-    assert_eq!(running.store.discard(&filter, clock()).await.unwrap(), 1);
+    assert_eq!(running.store.drop_items(&filter, clock()).await.unwrap(), 1);
     assert!(
         running
             .store
-            .queue(&QueueFilter { sink: Some("a".into()), ..QueueFilter::default() })
+            .queue(&QueueFilter { sink: Some("a".into()), ..QueueFilter::default() }, 100)
             .await
             .unwrap()
             .is_empty()
@@ -385,7 +385,7 @@ async fn an_attempt_is_remembered_over_newer_events_dropped_letters_and_restarts
 
     running.send(event(2, "e2", vec![profile("u1", "anna")])).await;
     assert_eq!(first_due(&*running.store, &a).await.attempted, attempted);
-    running.store.discard(&QueueFilter::default(), clock()).await.unwrap();
+    running.store.drop_items(&QueueFilter::default(), clock()).await.unwrap();
     drop(running.stop().await);
     let running = Running::start(&path).await;
     running.send(event(3, "e3", vec![profile("u1", "anne")])).await;
@@ -425,7 +425,7 @@ async fn whom_an_attempt_may_have_made_is_not_forgotten_and_a_sink_that_returns_
     let first = first_due(&**store, &a).await;
     attempt(&**store, &a, &first).await;
     running.send(event(2, "e2", vec![Fact::UserGone { user: UserId::new("u1") }])).await;
-    store.discard(&QueueFilter::default(), clock()).await.unwrap();
+    store.drop_items(&QueueFilter::default(), clock()).await.unwrap();
     let all = Cutoffs { journal: later(1), activity: later(1), tombstones: later(1) };
     while store.prune(all).await.unwrap() > 0 {}
     assert_eq!(store.users("u1").await.unwrap().len(), 1);

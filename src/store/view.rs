@@ -60,8 +60,6 @@ pub struct QueueFilter {
     pub id: Option<String>,
     /// Waiting, or dead letters.
     pub state: Option<QueueState>,
-    /// At most so many, where the call lists.
-    pub limit: Option<u32>,
     /// Only items behind the one with this [`QueueItem::cursor`], where the call lists.
     pub after: Option<Cursor>,
 }

@@ -33,7 +33,7 @@ pub struct Change {
     /// Grows with every change of `desired`, per entity, even when the daemon's store was lost or restored
     /// meanwhile; not by one. A sink that can should refuse to let a lower one overwrite a higher one.
     pub generation: u64,
-    /// The same for every attempt at the same sink, entity and generation, and for no other.
+    /// The same for every attempt at the same sink, entity, generation and `desired`, and for no other.
     pub idempotency_key: String,
     /// Which attempt this is, from 1. One for whose repetition the target named a time, or that found the sink
     /// down, is not counted.

@@ -1,5 +1,6 @@
 //! The API over a real socket, with a real store behind it that was filled as it always is.
 
+mod events;
 mod queue;
 mod requests;
 mod status;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rolecall_sink_api::{
     Change, Entity, GroupId, OrganizationId, Outcome, Profile, Sink, SinkDown, SinkName, UserId,
 };
@@ -21,8 +22,10 @@ use tokio_util::sync::CancellationToken;
 use super::{AdminClient, AdminSocket, AdminState, serve};
 use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig};
 use crate::directory::{Event, EventId, Fact, GroupProfile, Stamp};
+use crate::receive::signature::Verifier;
+use crate::receive::{NamedSource, Replay};
 use crate::rules::Rules;
-use crate::source::Reading;
+use crate::source::{Reading, Scalekit};
 use crate::store::{Committer, Intake, Message, Receipt, Resolution, Settlement, SqliteStore, Store};
 
 /// The time by the daemon's clock, all along.
@@ -87,6 +90,8 @@ pub(crate) struct Daemon {
     pub(crate) client: AdminClient,
     store: Arc<dyn Store>,
     intake: Intake,
+    replay: Replay,
+    committer: JoinHandle<()>,
     stop: CancellationToken,
     serving: JoinHandle<()>,
     directory: TempDir,
@@ -115,7 +120,13 @@ impl Daemon {
         let wake = deliveries.clone();
         let rules = Arc::new(Rules::parse("rules.yaml", RULES).unwrap());
         let (intake, inbox) = Intake::new(16);
-        tokio::spawn(
+        let scalekit = NamedSource {
+            name: "scalekit".to_owned().try_into().unwrap(),
+            verifier: Verifier::new(Vec::new(), SignedDuration::ZERO),
+            source: Arc::new(Scalekit),
+        };
+        let replay = Replay::new(&store, &[scalekit], &intake);
+        let committer = tokio::spawn(
             Committer::new(Arc::clone(&store), Arc::clone(&rules), now, move || wake.wake()).run(inbox),
         );
         let socket = AdminSocket::bind(&directory.path().join("admin.sock")).unwrap();
@@ -126,11 +137,12 @@ impl Daemon {
             rules,
             rules_file: "/etc/rolecall/rules.yaml".into(),
             received: Arc::default(),
+            replay: replay.clone(),
             clock: now,
             started_at: time("2026-11-24T07:30:00Z"),
         };
         let serving = tokio::spawn(serve(socket, state, stop.clone()));
-        Self { client, store, intake, stop, serving, directory, _workers: workers }
+        Self { client, store, intake, replay, committer, stop, serving, directory, _workers: workers }
     }
 
     /// Takes in an event of that id, stated and received at that time.

@@ -104,7 +104,7 @@ async fn a_dropped_item_stays_away_until_its_user_changes() {
     let in_ldap =
         QueueQuery { sink: Some("ldap".into()), id: Some("diruser_ada".into()), ..QueueQuery::default() };
 
-    assert_eq!(daemon.client.discard(&ada_in_ldap).await.unwrap().items, 1);
+    assert_eq!(daemon.client.drop_items(&ada_in_ldap).await.unwrap().items, 1);
     assert_eq!(named(&listed(&daemon, in_ldap.clone()).await), []);
     let explained = &daemon.client.users("diruser_ada").await.unwrap().users[0];
     assert_eq!(explained.activity[0].what, "dropped");
@@ -120,15 +120,15 @@ async fn a_dropped_item_stays_away_until_its_user_changes() {
 async fn everything_is_changed_only_when_that_is_said() {
     let daemon = Daemon::with_ada_and_grace().await;
 
-    let nothing_said = daemon.client.discard(&Selection::default()).await.unwrap_err();
+    let nothing_said = daemon.client.drop_items(&Selection::default()).await.unwrap_err();
     assert!(nothing_said.to_string().contains("say which items"), "{nothing_said}");
     let both = Selection { all: true, sink: Some("crm".into()), ..Selection::default() };
-    let both = daemon.client.discard(&both).await.unwrap_err();
+    let both = daemon.client.drop_items(&both).await.unwrap_err();
     assert!(both.to_string().contains("every sink"), "{both}");
     assert_eq!(listed(&daemon, QueueQuery::default()).await.len(), 6);
 
     let all = Selection { all: true, ..Selection::default() };
-    assert_eq!(daemon.client.discard(&all).await.unwrap().items, 6);
+    assert_eq!(daemon.client.drop_items(&all).await.unwrap().items, 6);
     assert_eq!(named(&listed(&daemon, QueueQuery::default()).await), []);
 }
 

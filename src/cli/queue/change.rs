@@ -42,7 +42,7 @@ impl RetryItems {
 impl DropItems {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
         let client = self.items.daemon.client(config)?;
-        let changed = client.discard(&self.items.selection()).await?;
+        let changed = client.drop_items(&self.items.selection()).await?;
         self.items.report(&changed, "dropped")
     }
 }

@@ -33,7 +33,7 @@ fn the_answer_keeps_its_shape() {
 }
 
 #[test]
-fn a_sink_that_is_down_stopped_or_has_dead_letters_is_a_problem() {
+fn a_sink_that_is_down_stopped_or_has_dead_letters_is_a_problem_and_so_is_what_cannot_be_read() {
     let with = |name: &str| {
         let mut status = status();
         status.sinks.retain(|sink, _| sink.as_str() == name);
@@ -45,6 +45,8 @@ fn a_sink_that_is_down_stopped_or_has_dead_letters_is_a_problem() {
     let mut well = with("ldap");
     well.sinks.values_mut().for_each(|sink| sink.dead_letters = 0);
     assert_eq!(exit(&well), Exit::Done);
+    well.store.unreadable_events = 1;
+    assert_eq!(exit(&well), Exit::Problems, "a message that cannot be read");
 }
 
 fn shown(status: &DaemonStatus) -> String {
@@ -94,7 +96,7 @@ fn a_daemon_that_has_seen_nothing_says_so() {
     for line in [
         "  last webhook  none yet\n",
         "  answered      nothing, since the start\n",
-        "  unreadable    2 kept; the log says why each could not be read\n",
+        "  unreadable    2 messages are kept and not in the directory; why: rolecall events list --unreadable\n",
         "1204 active, 12 inactive, 5 to be evaluated again\n",
         "Sinks\n  none is configured: nothing is kept in step\n",
     ] {

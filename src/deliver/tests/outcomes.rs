@@ -132,7 +132,7 @@ impl Fixture {
         while let Ok(call) = self.calls.try_recv() {
             calls.push(call);
         }
-        (self.store.queue(&QueueFilter::default()).await.unwrap(), calls)
+        (self.store.queue(&QueueFilter::default(), 100).await.unwrap(), calls)
     }
 }
 

@@ -65,6 +65,19 @@ async fn messages_beyond_the_memory_for_all_are_to_be_sent_again() {
 }
 
 #[tokio::test]
+async fn a_message_that_waits_for_the_store_is_held_also_after_its_sender_was_answered() {
+    let bytes = NonZeroUsize::new(USER.len()).unwrap();
+    let config = ListenConfig { max_held_bytes: bytes, answer_timeout: millis(50), ..max_body(USER.len()) };
+    let (daemon, mut store) = Daemon::with_store(config).await;
+    assert_eq!(daemon.send(USER).await.status, 503);
+    assert_eq!(daemon.send(USER).await.status, 503);
+    drop(in_time(store.recv()).await.unwrap());
+    assert!(store.try_recv().is_err(), "a second message waits beside the one that takes all the memory");
+    assert_eq!(daemon.send(USER).await.status, 503);
+    assert!(store.try_recv().is_ok(), "the memory was not given back");
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_arrive_is_given_up() {
     let daemon = Daemon::start(ListenConfig { body_timeout: millis(50), ..config() }).await;
     let request = wire(&key().sign("msg_1", now(), USER.as_bytes()), USER);

@@ -7,7 +7,16 @@ use serde_json::Value;
 
 use super::payload::{self, Envelope};
 use crate::directory::{DirectoryId, Fact, GroupProfile};
-use crate::source::json::{Id, Object, Text};
+use crate::source::json::{Id, MAX_ID, Object, Text, shorten};
+
+/// Where the custom attributes stand.
+const CUSTOM: &str = "data.custom_attributes";
+/// How many custom attributes a user may have. What they take together is bounded by the body's length.
+const MOST_CUSTOM: usize = 1000;
+/// How many lists and objects of a custom attribute may stand within each other. The value is written again
+/// inside the user, and that inside what sinks and people are handed; every JSON reader on its way has a limit
+/// of its own, the strictest that is known being serde_json's of 128 for all of it.
+const MOST_NESTED: usize = 32;
 
 type Facts = Result<Vec<Fact>, String>;
 
@@ -61,7 +70,7 @@ pub(super) fn user(data: payload::User, envelope: &Envelope) -> Facts {
         locale: data.locale.0,
         timezone: data.zoneinfo.0,
         pronouns: data.gender_pronoun.0,
-        custom: custom(data.custom_attributes.unwrap_or_default()),
+        custom: custom(data.custom_attributes.unwrap_or_default())?,
     });
     facts.push(Fact::UserProfile { user, organization, profile });
     Ok(facts)
@@ -135,7 +144,29 @@ fn address(address: payload::Address) -> Option<Address> {
 }
 
 /// A custom attribute that is null or an empty string is not set, as with the others.
-fn custom(mut attributes: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+fn custom(mut attributes: BTreeMap<String, Value>) -> Result<BTreeMap<String, Value>, String> {
+    let count = attributes.len();
+    if count > MOST_CUSTOM {
+        return Err(format!("{CUSTOM}: {count} attributes, and a user has at most {MOST_CUSTOM}"));
+    }
+    for (name, value) in &attributes {
+        if name.len() > MAX_ID {
+            return Err(shorten(&format!("{CUSTOM}.{name}")) + ": a name is at most 255 bytes long");
+        }
+        if !nests_at_most(value, MOST_NESTED) {
+            let path = shorten(&format!("{CUSTOM}.{name}"));
+            return Err(format!("{path}: nested more than {MOST_NESTED} deep"));
+        }
+    }
     attributes.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
-    attributes
+    Ok(attributes)
+}
+
+/// Whether at most `levels` lists and objects stand within each other.
+fn nests_at_most(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|item| nests_at_most(item, levels - 1)),
+        Value::Object(entries) => levels > 0 && entries.values().all(|item| nests_at_most(item, levels - 1)),
+        _ => true,
+    }
 }

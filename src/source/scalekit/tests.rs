@@ -331,6 +331,43 @@ fn an_attribute_that_is_null_or_empty_is_not_set() {
     );
 }
 
+/// A user whose custom attribute `a` is so many lists within each other.
+fn nested(levels: usize) -> Reading {
+    let value = "[".repeat(levels) + &"]".repeat(levels);
+    let data = format!(r#"{{"id":"u","custom_attributes":{{"a":{value}}}}}"#);
+    let kind = "organization.directory.user_created";
+    read_bytes(format!(r#"{{"id":"evt_1","type":"{kind}","data":{data}}}"#).as_bytes())
+}
+
+#[test]
+fn what_was_read_can_be_stored_and_read_again() {
+    for levels in 0..130 {
+        let Reading::Event { event, .. } = nested(levels) else { continue };
+        let mut directory = crate::directory::Directory::default();
+        directory.merge(event);
+        let stored = serde_json::to_string(&directory.users[&UserId::new("u")]).unwrap();
+        let again = serde_json::from_str::<crate::directory::UserState>(&stored);
+        assert_eq!(again.ok().as_ref(), directory.users.get(&UserId::new("u")), "{levels}");
+    }
+}
+
+#[test]
+fn custom_attributes_are_bounded() {
+    assert!(matches!(nested(32), Reading::Event { .. }));
+    assert_eq!(reason(nested(33)), "data.custom_attributes.a: nested more than 32 deep");
+    assert_eq!(reason(nested(123)), "data.custom_attributes.a: nested more than 32 deep");
+    let many = |n: usize| {
+        let attributes: serde_json::Map<_, _> = (0..n).map(|n| (format!("a{n}"), json!(n))).collect();
+        read_json(&user_event(json!({"id": "u", "custom_attributes": attributes})))
+    };
+    assert!(matches!(many(1000), Reading::Event { .. }));
+    assert_eq!(reason(many(1001)), "data.custom_attributes: 1001 attributes, and a user has at most 1000");
+    let name = "x".repeat(256);
+    let reason = reason(read_json(&user_event(json!({"id": "u", "custom_attributes": {name: 1}}))));
+    assert!(reason.starts_with("data.custom_attributes.xxx") && reason.len() < 300, "{reason}");
+    assert!(reason.ends_with("…: a name is at most 255 bytes long"), "{reason}");
+}
+
 #[test]
 fn a_time_that_no_clock_showed_is_not_believed() {
     for (key, time, expected) in [

@@ -67,12 +67,14 @@ pub(super) fn priority(code: i64) -> Priority {
 
 pub(super) fn journal_code(status: &JournalStatus) -> (i64, Option<&str>) {
     match status {
-        JournalStatus::Merged => (0, None),
-        JournalStatus::Ignored => (1, None),
+        JournalStatus::Merged => (MERGED, None),
+        JournalStatus::Ignored => (IGNORED, None),
         JournalStatus::Unreadable(reason) => (UNREADABLE, Some(reason)),
     }
 }
 
+pub(super) const MERGED: i64 = 0;
+pub(super) const IGNORED: i64 = 1;
 pub(super) const UNREADABLE: i64 = 2;
 pub(super) const WAITING: i64 = 0;
 pub(super) const DEAD: i64 = 1;

@@ -12,9 +12,6 @@ use super::queue::note;
 use super::sinks::SinkKeys;
 use crate::store::{Cursor, QueueFilter, QueueItem, QueueState, StoreError};
 
-/// How many items are listed when the filter names no limit, and at most.
-const LISTED: u32 = 100;
-const MOST_LISTED: u32 = 10_000;
 /// How many items are handled in one transaction: so many that a message hardly waits for them.
 pub(super) const PORTION: u32 = 1000;
 
@@ -51,8 +48,8 @@ pub(super) fn list(
     connection: &Connection,
     sinks: &SinkKeys,
     filter: &QueueFilter,
+    limit: u32,
 ) -> Result<Vec<QueueItem>, StoreError> {
-    let limit = filter.limit.unwrap_or(LISTED).min(MOST_LISTED);
     page(connection, sinks, filter, limit, ITEM, WITH_NAMES, item)
 }
 
@@ -132,7 +129,7 @@ pub(super) fn retry(
 }
 
 /// Drops those of a portion that are still in `state`. Returns how many.
-pub(super) fn discard(
+pub(super) fn drop_items(
     connection: &mut Connection,
     portion: &[Cursor],
     state: Option<QueueState>,

@@ -2,6 +2,7 @@
 
 mod commit;
 mod convert;
+mod events;
 mod file;
 mod items;
 mod load;
@@ -29,9 +30,10 @@ use tokio::sync::{Semaphore, mpsc};
 
 use self::sinks::SinkKeys;
 use super::{
-    Batch, Cursor, Cutoffs, Due, Loaded, QueueFilter, QueueItem, Settlement, Store, StoreError, StoreView,
-    UserView, Wanted,
+    Batch, Consequence, Cursor, Cutoffs, Due, EventFilter, EventItem, JournalEntry, Loaded, QueueFilter,
+    QueueItem, Settlement, Store, StoreError, StoreView, UserView, Wanted,
 };
+use crate::directory::EventId;
 
 /// How many reads run at once; each has a connection of its own.
 const READERS: usize = 3;
@@ -273,9 +275,9 @@ impl Store for SqliteStore {
         self.read(move |c| views::overview(c, &sinks, &path)).await
     }
 
-    async fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError> {
+    async fn queue(&self, filter: &QueueFilter, limit: u32) -> Result<Vec<QueueItem>, StoreError> {
         let (sinks, filter) = (self.sinks(), filter.clone());
-        self.read(move |c| items::list(c, &sinks, &filter)).await
+        self.read(move |c| items::list(c, &sinks, &filter, limit)).await
     }
 
     async fn retry(&self, filter: &QueueFilter) -> Result<usize, StoreError> {
@@ -283,13 +285,33 @@ impl Store for SqliteStore {
         self.in_portions(filter, move |c, portion| items::retry(c, portion, state)).await
     }
 
-    async fn discard(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError> {
+    async fn drop_items(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError> {
         let state = filter.state;
-        self.in_portions(filter, move |c, portion| items::discard(c, portion, state, now)).await
+        self.in_portions(filter, move |c, portion| items::drop_items(c, portion, state, now)).await
     }
 
     async fn users(&self, name: &str) -> Result<Vec<UserView>, StoreError> {
         let (sinks, name) = (self.sinks(), name.to_owned());
         self.read(move |c| views::users(c, &sinks, &name)).await
+    }
+
+    async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<EventItem>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |c| events::events(c, &filter, limit)).await
+    }
+
+    async fn event(&self, id: &EventId) -> Result<Option<JournalEntry>, StoreError> {
+        let id = id.clone();
+        self.read(move |c| events::event(c, &id)).await
+    }
+
+    async fn consequences(&self, id: &EventId, limit: u32) -> Result<Vec<Consequence>, StoreError> {
+        let id = id.clone();
+        self.read(move |c| events::consequences(c, &id, limit)).await
+    }
+
+    async fn forget_unreadable(&self, id: &EventId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write(move |c| events::forget_unreadable(c, &id)).await
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use rolecall_sink_api::{Action, Attempted, Change, Document, Entity, GroupId, RemoteId, RoleName, SinkName};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::commit::key_of;
@@ -37,7 +38,14 @@ pub(super) fn due(
         let mut rows = select.query([key, entity_key])?;
         let Some(row) = rows.next()? else { continue };
         let entity = entity(row.get(0)?, row.get(1)?);
-        let desired = groups.desired(&entity, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?)?;
+        let desired = match groups.desired(&entity, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?) {
+            Ok(desired) => desired,
+            Err(error) => {
+                // It waits until a version that can read it comes; the others go on.
+                tracing::error!(%sink, %entity, %error, "what is stored cannot be read, so it is not delivered");
+                continue;
+            }
+        };
         let applied: Option<String> = row.get(8)?;
         let remote: Option<String> = row.get(9)?;
         let attempted: Option<String> = row.get(10)?;
@@ -46,18 +54,27 @@ pub(super) fn due(
             priority: priority(row.get(5)?),
             since: time(row.get(6)?),
             change: Change {
-                idempotency_key: idempotency_key(sink, &entity, generation),
-                entity,
+                idempotency_key: idempotency_key(sink, &entity, generation, desired.as_ref()),
                 desired,
-                applied: applied.as_deref().map(|json| parse(json, "an applied document")).transpose()?,
-                attempted: attempted.as_deref().map(|json| parse(json, "an attempt")).transpose()?,
+                applied: readable(applied.as_deref(), &entity),
+                attempted: readable(attempted.as_deref(), &entity),
                 remote: remote.map(RemoteId::new),
+                entity,
                 generation,
                 attempt: row.get::<_, u32>(7)? + 1,
             },
         });
     }
     Ok(due)
+}
+
+/// What was kept of an earlier delivery; what cannot be read is as good as not known.
+fn readable<T: DeserializeOwned>(json: Option<&str>, entity: &Entity) -> Option<T> {
+    let parsed = json.map(|json| parse(json, "an earlier delivery")).transpose();
+    parsed.unwrap_or_else(|error| {
+        tracing::error!(%entity, %error, "what a sink confirmed is not known any more");
+        None
+    })
 }
 
 /// The states of groups, each read once.
@@ -103,14 +120,17 @@ pub(super) fn group_state(connection: &Connection, id: &GroupId) -> Result<Optio
     state.map(|state| parse(&state, "a group")).transpose()
 }
 
-/// Half a SHA-256 in hexadecimal: ids may hold what an HTTP header may not.
-fn idempotency_key(sink: &SinkName, entity: &Entity, generation: u64) -> String {
+/// Half a SHA-256 in hexadecimal: ids may hold what an HTTP header may not. The document counts too: while a user
+/// waits to be evaluated again, what is handed out already has a group's new name under the old generation, and an
+/// application that knows the key would answer it with what it once did.
+fn idempotency_key(sink: &SinkName, entity: &Entity, generation: u64, desired: Option<&Document>) -> String {
     let mut hash = Sha256::new();
     for part in [sink.as_str(), entity.kind().as_str(), entity.id()] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
     hash.update(generation.to_le_bytes());
+    hash.update(desired.map_or([0; 16], desired::digest));
     hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");

@@ -30,6 +30,13 @@ pub(super) fn due(connection: &Connection, sink: i64, now: i64, limit: u32) -> R
             turns.push(found?);
         }
     }
+    // A group goes after its members, and who of them is still to be evaluated again has yet to leave it.
+    let removal = priority_code(Priority::GroupRemoval);
+    if turns.iter().any(|(priority, ..)| *priority == removal)
+        && connection.prepare_cached("SELECT 1 FROM stale")?.exists([])?
+    {
+        turns.retain(|(priority, ..)| *priority != removal);
+    }
     turns.sort_unstable();
     turns.truncate(most);
     Ok(turns.into_iter().map(|(.., entity)| entity).collect())

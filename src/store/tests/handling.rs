@@ -10,7 +10,7 @@ async fn more_items_than_a_portion_are_all_handled() {
     let everybody: Vec<Fact> = (0..1200).map(|n| profile(&format!("u{n}"), "ann")).collect();
     running.send(event(1, "e1", everybody)).await;
     let of_a = QueueFilter { sink: Some("a".into()), ..QueueFilter::default() };
-    let generation = store.queue(&of_a).await.unwrap()[0].generation;
+    let generation = store.queue(&of_a, 100).await.unwrap()[0].generation;
     let dead = (0..1200).map(|n| Settlement {
         entity: user(&format!("u{n}")),
         generation,
@@ -20,9 +20,9 @@ async fn more_items_than_a_portion_are_all_handled() {
     store.settle(&sink("a"), dead.collect(), clock()).await.unwrap();
     let letters = QueueFilter { state: Some(QueueState::Dead), ..QueueFilter::default() };
     assert_eq!(store.retry(&letters).await.unwrap(), 1200);
-    assert!(store.queue(&letters).await.unwrap().is_empty());
-    assert_eq!(store.discard(&QueueFilter::default(), clock()).await.unwrap(), 2400);
-    assert!(store.queue(&QueueFilter::default()).await.unwrap().is_empty());
+    assert!(store.queue(&letters, 100).await.unwrap().is_empty());
+    assert_eq!(store.drop_items(&QueueFilter::default(), clock()).await.unwrap(), 2400);
+    assert!(store.queue(&QueueFilter::default(), 100).await.unwrap().is_empty());
     let sinks = store.overview().await.unwrap().sinks;
     assert!(sinks.values().all(|sink| (sink.waiting, sink.dead) == (0, 0)));
 }
@@ -46,10 +46,10 @@ async fn items_are_listed_page_by_page_over_all_sinks() {
     let running = Running::start(&directory.path().join("store.db")).await;
     let everybody: Vec<Fact> = (0..5).map(|n| profile(&format!("u{n}"), "ann")).collect();
     running.send(event(1, "e1", everybody)).await;
-    let mut filter = QueueFilter { limit: Some(3), ..QueueFilter::default() };
+    let mut filter = QueueFilter::default();
     let mut pages = Vec::new();
     loop {
-        let page = running.store.queue(&filter).await.unwrap();
+        let page = running.store.queue(&filter, 3).await.unwrap();
         let Some(last) = page.last() else { break };
         filter.after = Some(last.cursor);
         pages.push(page);
@@ -68,9 +68,9 @@ async fn an_id_means_its_user_or_group_and_nobody_else() {
     let group = Fact::GroupNamed { group: GroupId::new("x"), name: None, organization: None };
     running.send(event(1, "e1", vec![profile("x", "ann"), profile("y", "bob"), group])).await;
     let of_x = QueueFilter { id: Some("x".into()), ..QueueFilter::default() };
-    assert_eq!(running.store.queue(&of_x).await.unwrap().len(), 4);
-    assert_eq!(running.store.discard(&of_x, clock()).await.unwrap(), 4);
-    let left = running.store.queue(&QueueFilter::default()).await.unwrap();
+    assert_eq!(running.store.queue(&of_x, 100).await.unwrap().len(), 4);
+    assert_eq!(running.store.drop_items(&of_x, clock()).await.unwrap(), 4);
+    let left = running.store.queue(&QueueFilter::default(), 100).await.unwrap();
     assert!(left.iter().all(|item| item.entity == user("y")));
     assert_eq!(left.len(), 2);
 }

@@ -53,18 +53,18 @@ async fn exercise(store: &Arc<SqliteStore>) {
     for state in [None, Some(QueueState::Dead), Some(QueueState::Waiting)] {
         for id in [None, Some("u2".to_owned())] {
             let filter = QueueFilter { state, id, ..QueueFilter::default() };
-            store.queue(&filter).await.unwrap();
+            store.queue(&filter, 100).await.unwrap();
             store.retry(&filter).await.unwrap();
         }
     }
     store.users("u1").await.unwrap();
     store.users("ann").await.unwrap();
     store.overview().await.unwrap();
-    store.discard(&QueueFilter::default(), clock()).await.unwrap();
+    store.drop_items(&QueueFilter::default(), clock()).await.unwrap();
     running.send(event(3, "e4", vec![Fact::UserGone { user: UserId::new("u1") }])).await;
     running.send(event(3, "e5", vec![Fact::GroupGone { group: GroupId::new("g1") }])).await;
     running.stop().await;
-    store.discard(&QueueFilter::default(), clock()).await.unwrap();
+    store.drop_items(&QueueFilter::default(), clock()).await.unwrap();
     let cutoffs = Cutoffs { journal: later(1), activity: later(1), tombstones: later(1) };
     while store.prune(cutoffs).await.unwrap() > 0 {}
 }

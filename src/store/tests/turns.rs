@@ -8,7 +8,7 @@ fn order(due: &[Due]) -> Vec<&str> {
 
 async fn retry_later(store: &dyn Store, id: &str, due: Timestamp) {
     let item = store
-        .queue(&QueueFilter { sink: Some("a".into()), id: Some(id.into()), ..QueueFilter::default() })
+        .queue(&QueueFilter { sink: Some("a".into()), id: Some(id.into()), ..QueueFilter::default() }, 100)
         .await
         .unwrap()
         .remove(0);
@@ -66,4 +66,21 @@ async fn to_a_new_sink_nobody_is_a_leaver() {
     let due = running.store.due(&c, clock(), 10).await.unwrap();
     assert_eq!(order(&due), ["active", "inactive"]);
     assert_eq!(due[1].priority, Priority::Inactive);
+}
+
+#[tokio::test]
+async fn a_group_goes_after_members_who_are_still_to_be_evaluated() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let running = Running::start(&path).await;
+    let group = GroupId::new("g1");
+    let named = Fact::GroupNamed { group: group.clone(), name: None, organization: None };
+    running.send(event(1, "e1", vec![named])).await;
+    running.send(event(2, "e2", vec![Fact::GroupGone { group }])).await;
+    let store = running.stop().await;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute("INSERT INTO stale (user) VALUES (7)", []).unwrap();
+    assert!(store.due(&sink("a"), clock(), 10).await.unwrap().is_empty());
+    other.execute("DELETE FROM stale", []).unwrap();
+    assert_eq!(store.due(&sink("a"), clock(), 10).await.unwrap().len(), 1);
 }

@@ -1,0 +1,71 @@
+//! What people see of the journal.
+
+use jiff::Timestamp;
+use rolecall_sink_api::Entity;
+use serde::{Deserialize, Serialize};
+
+/// Which journalled messages are meant; a field that is `None` matches all.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Those of which this was made.
+    pub status: Option<EventStatus>,
+    /// Those that came through one source.
+    pub source: Option<String>,
+    /// Only messages behind the one with this [`EventItem::cursor`].
+    pub after: Option<EventCursor>,
+}
+
+/// What was made of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventStatus {
+    /// Its facts are in the directory.
+    Merged,
+    /// It has nothing to do with a directory.
+    Ignored,
+    /// It could not be read.
+    Unreadable,
+}
+
+/// A place in a listing of journalled messages. Opaque.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventCursor(pub(super) i64);
+
+/// A journalled message in a listing, without its body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventItem {
+    /// The event's id; the message's, where no other could be read.
+    pub id: String,
+    /// The source it came through.
+    pub source: String,
+    /// The sender's name for its kind, where it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// What was made of it.
+    pub status: EventStatus,
+    /// Why it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Hand this back as `after` to go on behind this message.
+    pub cursor: EventCursor,
+}
+
+/// Something that was done because of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consequence {
+    /// To whom or what.
+    #[serde(flatten)]
+    pub entity: Entity,
+    /// When.
+    pub at: Timestamp,
+    /// In which sink; none in the directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
+    /// What.
+    pub what: String,
+    /// The particulars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
