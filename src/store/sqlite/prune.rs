@@ -86,8 +86,8 @@ fn forget_messages(
 }
 
 /// Removes the tombstones that nothing needs any more: no sink has still to remove them, confirmed that they are there
-/// or may have made them, be it configured or not, and no membership speaks of them. Returns how many went, and whether all that
-/// are old enough have been looked at.
+/// or may have made them, be it configured or not, and no membership speaks of them. Returns how many went, and
+/// whether all that are old enough have been looked at.
 fn forget_tombstones(
     connection: &Connection,
     before: i64,
@@ -98,6 +98,7 @@ fn forget_tombstones(
              EXISTS (SELECT 1 FROM sink s CROSS JOIN queue q WHERE q.sink = s.key AND q.entity = e.key)
              OR EXISTS (SELECT 1 FROM sink s CROSS JOIN applied a
                         WHERE a.sink = s.key AND a.entity = e.key AND a.document IS NOT NULL)
+             OR EXISTS (SELECT 1 FROM sink s CROSS JOIN attempted t WHERE t.sink = s.key AND t.entity = e.key)
              OR (e.kind = 1 AND (EXISTS (SELECT 1 FROM membership m WHERE m.group_id = e.id)
                                  OR EXISTS (SELECT 1 FROM membership_new n WHERE n.group_id = e.id)))
          FROM entity e INDEXED BY entity_absent

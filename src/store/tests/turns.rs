@@ -67,3 +67,17 @@ async fn to_a_new_sink_nobody_is_a_leaver() {
     assert_eq!(order(&due), ["active", "inactive"]);
     assert_eq!(due[1].priority, Priority::Inactive);
 }
+
+#[tokio::test]
+async fn whom_an_attempt_may_have_made_can_leave() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = Running::start(&directory.path().join("store.db")).await;
+    let (store, a) = (&*running.store, sink("a"));
+    running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
+    let first = first_due(store, &a).await;
+    attempt(store, &a, &first).await;
+    running.send(event(2, "e2", vec![active("u1", false)])).await;
+    store.configure(&[], clock()).await.unwrap();
+    store.configure(std::slice::from_ref(&a), clock()).await.unwrap();
+    assert_eq!(store.due(&a, clock(), 10).await.unwrap()[0].priority, Priority::Leaver);
+}
