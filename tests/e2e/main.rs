@@ -2,7 +2,11 @@
 //! an application is looked at from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is the report")]
 
+mod answers;
+mod bad_input;
 mod changes;
 mod crash;
+mod dead_letters;
+mod lifecycle;
 mod outage;
 mod support;

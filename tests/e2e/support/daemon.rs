@@ -9,7 +9,8 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder, Response};
 use rolecall::receive::signature::{ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER};
 use rolecall_sink_api::tls::Tls;
-use rustix::process::{Pid, Signal, kill_process};
+use rolecall_testkit::until;
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -85,6 +86,21 @@ impl Daemon {
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         self.log.text()
+    }
+
+    /// Waits until it has logged this.
+    pub(crate) async fn logs(&self, message: &str) {
+        until(PATIENCE, message, async || {
+            let log = self.log();
+            if log.contains(message) { Ok(()) } else { Err(log) }
+        })
+        .await;
+    }
+
+    /// Whether it can write to files. A disk that is full looks alike: a write fails, and nothing else.
+    pub(crate) fn may_write_files(&self, may: bool) {
+        let limit = Rlimit { current: if may { None } else { Some(0) }, maximum: None };
+        prlimit(Some(self.pid()), Resource::Fsize, limit).unwrap();
     }
 
     /// One who sends signed webhooks to it, over connections that are kept.

@@ -105,6 +105,16 @@ roles: {{dn: "cn={{{{ role }}}},ou=roles,{base}"}}
         entries.map(|entry| (entry.dn.clone(), entry.value("entryCSN").unwrap().to_owned())).collect()
     }
 
+    /// Puts entries into the server behind everybody's back.
+    pub(crate) async fn add(&self, ldif: &str) {
+        self.slapd.read().await.add_ldif(ldif).await;
+    }
+
+    /// Changes entries behind everybody's back.
+    pub(crate) async fn modify(&self, ldif: &str) {
+        self.slapd.read().await.modify_ldif(ldif).await;
+    }
+
     async fn entries(&self) -> Vec<Entry> {
         self.slapd.read().await.search(&self.base, "(objectClass=*)", &["*", "+"]).await
     }

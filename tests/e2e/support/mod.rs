@@ -13,10 +13,11 @@ mod tables;
 use std::time::Duration;
 
 pub(crate) use company::{Event, Group, Person};
-pub(crate) use daemon::Daemon;
+pub(crate) use daemon::{Answer, Daemon};
 pub(crate) use ldap::Ldap;
-pub(crate) use servers::{Application, People, Standing, Stores, everywhere, people, postgres};
-pub(crate) use site::Site;
+pub(crate) use program::Ended;
+pub(crate) use servers::{Application, People, Standing, Stores, everywhere, people, postgres, slapd};
+pub(crate) use site::{SIGNING_SECRET, Site, secret};
 pub(crate) use tables::Tables;
 
 /// How long anything that must happen may take: far longer than it does, on a machine that is busy.

@@ -26,10 +26,12 @@ impl Ended {
     }
 }
 
-/// The built binary. Whatever becomes of the test, it does not outlive the thread that started it.
+/// The built binary. Whatever becomes of the test, it does not outlive the thread that started it. A write beyond the
+/// limit for files fails and does not kill it: so a full disk can be played.
 pub(crate) fn rolecall() -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_rolecall")]);
+    command.args(["--pdeathsig", "KILL", "sh", "-c", r#"trap "" XFSZ; exec "$0" "$@""#]);
+    command.arg(env!("CARGO_BIN_EXE_rolecall"));
     command.env_remove("ROLECALL_CONFIG").stdin(Stdio::null()).kill_on_drop(true);
     command
 }

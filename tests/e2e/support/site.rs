@@ -13,7 +13,7 @@ use super::daemon::Daemon;
 use super::program::{Ended, end, rolecall};
 
 /// Signs what arrives at a site, unless a test says otherwise.
-const SIGNING_SECRET: &str = "whsec_ZW5kIHRvIGVuZCB0ZXN0cyBzaWduIHdpdGggdGhpcw==";
+pub(crate) const SIGNING_SECRET: &str = "whsec_ZW5kIHRvIGVuZCB0ZXN0cyBzaWduIHdpdGggdGhpcw==";
 
 /// The secret that a site's source signs with.
 pub(crate) fn secret() -> SigningKey {
