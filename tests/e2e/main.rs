@@ -5,8 +5,11 @@
 mod answers;
 mod bad_input;
 mod changes;
+mod commands;
 mod crash;
 mod dead_letters;
 mod lifecycle;
 mod outage;
+mod rules;
 mod support;
+mod tls;

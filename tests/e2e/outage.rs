@@ -147,12 +147,14 @@ async fn a_store_that_breaks_in_the_middle_of_a_batch_gets_the_rest_when_it_is_b
     daemon.send(&everybody).await;
     app.0.wait_for("a few have arrived", |requests| requests.len() > 10).await;
     app.0.stop().await;
+    // However many have arrived by now, there is one who has not.
+    daemon.send([&Person::new("latecomer").groups([&group]).created()]).await;
     known_to_be_down(&site, "app").await;
     app.0.restart().await;
     site.settled().await;
 
     let people = app.people();
-    assert_eq!(people.len(), everybody.len());
+    assert_eq!(people.len(), everybody.len() + 1);
     assert!(people.values().all(|standing| standing.groups.contains("Engineering")), "{people:?}");
     assert_eq!(site.status().await["sinks"]["app"]["dead_letters"], 0);
 }

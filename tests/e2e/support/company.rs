@@ -24,8 +24,6 @@ pub(crate) struct Event {
 pub(crate) struct Person {
     /// The directory's id.
     pub(crate) id: String,
-    /// The user name.
-    pub(crate) name: String,
     attributes: Map<String, Value>,
 }
 
@@ -94,7 +92,7 @@ impl Person {
         ] {
             attributes.insert(key.to_owned(), value);
         }
-        Self { id: format!("diruser_{name}"), name: name.to_owned(), attributes }
+        Self { id: format!("diruser_{name}"), attributes }
     }
 
     /// The same person with another value of an attribute, under Scalekit's name for it.

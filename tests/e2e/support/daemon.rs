@@ -46,7 +46,7 @@ impl Log {
 
 impl Daemon {
     /// Runs the command, and returns when it says that it receives webhooks.
-    pub(super) async fn start(mut command: Command) -> Self {
+    pub(crate) async fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Log::default();

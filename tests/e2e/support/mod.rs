@@ -1,6 +1,5 @@
 //! The wiring: a site with a configuration, the daemon that runs on it, the servers it keeps in step, and the company
 //! whose events arrive. What is asserted stands in the tests.
-#![allow(dead_code, reason = "the tests that come next use the rest")]
 
 mod company;
 mod daemon;
@@ -13,9 +12,9 @@ mod tables;
 use std::time::Duration;
 
 pub(crate) use company::{Event, Group, Person};
-pub(crate) use daemon::{Answer, Daemon};
+pub(crate) use daemon::{Answer, Daemon, Sender};
 pub(crate) use ldap::Ldap;
-pub(crate) use program::Ended;
+pub(crate) use program::{Ended, end, rolecall};
 pub(crate) use servers::{Application, People, Standing, Stores, everywhere, people, postgres, slapd};
 pub(crate) use site::{SIGNING_SECRET, Site, secret};
 pub(crate) use tables::Tables;

@@ -36,7 +36,7 @@ pub(crate) struct Standing {
     pub(crate) roles: BTreeSet<String>,
 }
 
-/// Everybody in a store, by user name.
+/// Everybody in a store, by user name, or by id where they have none.
 pub(crate) type People = BTreeMap<String, Standing>;
 
 impl Standing {
@@ -122,7 +122,7 @@ operations:
                     groups: groups.values().filter_map(text).collect(),
                     roles: roles.iter().filter_map(text).collect(),
                 };
-                (text(&user["login"]).expect("everybody has a login"), standing)
+                (text(&user["login"]).or(text(&user["external_id"])).expect("everybody has a name"), standing)
             })
             .collect();
         assert_eq!(people.len(), users.len(), "somebody is there twice: {users:#?}");
