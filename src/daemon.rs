@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{ConfigError, SinkName};
@@ -15,12 +16,14 @@ use crate::deliver::{ConfiguredSink, Deliveries};
 use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver};
 use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError};
 
+/// How long sinks may take to finish the batches in their hands when the daemon stops. What is cut off comes again.
+const DRAIN: Duration = Duration::from_secs(30);
 /// How many messages wait for the committer at most; a sender who comes when they do waits in turn.
 const INTAKE: usize = 1024;
 
-/// Why the daemon cannot start.
+/// Why the daemon cannot start, or does not go on.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum DaemonError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -38,6 +41,11 @@ pub enum StartError {
     /// The admin socket cannot be listened on.
     #[error(transparent)]
     Admin(#[from] SocketError),
+    /// A part ended that should run as long as the daemon does: a bug.
+    #[error(
+        "the {0} ended unexpectedly; what was acknowledged is on disk, and the next start goes on with it"
+    )]
+    Ended(&'static str),
     /// The operating system refused something.
     #[error("cannot {what}: {error}")]
     System {
@@ -64,7 +72,7 @@ impl Daemon {
     ///
     /// # Errors
     /// When the store or a socket cannot be used; then nothing runs.
-    pub async fn start(config: Config, mut inherited: InheritedSockets) -> Result<Self, StartError> {
+    pub async fn start(config: Config, mut inherited: InheritedSockets) -> Result<Self, DaemonError> {
         let clock = Timestamp::now;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.store.path)?);
         let names: Vec<SinkName> = config.sinks.keys().cloned().collect();
@@ -77,15 +85,15 @@ impl Daemon {
         let (intake, inbox) = Intake::new(INTAKE);
         let sources = config.sources.iter().map(|(name, source)| {
             NamedSource::new(name.clone(), source)
-                .map_err(|error| StartError::Config { section: format!("sources.{name}"), error })
+                .map_err(|error| DaemonError::Config { section: format!("sources.{name}"), error })
         });
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
         let receiver = Receiver::new(config.listen, sources, intake, clock)
-            .map_err(|error| StartError::Config { section: "listen".into(), error })?;
+            .map_err(|error| DaemonError::Config { section: "listen".into(), error })?;
         let received = receiver.acknowledgements();
         let socket = inherited
             .tcp_listener()
-            .map_err(|error| StartError::System { what: "use the sockets that systemd passed", error })?;
+            .map_err(|error| DaemonError::System { what: "use the sockets that systemd passed", error })?;
         let bound: Bound = receiver.bind(socket).await?;
         let local_addr = bound.local_addr();
         let admin = AdminSocket::bind(&config.admin.socket)?;
@@ -123,16 +131,38 @@ impl Daemon {
         self.local_addr
     }
 
-    /// Stops: lets requests that are under way finish, commits what they brought, lets every sink finish the
-    /// batch in its hands, and closes the store. Whatever still waits is on disk and goes on at the next start.
+    /// Waits until a part ends that should not, and says which. Never, if all is well.
+    async fn failure(&mut self) -> DaemonError {
+        let part = tokio::select! {
+            _ = &mut self.receiver => "receiver",
+            _ = &mut self.committer => "committer",
+            Some(_) = self.workers.join_next() => "delivery worker of a sink",
+            Some(_) = self.others.join_next() => "admin API or the retention",
+        };
+        DaemonError::Ended(part)
+    }
+
+    /// Stops: lets requests that are under way finish, commits what they brought, and lets every sink finish the
+    /// batch in its hands, as far as that takes no longer than half a minute. Whatever still waits is on disk and
+    /// goes on at the next start.
     pub async fn stop(mut self) {
         self.stop_receiving.cancel();
-        // A task that panicked has said so; the others stop all the same.
-        let _ = self.receiver.await;
-        let _ = self.committer.await;
+        // A task that panicked has said so; the others stop all the same. One that was seen to end is not awaited
+        // again.
+        if !self.receiver.is_finished() {
+            let _ = self.receiver.await;
+        }
+        if !self.committer.is_finished() {
+            let _ = self.committer.await;
+        }
         self.stop_the_rest.cancel();
-        while self.workers.join_next().await.is_some() {}
-        while self.others.join_next().await.is_some() {}
+        let finished = tokio::time::timeout(DRAIN, async {
+            while self.workers.join_next().await.is_some() {}
+            while self.others.join_next().await.is_some() {}
+        });
+        if finished.await.is_err() {
+            tracing::warn!("deliveries took too long to finish and are cut off; they come again");
+        }
     }
 }
 
@@ -148,23 +178,55 @@ fn retention(config: &RetentionConfig) -> Retention {
 /// was acknowledged is on disk.
 ///
 /// # Errors
-/// When it cannot start.
-pub async fn serve(config: Config, inherited: InheritedSockets) -> Result<(), StartError> {
-    let fail = |error| StartError::System { what: "listen for signals", error };
+/// When it cannot start, or a part of it ends that should not: then a service manager starts it anew.
+pub async fn serve(config: Config, inherited: InheritedSockets) -> Result<(), DaemonError> {
+    let fail = |error| DaemonError::System { what: "listen for signals", error };
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
-    let daemon = Daemon::start(config, inherited).await?;
+    let mut daemon = Daemon::start(config, inherited).await?;
     let mut asked_to_stop = async || {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         }
     };
-    let signal = asked_to_stop().await;
-    tracing::info!(signal, "stopping: requests and deliveries that have begun are finished");
+    let failure = tokio::select! {
+        signal = asked_to_stop() => {
+            tracing::info!(signal, "stopping: requests and deliveries that have begun are finished");
+            None
+        }
+        failure = daemon.failure() => {
+            tracing::error!(error = %failure, "stopping");
+            Some(failure)
+        }
+    };
     tokio::select! {
         () = daemon.stop() => tracing::info!("stopped"),
         signal = asked_to_stop() => tracing::warn!(signal, "stopped at once; deliveries that had begun come again"),
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_ends_ends_the_daemon() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("secret"), "whsec_cm9sZWNhbGwtc2lnbmF0dXJlLXRlc3Qta2V5LTAwMDE=").unwrap();
+        let config = format!(
+            "listen: {{address: '127.0.0.1:0'}}\nadmin: {{socket: {0}/admin.sock}}\nstore: {{path: {0}/store.db}}\n\
+             sources: {{scalekit: {{type: scalekit, secrets: [{{file: {0}/secret}}]}}}}\n\
+             sinks: {{app: {{type: sqlite, path: {0}/app.db}}}}\n",
+            directory.path().display()
+        );
+        std::fs::write(path("rolecall.yaml"), config).unwrap();
+        let config = Config::load_with(&path("rolecall.yaml"), []).unwrap();
+        let mut daemon = Daemon::start(config, InheritedSockets::none()).await.unwrap();
+        daemon.committer.abort();
+        assert_eq!(daemon.failure().await.to_string().split(" ended").next(), Some("the committer"));
+        daemon.stop().await;
+    }
 }

@@ -50,7 +50,7 @@ fn exit(found: &Users) -> Exit {
     if found.users.len() == 1 { Exit::Done } else { Exit::Problems }
 }
 
-fn render(name: &str, found: &Users, width: Option<usize>) -> String {
+pub(super) fn render(name: &str, found: &Users, width: Option<usize>) -> String {
     match found.users.as_slice() {
         [] => format!(
             "nobody goes by {}: no user has this id, user name or email address\n",

@@ -66,7 +66,7 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Status(status) => status.run(config).await,
         Command::Queue(queue) => queue.run(config).await,
         Command::Explain(explain) => explain.run(config).await,
-        Command::Demo(demo) => demo.run().await,
+        Command::Demo(demo) => demo.run(inherited).await,
     };
     ended.unwrap_or_else(|failure| {
         output::complain(&failure);

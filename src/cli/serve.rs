@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::{Exit, Failure, load};
-use crate::daemon::StartError;
+use crate::daemon::DaemonError;
 use crate::receive::InheritedSockets;
 use crate::{daemon, log};
 
@@ -25,9 +25,9 @@ impl Serve {
     }
 }
 
-fn failure(error: StartError) -> Failure {
+fn failure(error: DaemonError) -> Failure {
     match error {
-        StartError::Config { .. } => Failure::Usage(error.into()),
+        DaemonError::Config { .. } => Failure::Usage(error.into()),
         _ => Failure::Failed(error.into()),
     }
 }

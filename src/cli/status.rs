@@ -71,7 +71,7 @@ impl State {
     }
 }
 
-fn render(status: &DaemonStatus, width: Option<usize>) -> String {
+pub(super) fn render(status: &DaemonStatus, width: Option<usize>) -> String {
     let mut out = String::new();
     let (now, started) = (status.now, status.started_at);
     let version = plain(&status.version);

@@ -12,7 +12,8 @@ pub struct DeliveryConfig {
     #[schemars(range(min = 1, max = 10_000))]
     pub batch: u32,
     /// How often a change is tried before it becomes a dead letter. Attempts while the sink is down as a whole do
-    /// not count. Default: 20, which is about an hour and a half with the other defaults.
+    /// not count, nor those for whose repetition the target named a time. Default: 20, which is about an hour with
+    /// the other defaults.
     #[schemars(range(min = 1))]
     pub max_attempts: u32,
     /// The longest wait before the second attempt; it doubles with each further one. The wait itself is random
@@ -20,7 +21,7 @@ pub struct DeliveryConfig {
     pub initial_backoff: Timespan,
     /// Where the doubling ends. Default: 10m.
     pub max_backoff: Timespan,
-    /// The longest wait between two probes of a sink that is down. Default: 30s.
+    /// The longest wait between two probes of a sink that is down, unless it asks for more: up to 15m. Default: 30s.
     pub max_probe_interval: Timespan,
     /// The longest time that the sink may work on one batch; then it counts as down. Default: 5m.
     pub batch_timeout: Timespan,

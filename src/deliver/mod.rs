@@ -4,6 +4,8 @@ mod config;
 pub mod registry;
 mod schedule;
 mod status;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::collections::BTreeMap;

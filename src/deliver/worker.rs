@@ -19,6 +19,10 @@ use crate::store::{Due, Resolution, Settlement, Store, StoreError};
 
 /// The longest sleep: a clock that jumped is noticed after this.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
+/// The shortest: what is due and not handed out waits for something else that is under way.
+const MIN_SLEEP: Duration = Duration::from_millis(50);
+/// The longest that a sink which is down is left alone because it asked for it: leavers wait too.
+const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
 /// How long to wait after the store failed to say what is due.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// The longest reason that is kept, in characters.
@@ -37,12 +41,17 @@ pub(super) struct Worker {
     pub(super) probe: Arc<Notify>,
 }
 
-/// A sink's recent trouble.
+/// How the sink fared lately, and what follows from it.
 struct Trouble {
     /// How often it was found to be down since it last confirmed anything.
     failures: u32,
     /// When it is asked again. No clock that people set: one that is put back must not silence a sink for as long.
     probe_at: Instant,
+    /// How many changes it gets at once: half as many after it went down on a batch, which may just have been too
+    /// much for it, and slowly more while all goes well.
+    batch: u32,
+    /// Whether it confirmed anything since it last went down on a single change.
+    confirmed: bool,
 }
 
 /// How one handing-over to the sink ended.
@@ -58,7 +67,8 @@ enum Delivered {
 impl Worker {
     /// Delivers until `stop` is cancelled, and then no further than the batch in hand.
     pub(super) async fn run(self, stop: CancellationToken) {
-        let mut trouble = Trouble { failures: 0, probe_at: Instant::now() };
+        let batch = self.config.batch;
+        let mut trouble = Trouble { failures: 0, probe_at: Instant::now(), batch, confirmed: false };
         while !stop.is_cancelled() {
             let step = self.step(&mut trouble, &stop).await;
             if let Err(error) = step {
@@ -78,10 +88,10 @@ impl Worker {
             self.ask(since, trouble, stop).await;
             return Ok(());
         }
-        let batch = self.store.due(&self.name, (self.clock)(), self.config.batch).await?;
+        let batch = self.store.due(&self.name, (self.clock)(), trouble.batch).await?;
         if batch.is_empty() {
             let next = self.store.next_due(&self.name).await?;
-            self.pause(next.map_or(MAX_SLEEP, |next| self.until(next)), stop).await;
+            self.pause(next.map_or(MAX_SLEEP, |next| self.until(next).max(MIN_SLEEP)), stop).await;
             return Ok(());
         }
         self.deliver(batch, trouble, stop).await;
@@ -127,8 +137,12 @@ impl Worker {
         trouble.failures = trouble.failures.saturating_add(1);
         let config = &self.config;
         let ceiling = config.max_probe_interval.get();
-        let wait =
-            schedule::wait(trouble.failures, config.initial_backoff.get().min(ceiling), ceiling, down.after);
+        let wait = schedule::wait(
+            trouble.failures,
+            config.initial_backoff.get().min(ceiling),
+            ceiling,
+            down.after.map(|after| after.min(MAX_SILENCE)),
+        );
         trouble.probe_at = Instant::now() + wait;
         let now = (self.clock)();
         let reason = bounded(&down.reason);
@@ -151,27 +165,56 @@ impl Worker {
         match self.apply(&changes).await {
             Delivered::Outcomes(outcomes) => {
                 trouble.failures = 0;
+                trouble.batch = (trouble.batch + trouble.batch.div_ceil(8)).min(self.config.batch);
+                trouble.confirmed |=
+                    outcomes.iter().any(|outcome| matches!(outcome, Outcome::Applied { .. }));
                 self.settle(changes, outcomes, stop).await;
             }
-            Delivered::Down(down) => self.open(down, trouble),
+            Delivered::Down(down) => self.went_down(changes, down, trouble, stop).await,
             // Whichever change does it, the others must not suffer: one at a time.
             Delivered::Panicked => {
                 for change in changes {
-                    let outcome = match self.apply(std::slice::from_ref(&change)).await {
-                        Delivered::Outcomes(outcomes) => outcomes,
+                    if stop.is_cancelled() {
+                        break;
+                    }
+                    match self.apply(std::slice::from_ref(&change)).await {
+                        Delivered::Outcomes(outcomes) => self.settle(vec![change], outcomes, stop).await,
+                        Delivered::Panicked => {
+                            let outcome = Outcome::retry("the sink panicked on this change: a bug");
+                            self.settle(vec![change], vec![outcome], stop).await;
+                        }
                         Delivered::Down(down) => {
                             self.open(down, trouble);
                             break;
                         }
-                        Delivered::Panicked => {
-                            vec![Outcome::retry("the sink panicked on this change: a bug")]
-                        }
-                    };
-                    self.settle(vec![change], outcome, stop).await;
+                    }
                 }
             }
         }
         self.status.update(|status| status.in_flight = 0);
+    }
+
+    /// The sink went down on these changes. When it is one change alone, and a probe had found the sink well, others
+    /// get their turn first; and when those go through, it is the change that fails.
+    async fn went_down(
+        &self,
+        changes: Vec<Change>,
+        down: SinkDown,
+        trouble: &mut Trouble,
+        stop: &CancellationToken,
+    ) {
+        let was_well = trouble.failures > 0;
+        trouble.batch = (trouble.batch.min(self.config.batch) / 2).max(1);
+        if let [_] = changes[..]
+            && was_well
+        {
+            // While nothing goes through the sink is to blame, and no attempt is counted.
+            let after = (!trouble.confirmed).then(|| self.config.initial_backoff.get());
+            trouble.confirmed = false;
+            let reason = format!("the sink went down on this change alone: {}", down.reason);
+            self.settle(changes, vec![Outcome::Retry { reason, after }], stop).await;
+        }
+        self.open(down, trouble);
     }
 
     async fn apply(&self, changes: &[Change]) -> Delivered {
@@ -224,9 +267,11 @@ impl Worker {
                 Resolution::Applied { document: change.desired, remote, action }
             }
             Outcome::Reject { reason } => Resolution::Dead { reason: bounded(&reason) },
-            Outcome::Retry { reason, .. } if change.attempt >= self.config.max_attempts => Resolution::Dead {
-                reason: bounded(&format!("gave up after {} attempts: {reason}", change.attempt)),
-            },
+            Outcome::Retry { reason, after: None } if change.attempt >= self.config.max_attempts => {
+                Resolution::Dead {
+                    reason: bounded(&format!("gave up after {} attempts: {reason}", change.attempt)),
+                }
+            }
             Outcome::Retry { reason, after } => {
                 let (initial, max) = (self.config.initial_backoff.get(), self.config.max_backoff.get());
                 let wait = schedule::wait(change.attempt, initial, max, after);
@@ -249,7 +294,11 @@ impl Worker {
                     Resolution::Retry { .. } => status.retried += 1,
                     Resolution::Dead { reason } => {
                         status.dead += 1;
-                        tracing::warn!(sink = %self.name, entity = %settlement.entity, %reason, "dead letter");
+                        tracing::warn!(
+                            sink = %self.name, entity = %settlement.entity,
+                            "dead letter: `rolecall queue list --dead` says why"
+                        );
+                        tracing::debug!(sink = %self.name, entity = %settlement.entity, %reason, "dead letter");
                     }
                 }
             }

@@ -22,6 +22,11 @@ impl InheritedSockets {
         }
     }
 
+    /// No sockets: whatever is listened on is opened by this process.
+    pub fn none() -> Self {
+        Self(ListenFd::empty())
+    }
+
     /// The first TCP socket that was not taken yet, if there is one.
     ///
     /// # Errors

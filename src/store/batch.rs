@@ -29,6 +29,9 @@ pub struct Loaded {
     pub known: HashSet<EventId>,
     /// The states of the users and groups; one that is missing is not stored.
     pub directory: Directory,
+    /// Entities whose stored state cannot be read: a newer version wrote it, or the file is damaged. They must
+    /// be left as they are.
+    pub damaged: HashSet<Entity>,
     /// What else is stored with each.
     pub rows: HashMap<Entity, Row>,
 }

@@ -6,8 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{Document, Entity, GroupId, RoleName, UserId};
@@ -35,26 +34,6 @@ pub struct Committer {
     rules: Arc<Rules>,
     clock: fn() -> Timestamp,
     queued: Box<dyn Fn() + Send + Sync>,
-    stats: Arc<CommitterStats>,
-}
-
-/// What the committer did since it started.
-#[derive(Debug, Default)]
-pub struct CommitterStats {
-    /// Transactions.
-    pub batches: AtomicU64,
-    /// Messages in them.
-    pub messages: AtomicU64,
-    /// Transactions that failed.
-    pub failures: AtomicU64,
-    /// Time spent loading, merging and committing, in microseconds.
-    pub busy_micros: AtomicU64,
-}
-
-/// An entity that a batch touches.
-struct Touched {
-    /// The event that touched it last; `None` when the rules did.
-    event: Option<EventId>,
 }
 
 impl Committer {
@@ -65,12 +44,7 @@ impl Committer {
         clock: fn() -> Timestamp,
         queued: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self { store, rules, clock, queued: Box::new(queued), stats: Arc::default() }
-    }
-
-    /// Numbers, for as long as somebody holds them.
-    pub fn stats(&self) -> Arc<CommitterStats> {
-        Arc::clone(&self.stats)
+        Self { store, rules, clock, queued: Box::new(queued) }
     }
 
     /// Works until every [`Intake`](super::Intake) is gone and what they gave is committed.
@@ -82,52 +56,29 @@ impl Committer {
                 biased;
                 submission = inbox.recv() => submission,
                 () = idle(pause.take()), if stale => {
-                    match self.evaluate_stale().await {
-                        Ok(more) => stale = more,
-                        Err(error) => {
-                            tracing::error!(%error, "stale users could not be evaluated; trying again");
-                            pause = Some(PAUSE_AFTER_FAILURE);
-                        }
-                    }
+                    stale = self.evaluate_stale_or_pause(&mut pause).await;
                     continue;
                 }
             };
             let Some(first) = submission else { return };
-            let mut submissions = vec![first];
-            while submissions.len() < MOST_MESSAGES
-                && let Ok(next) = inbox.try_recv()
-            {
-                submissions.push(next);
-            }
+            let submissions = gather(first, &mut inbox).await;
             stale |= self.take(submissions).await;
             // Messages never stop for long on a busy host, and a leaver's group may be what is stale.
             if stale && pause.is_none() {
-                stale = self.evaluate_stale().await.unwrap_or(true);
+                stale = self.evaluate_stale_or_pause(&mut pause).await;
             }
         }
     }
 
     /// Commits messages and answers them. Returns whether somebody became stale.
     async fn take(&self, submissions: Vec<Submission>) -> bool {
-        let started = Instant::now();
         let (messages, answers): (Vec<Message>, Vec<_>) =
             submissions.into_iter().map(|submission| (submission.message, submission.answer)).unzip();
-        self.stats.messages.fetch_add(messages.len() as u64, Ordering::Relaxed);
-        let result = self.commit(messages).await;
-        match &result {
-            Ok(_) => self.stats.batches.fetch_add(1, Ordering::Relaxed),
-            Err(error) => {
-                tracing::error!(%error, messages = answers.len(), "messages could not be stored; their sender will send them again");
-                self.stats.failures.fetch_add(1, Ordering::Relaxed)
-            }
-        };
-        let busy = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.stats.busy_micros.fetch_add(busy, Ordering::Relaxed);
-        match result {
+        match self.commit(messages).await {
             Ok(Committed { receipts, queued, stale }) => {
                 for (answer, receipt) in answers.into_iter().zip(receipts) {
                     // Whoever waited may have hung up: the message is stored all the same.
-                    let _ = answer.send(Ok(receipt));
+                    let _ = answer.send(receipt);
                 }
                 if queued {
                     (self.queued)();
@@ -135,6 +86,8 @@ impl Committer {
                 stale
             }
             Err(error) => {
+                let messages = answers.len();
+                tracing::error!(%error, messages, "messages could not be stored; their sender will send them again");
                 for answer in answers {
                     let _ = answer.send(Err(Unavailable(error.to_string())));
                 }
@@ -151,13 +104,21 @@ impl Committer {
         let mut seen = HashSet::new();
         for message in messages {
             let id = message.reading.id().clone();
-            if work.loaded.known.contains(&id) || !seen.insert(id) {
-                receipts.push(Receipt::Duplicate);
+            if work.loaded.known.contains(&id) || seen.contains(&id) {
+                receipts.push(Ok(Receipt::Duplicate));
                 continue;
+            }
+            if let Some(entity) = work.damaged_by(&message) {
+                receipts.push(Err(Unavailable(format!("what is stored of {entity} cannot be read"))));
+                continue;
+            }
+            // One that could not be read is not known: it may come in a readable form, even in the same batch.
+            if !matches!(message.reading, Reading::Unreadable { .. }) {
+                seen.insert(id);
             }
             let (entry, event, receipt) = journalled(message);
             journal.push(entry);
-            receipts.push(receipt);
+            receipts.push(Ok(receipt));
             if let Some(event) = event {
                 work.merge(event);
             }
@@ -172,6 +133,14 @@ impl Committer {
         Ok(Committed { receipts, queued, stale })
     }
 
+    async fn evaluate_stale_or_pause(&self, pause: &mut Option<Duration>) -> bool {
+        self.evaluate_stale().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "users could not be evaluated again; trying again");
+            *pause = Some(PAUSE_AFTER_FAILURE);
+            true
+        })
+    }
+
     /// Evaluates some stale users again. Returns whether there are more.
     async fn evaluate_stale(&self) -> Result<bool, StoreError> {
         let users = self.store.stale(MOST_STALE).await?;
@@ -182,7 +151,12 @@ impl Committer {
         let loaded = self.store.load(wanted).await?;
         let mut work = Work::new(loaded, &self.rules, (self.clock)());
         for user in &users {
-            work.touch(Entity::User(user.clone()), None);
+            let user = Entity::User(user.clone());
+            if work.loaded.damaged.contains(&user) {
+                tracing::error!(%user, "what is stored of the user cannot be read; their roles stay as they are");
+            } else {
+                work.touch(user, None);
+            }
         }
         let mut batch = work.finish();
         batch.evaluated = users;
@@ -196,9 +170,27 @@ impl Committer {
 }
 
 struct Committed {
-    receipts: Vec<Receipt>,
+    receipts: Vec<Result<Receipt, Unavailable>>,
     queued: bool,
     stale: bool,
+}
+
+/// The message and those that come with it. Whoever is ready to hand one over gets the turn to do so before the
+/// batch is closed: a larger batch costs less for each, and where nobody is ready it costs no time.
+async fn gather(first: Submission, inbox: &mut mpsc::Receiver<Submission>) -> Vec<Submission> {
+    let mut submissions = vec![first];
+    loop {
+        let before = submissions.len();
+        while submissions.len() < MOST_MESSAGES
+            && let Ok(next) = inbox.try_recv()
+        {
+            submissions.push(next);
+        }
+        if submissions.len() == MOST_MESSAGES || submissions.len() == before {
+            return submissions;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn idle(pause: Option<Duration>) {
@@ -214,19 +206,22 @@ fn wanted(messages: &[Message]) -> Wanted {
         wanted.events.push(message.reading.id().clone());
         let Reading::Event { event, .. } = &message.reading else { continue };
         wanted.users.extend(event.users().cloned());
-        wanted.groups.extend(event.groups().cloned());
+        wanted.groups.extend(event.groups().chain(joined(event)).cloned());
         wanted.connections.extend(event.connections().cloned());
-        for fact in &event.facts {
-            match fact {
-                Fact::UserGroups { groups, .. } => wanted.groups.extend(groups.iter().cloned()),
-                Fact::Member { group, .. } => {
-                    wanted.groups.insert(group.clone());
-                }
-                _ => {}
-            }
-        }
     }
     wanted
+}
+
+/// The groups that the event puts users into, or takes them out of.
+fn joined(event: &Event) -> impl Iterator<Item = &GroupId> {
+    event.facts.iter().flat_map(|fact| {
+        let (list, one) = match fact {
+            Fact::UserGroups { groups, .. } => (Some(groups), None),
+            Fact::Member { group, .. } => (None, Some(group)),
+            _ => (None, None),
+        };
+        list.into_iter().flatten().chain(one)
+    })
 }
 
 /// A message as the journal keeps it, its event, and what its sender is told.
@@ -262,7 +257,9 @@ struct Work<'r> {
     loaded: Loaded,
     rules: &'r Rules,
     now: Timestamp,
-    touched: HashMap<Entity, Touched>,
+    /// The entities the batch touches, each with the latest event, by its own time, that does; `None` when the
+    /// rules do.
+    touched: HashMap<Entity, Option<Stamp>>,
     /// The groups of which something was stated of each touched user before the batch.
     edges_before: HashMap<UserId, BTreeSet<GroupId>>,
     /// When each touched group was last deleted before the batch, if it ever was.
@@ -284,14 +281,23 @@ impl<'r> Work<'r> {
     fn merge(&mut self, event: Event) {
         let entities = event.users().cloned().map(Entity::User);
         let entities: HashSet<Entity> = entities.chain(event.groups().cloned().map(Entity::Group)).collect();
-        let id = event.stamp.event.clone();
         for entity in entities {
-            self.touch(entity, Some(id.clone()));
+            self.touch(entity, Some(event.stamp.clone()));
         }
         self.loaded.directory.merge(event);
     }
 
-    fn touch(&mut self, entity: Entity, event: Option<EventId>) {
+    /// The first entity that the message speaks of and that cannot be read from the store. Nothing may be written
+    /// over it.
+    fn damaged_by(&self, message: &Message) -> Option<&Entity> {
+        let Reading::Event { event, .. } = &message.reading else { return None };
+        self.loaded.damaged.iter().find(|entity| match entity {
+            Entity::User(id) => event.users().any(|user| user == id),
+            Entity::Group(id) => event.groups().chain(joined(event)).any(|group| group == id),
+        })
+    }
+
+    fn touch(&mut self, entity: Entity, stamp: Option<Stamp>) {
         let directory = &self.loaded.directory;
         match &entity {
             Entity::User(id) if !self.edges_before.contains_key(id) => {
@@ -305,7 +311,8 @@ impl<'r> Work<'r> {
             }
             _ => {}
         }
-        self.touched.insert(entity, Touched { event });
+        let latest = self.touched.entry(entity).or_default();
+        *latest = latest.take().max(stamp);
     }
 
     /// Evaluates everybody touched. Groups first: what is desired of a user names their groups.
@@ -314,11 +321,12 @@ impl<'r> Work<'r> {
         let (groups, users): (Vec<_>, Vec<_>) =
             touched.into_iter().partition(|(entity, _)| matches!(entity, Entity::Group(_)));
         let mut batch = Batch::new(self.now);
-        for (entity, touched) in groups.into_iter().chain(users) {
+        for (entity, stamp) in groups.into_iter().chain(users) {
+            let event = stamp.map(|stamp| stamp.event);
             match &entity {
                 Entity::Group(id) => {
                     let state = self.loaded.directory.groups.remove(id).unwrap_or_default();
-                    let write = self.group(id, &state, touched.event);
+                    let write = self.group(id, &state, event);
                     // A deletion that comes late, after the group came back, changes no document of the group
                     // and still ends memberships.
                     let deleted = self.gone_before.remove(id).flatten().as_ref() != state.gone();
@@ -330,7 +338,7 @@ impl<'r> Work<'r> {
                 }
                 Entity::User(id) => {
                     let state = self.loaded.directory.users.remove(id).unwrap_or_default();
-                    batch.entities.push(self.user(id, state, touched.event));
+                    batch.entities.push(self.user(id, state, event));
                 }
             }
         }

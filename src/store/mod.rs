@@ -24,7 +24,7 @@ pub use batch::{
     Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
     MembershipChange, Priority, Row, Status, Wanted,
 };
-pub use committer::{Committer, CommitterStats};
+pub use committer::Committer;
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable};
 pub use retention::Retention;
 pub use sqlite::SqliteStore;

@@ -199,6 +199,56 @@ async fn a_leaver_who_is_told_of_again_stays_urgent() {
 }
 
 #[tokio::test]
+async fn who_still_has_access_somewhere_goes_first_even_when_their_deactivation_was_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = Running::start(&directory.path().join("store.db")).await;
+    let (store, a) = (&running.store, sink("a"));
+    running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
+    let change = store.due(&a, clock(), 10).await.unwrap().remove(0).change;
+    let resolution = Resolution::Applied { document: change.desired, remote: None, action: Action::Created };
+    let settlement =
+        Settlement { entity: change.entity, generation: change.generation, attempts: 1, resolution };
+    store.settle(&a, vec![settlement], clock()).await.unwrap();
+    running.send(event(2, "e2", vec![active("u1", false)])).await;
+    let everything = QueueFilter::default();
+    store.discard(&everything, clock()).await.unwrap();
+    running.send(event(3, "e3", vec![profile("u2", "joiner")])).await;
+    running.send(event(4, "e4", vec![Fact::UserGone { user: UserId::new("u1") }])).await;
+    let due = store.due(&a, clock(), 10).await.unwrap();
+    assert_eq!(due[0].change.entity, user("u1"));
+    assert_eq!(due[0].priority, Priority::Leaver);
+    let due = store.due(&sink("b"), clock(), 10).await.unwrap();
+    assert_eq!(due[0].change.entity, user("u2"), "b never had the user");
+}
+
+#[tokio::test]
+async fn of_several_events_the_latest_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = Running::start(&directory.path().join("store.db")).await;
+    running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
+    let (deactivated, late) =
+        (event(9, "e9", vec![active("u1", false)]), event(5, "e5", vec![active("u1", true)]));
+    tokio::join!(running.send(deactivated), running.send(late));
+    let letters = running.store.queue(&QueueFilter::default()).await.unwrap();
+    assert_eq!(letters[0].event.as_deref(), Some("e9"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_from_the_store_stops_nobody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let running = Running::start(&path).await;
+    running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
+    let damage = "UPDATE entity SET state = '{' WHERE id = 'u1'";
+    rusqlite::Connection::open(&path).unwrap().execute(damage, []).unwrap();
+    let gone = message(event(2, "e2", vec![Fact::UserGone { user: UserId::new("u1") }]));
+    let (gone, joiner) =
+        tokio::join!(running.intake.submit(gone), running.send(event(2, "e3", vec![profile("u2", "bob")])));
+    assert!(gone.unwrap_err().to_string().contains("user u1"));
+    assert_eq!(joiner, Receipt::Committed);
+}
+
+#[tokio::test]
 async fn a_renamed_group_changes_the_roles_of_its_members() {
     let directory = tempfile::tempdir().unwrap();
     let running = Running::start(&directory.path().join("store.db")).await;

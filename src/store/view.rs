@@ -81,7 +81,7 @@ pub enum QueueState {
 }
 
 /// One item of a sink's queue.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueItem {
     /// Whose queue.
     pub sink: SinkName,

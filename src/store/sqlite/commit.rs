@@ -1,16 +1,17 @@
 //! What the committer writes: one transaction a batch.
 
+use std::collections::BTreeMap;
+
 use rolecall_sink_api::{Entity, EntityKind};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::convert::{
     DEAD, UNREADABLE, WAITING, journal_code, kind_code, micros, print, priority_code, signed, status_code,
 };
+use super::membership;
 use super::sinks::SinkKeys;
 use crate::directory::EventId;
-use crate::store::{
-    Activity, Batch, EntityState, EntityWrite, JournalEntry, MembershipChange, Priority, Status, StoreError,
-};
+use crate::store::{Activity, Batch, EntityState, EntityWrite, JournalEntry, Priority, Status, StoreError};
 
 pub(super) fn commit(connection: &mut Connection, sinks: &SinkKeys, batch: &Batch) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -19,14 +20,21 @@ pub(super) fn commit(connection: &mut Connection, sinks: &SinkKeys, batch: &Batc
     }
     // Before the batch's own memberships: its users were evaluated with what it says of their groups.
     for group in &batch.stale_members_of {
-        let mut mark = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO stale (user) SELECT user FROM membership WHERE group_id = ?1",
-        )?;
-        mark.execute([group.as_str()])?;
+        membership::mark_members_stale(&transaction, group)?;
     }
+    let mut counts = BTreeMap::new();
     for write in &batch.entities {
         entity(&transaction, sinks, write, micros(batch.at))?;
+        let kind = kind_code(write.entity.kind());
+        if write.row.key.is_some() {
+            *counts.entry((kind, status_code(write.was))).or_insert(0) -= 1;
+        }
+        *counts.entry((kind, status_code(write.row.status))).or_insert(0) += 1;
     }
+    for ((kind, status), change) in counts.into_iter().filter(|(_, change)| *change != 0) {
+        count(&transaction, kind, status, change)?;
+    }
+    membership::gather(&transaction)?;
     for user in &batch.evaluated {
         let mut done = transaction.prepare_cached(
             "DELETE FROM stale WHERE user = (SELECT key FROM entity WHERE kind = 0 AND id = ?1)",
@@ -92,10 +100,8 @@ fn entity(
     now: i64,
 ) -> Result<(), StoreError> {
     let key = row(transaction, write, now)?;
-    let before = write.row.key.map(|_| write.was);
-    count(transaction, write.entity.kind(), before, write.row.status)?;
     for change in &write.memberships {
-        membership(transaction, key, change)?;
+        membership::change(transaction, key, change)?;
     }
     if let Some(priority) = write.enqueue {
         for sink in sinks.keys() {
@@ -139,12 +145,13 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
         ])?;
         return Ok(key);
     }
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO entity (kind, id, state, roles, user_name, email, status, generation, digest, absent_since)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?;
+    let kind = write.entity.kind();
+    let mut insert = transaction.prepare_cached(match kind {
+        EntityKind::User => INSERT_USER,
+        EntityKind::Group => INSERT_GROUP,
+    })?;
     Ok(insert.insert(params![
-        kind_code(write.entity.kind()),
+        kind_code(kind),
         write.entity.id(),
         state,
         roles,
@@ -157,40 +164,31 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
     ])?)
 }
 
-fn count(
-    transaction: &Transaction<'_>,
-    kind: EntityKind,
-    before: Option<Status>,
-    after: Status,
-) -> Result<(), StoreError> {
-    if before == Some(after) {
-        return Ok(());
-    }
+/// Groups have the keys below 2⁴⁰, users those from there on. So groups, which nearly every batch writes, lie
+/// together on few pages, and new users are still appended at the end.
+const INSERT_GROUP: &str = "
+    INSERT INTO entity
+        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since)
+    VALUES (1 + coalesce((SELECT max(key) FROM entity WHERE key < 1 << 40), 0),
+        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const INSERT_USER: &str = "
+    INSERT INTO entity
+        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since)
+    VALUES (1 + coalesce((SELECT max(key) FROM entity WHERE key >= 1 << 40), 1 << 40),
+        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+fn count(transaction: &Transaction<'_>, kind: i64, status: i64, change: i64) -> Result<(), StoreError> {
     let mut add = transaction.prepare_cached(
         "INSERT INTO entity_count (kind, status, n) VALUES (?1, ?2, ?3)
          ON CONFLICT (kind, status) DO UPDATE SET n = n + excluded.n",
     )?;
-    if let Some(before) = before {
-        add.execute(params![kind_code(kind), status_code(before), -1])?;
-    }
-    add.execute(params![kind_code(kind), status_code(after), 1])?;
-    Ok(())
-}
-
-fn membership(transaction: &Transaction<'_>, user: i64, change: &MembershipChange) -> Result<(), StoreError> {
-    match change {
-        MembershipChange::Add(group) => transaction
-            .prepare_cached("INSERT OR IGNORE INTO membership (group_id, user) VALUES (?1, ?2)")?
-            .execute(params![group.as_str(), user])?,
-        MembershipChange::Remove(group) => transaction
-            .prepare_cached("DELETE FROM membership WHERE group_id = ?1 AND user = ?2")?
-            .execute(params![group.as_str(), user])?,
-    };
+    add.execute(params![kind, status, change])?;
     Ok(())
 }
 
 /// Puts an entity into a sink's queue, or renews its place: a newer desired state is due at once (0, so that a
-/// clock that is put back does not hold it up), and a dead letter lives again. What already waited keeps its turn.
+/// clock that is put back does not hold it up), and a dead letter lives again. What already waited keeps its turn,
+/// and who has lost access stays as urgent as they were.
 fn enqueue(
     transaction: &Transaction<'_>,
     sink: i64,
@@ -199,12 +197,13 @@ fn enqueue(
     priority: Priority,
     now: i64,
 ) -> Result<(), StoreError> {
+    let urgent = priority == Priority::Inactive && has_access(transaction, sink, entity)?;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO queue (sink, entity, generation, priority, since, due, attempts, state, error, event)
          VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, NULL, ?7)
          ON CONFLICT (sink, entity) DO UPDATE SET
              generation = excluded.generation,
-             priority = CASE WHEN excluded.priority = ?8 AND queue.priority < ?8 AND queue.state = ?6
+             priority = CASE WHEN excluded.priority = ?8 AND queue.priority < ?8
                  THEN queue.priority ELSE excluded.priority END,
              since = CASE queue.state WHEN ?9 THEN excluded.since ELSE queue.since END,
              due = excluded.due, attempts = 0, state = ?6, event = excluded.event",
@@ -213,7 +212,7 @@ fn enqueue(
         sink,
         entity,
         signed(write.row.generation),
-        priority_code(priority),
+        priority_code(if urgent { Priority::Leaver } else { priority }),
         now,
         WAITING,
         write.event.as_ref().map(EventId::as_str),
@@ -221,6 +220,15 @@ fn enqueue(
         DEAD,
     ])?;
     Ok(())
+}
+
+/// Whether the sink, as far as it confirmed anything, still gives a user access: their deactivation may have been
+/// given up.
+fn has_access(transaction: &Transaction<'_>, sink: i64, user: i64) -> Result<bool, StoreError> {
+    let mut select = transaction.prepare_cached(
+        "SELECT 1 FROM applied WHERE sink = ?1 AND entity = ?2 AND json_extract(document, '$.active')",
+    )?;
+    Ok(select.exists(params![sink, user])?)
 }
 
 fn note(

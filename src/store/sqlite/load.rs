@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rolecall_sink_api::{Entity, GroupId, UserId};
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::de::DeserializeOwned;
 
 use super::convert::{UNREADABLE, kind_code, parse, status, unsigned};
 use crate::directory::{GroupState, UserState};
@@ -29,7 +30,7 @@ fn load_all(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreErr
     for id in &wanted.users {
         let entity = Entity::User(id.clone());
         if let Some((row, state)) = entity_row(connection, &entity)? {
-            let state: UserState = parse(&state, "a user")?;
+            let Some(state) = readable::<UserState>(&entity, &state, &mut loaded) else { continue };
             groups.extend(state.edges().cloned());
             loaded.directory.users.insert(id.clone(), state);
             loaded.rows.insert(entity, row);
@@ -38,8 +39,16 @@ fn load_all(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreErr
     for id in groups {
         let entity = Entity::Group(id.clone());
         if let Some((row, state)) = entity_row(connection, &entity)? {
-            loaded.directory.groups.insert(id, parse::<GroupState>(&state, "a group")?);
+            let Some(state) = readable::<GroupState>(&entity, &state, &mut loaded) else { continue };
+            loaded.directory.groups.insert(id, state);
             loaded.rows.insert(entity, row);
+        }
+    }
+    // Without one of their groups nobody's roles can be told.
+    let Loaded { directory, damaged, .. } = &mut loaded;
+    for (id, user) in &directory.users {
+        if user.edges().any(|group| damaged.contains(&Entity::Group(group.clone()))) {
+            damaged.insert(Entity::User(id.clone()));
         }
     }
     let mut connections = connection.prepare_cached("SELECT state FROM connection WHERE id = ?1")?;
@@ -50,6 +59,16 @@ fn load_all(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreErr
         }
     }
     Ok(loaded)
+}
+
+/// A state, unless it cannot be read: then the entity is noted as damaged, and the others go on.
+fn readable<T: DeserializeOwned>(entity: &Entity, state: &str, loaded: &mut Loaded) -> Option<T> {
+    parse(state, "a state")
+        .inspect_err(|error| {
+            tracing::error!(%entity, %error, "an entity is damaged");
+            loaded.damaged.insert(entity.clone());
+        })
+        .ok()
 }
 
 fn entity_row(connection: &Connection, entity: &Entity) -> Result<Option<(Row, String)>, StoreError> {

@@ -3,6 +3,7 @@
 mod commit;
 mod convert;
 mod load;
+mod membership;
 mod prune;
 mod queue;
 mod schema;
@@ -11,6 +12,7 @@ mod views;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -108,8 +110,11 @@ impl SqliteStore {
     {
         let (answer, result) = tokio::sync::oneshot::channel();
         let job: Job = Box::new(move |connection| {
+            // A transaction that is cut off by a panic is rolled back; the next job finds the store as it was.
+            let done = std::panic::catch_unwind(AssertUnwindSafe(|| job(connection)));
+            let done = done.unwrap_or_else(|_| Err(StoreError::Failed("a write panicked: a bug".into())));
             // Whoever asked may be gone; the work is done all the same.
-            let _ = answer.send(job(connection));
+            let _ = answer.send(done);
         });
         self.writer.send(job).await.map_err(|_| StoreError::Closed)?;
         result.await.map_err(|_| StoreError::Closed)?

@@ -48,7 +48,8 @@ fn forgettable(connection: &Connection, cutoffs: Cutoffs) -> Result<Vec<i64>, St
                              WHERE q.sink = s.key AND q.entity = e.key)
              AND NOT EXISTS (SELECT 1 FROM sink s JOIN applied a ON a.sink = s.key AND a.entity = e.key
                              WHERE s.configured AND a.document IS NOT NULL)
-             AND NOT EXISTS (SELECT 1 FROM membership m WHERE e.kind = 1 AND m.group_id = e.id)
+             AND NOT (e.kind = 1 AND (EXISTS (SELECT 1 FROM membership m WHERE m.group_id = e.id)
+                                      OR EXISTS (SELECT 1 FROM membership_new m WHERE m.group_id = e.id)))
          ORDER BY e.absent_since LIMIT ?2",
     )?;
     let mut rows = select.query(params![micros(cutoffs.tombstones), STEP])?;

@@ -54,6 +54,14 @@ CREATE TABLE membership (
     PRIMARY KEY (group_id, user)
 ) WITHOUT ROWID;
 
+-- New ones gather here and go there in bulk: so a page of that index, where every group has a place of its own, is
+-- written once for many of them.
+CREATE TABLE membership_new (
+    user     INTEGER NOT NULL,
+    group_id TEXT NOT NULL,
+    PRIMARY KEY (user, group_id)
+) WITHOUT ROWID;
+
 -- Users to be evaluated again.
 CREATE TABLE stale (user INTEGER PRIMARY KEY);
 
