@@ -86,8 +86,8 @@ fn forget_messages(
 }
 
 /// Removes the tombstones that nothing needs any more: no sink has still to remove them, confirmed that they are there
-/// or may have made them, be it configured or not, and no membership speaks of them. Returns how many went, and whether all that
-/// are old enough have been looked at.
+/// or may have made them, be it configured or not, and no membership speaks of them. Returns how many went, and
+/// whether all that are old enough have been looked at.
 fn forget_tombstones(
     connection: &Connection,
     before: i64,

@@ -84,3 +84,17 @@ async fn a_group_goes_after_members_who_are_still_to_be_evaluated() {
     other.execute("DELETE FROM stale", []).unwrap();
     assert_eq!(store.due(&sink("a"), clock(), 10).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn whom_an_attempt_may_have_made_can_leave() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = Running::start(&directory.path().join("store.db")).await;
+    let (store, a) = (&*running.store, sink("a"));
+    running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
+    let first = first_due(store, &a).await;
+    attempt(store, &a, &first).await;
+    running.send(event(2, "e2", vec![active("u1", false)])).await;
+    store.configure(&[], clock()).await.unwrap();
+    store.configure(std::slice::from_ref(&a), clock()).await.unwrap();
+    assert_eq!(store.due(&a, clock(), 10).await.unwrap()[0].priority, Priority::Leaver);
+}
