@@ -177,7 +177,7 @@ fn retention(config: &RetentionConfig) -> Retention {
     }
 }
 
-/// Runs the daemon until SIGTERM or SIGINT. A second signal ends it at once, which loses nothing either: what
+/// Runs the daemon until SIGTERM, SIGINT or SIGHUP. A second signal ends it at once, which loses nothing either: what
 /// was acknowledged is on disk.
 ///
 /// # Errors
@@ -186,11 +186,13 @@ pub async fn serve(config: Config, inherited: InheritedSockets) -> Result<(), Da
     let fail = |error| DaemonError::System { what: "listen for signals", error };
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
     let mut daemon = Daemon::start(config, inherited).await?;
     let mut asked_to_stop = async || {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
+            _ = hangup.recv() => "SIGHUP",
         }
     };
     let failure = tokio::select! {

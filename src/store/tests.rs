@@ -468,6 +468,18 @@ async fn a_store_that_is_opened_again_holds_what_was_acknowledged() {
 }
 
 #[tokio::test]
+async fn a_store_that_was_closed_is_one_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let running = Running::start(&path).await;
+    running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
+    running.store.users("u1").await.unwrap();
+    drop(running.stop().await);
+    assert!(!directory.path().join("store.db-wal").exists());
+    SqliteStore::open(&path).expect("the lock is free");
+}
+
+#[tokio::test]
 async fn a_second_process_is_refused_and_told_by_whom() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.db");

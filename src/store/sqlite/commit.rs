@@ -63,7 +63,7 @@ pub(super) fn use_rules(connection: &mut Connection, fingerprint: &str) -> Resul
             .execute("INSERT OR IGNORE INTO stale (user) SELECT key FROM entity WHERE kind = 0", [])?;
     }
     transaction.commit()?;
-    Ok(changed)
+    Ok(changed && before.is_some())
 }
 
 fn journal(transaction: &Transaction<'_>, entry: &JournalEntry) -> Result<(), StoreError> {

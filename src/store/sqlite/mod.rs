@@ -20,6 +20,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -56,8 +57,8 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     sinks: RwLock<Arc<SinkKeys>>,
     pruned: Mutex<prune::Place>,
-    /// Held as long as the store is open.
-    _lock: File,
+    /// Writes; holds the lock beside the store until the database is closed.
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -97,9 +98,9 @@ impl SqliteStore {
             .map_err(|e| failed(e.to_string()))?;
         let keys = sinks::configured(&writer)?;
         let (sender, jobs) = mpsc::channel(WAITING_WRITES);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || write_thread(writer, jobs))
+            .spawn(move || write_thread(writer, jobs, lock))
             .map_err(|e| failed(format!("cannot start a thread: {e}")))?;
         Ok(Self {
             path: path.to_owned(),
@@ -110,7 +111,7 @@ impl SqliteStore {
             }),
             sinks: RwLock::new(Arc::new(keys)),
             pruned: Mutex::new(prune::Place::START),
-            _lock: lock,
+            thread: Some(thread),
         })
     }
 
@@ -190,12 +191,26 @@ impl Readers {
     }
 }
 
-fn write_thread(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
+fn write_thread(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, lock: File) {
     while let Some(job) = jobs.blocking_recv() {
         job(&mut connection);
     }
-    // Empties the write-ahead log; when that fails, the next start does it.
+    // The last connection to close empties the write-ahead log; when that fails, the next start does it.
     let _ = connection.close();
+    drop(lock);
+}
+
+impl Drop for SqliteStore {
+    /// Closes the database: what was asked of it is done first, and then it is one file that can be copied.
+    fn drop(&mut self) {
+        self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let (closed, _) = mpsc::channel(1);
+        self.writer = closed;
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
 }
 
 fn connect(path: &Path, flags: OpenFlags, cache: i64) -> rusqlite::Result<Connection> {
