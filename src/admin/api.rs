@@ -155,18 +155,24 @@ pub struct QueueQuery {
     /// How many at most: 100 when it is missing, never more than [`LARGEST_PAGE`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// [`QueuePage::next`] of the page before.
+    /// [`Page::next`] of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<PageToken>,
 }
 
 /// One page of queue items: by sink, and within it in the order in which the entities were first heard of.
+pub type QueuePage = Page<QueueItem>;
+
+/// One page of the journal: messages without their bodies, newest first.
+pub type EventsPage = Page<EventItem>;
+
+/// One page of a listing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct QueuePage {
+pub struct Page<T> {
     /// When the daemon answered, by its own clock.
     pub now: Timestamp,
     /// The items.
-    pub items: Vec<QueueItem>,
+    pub items: Vec<T>,
     /// Hand this back as `after` for the next page; none on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<PageToken>,
@@ -355,21 +361,9 @@ pub struct EventsQuery {
     /// How many at most: 100 when it is missing, never more than [`LARGEST_PAGE`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// [`EventsPage::next`] of the page before.
+    /// [`Page::next`] of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<PageToken>,
-}
-
-/// One page of the journal, newest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EventsPage {
-    /// When the daemon answered, by its own clock.
-    pub now: Timestamp,
-    /// The messages, without their bodies.
-    pub events: Vec<EventItem>,
-    /// Hand this back as `after` for the next page; none on the last one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<PageToken>,
 }
 
 /// Which journalled message to show.

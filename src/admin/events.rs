@@ -8,7 +8,7 @@ use super::api::{
     EventBody, EventDetail, EventQuery, EventsPage, EventsQuery, PageToken, ReplayPage, ReplayRequest,
     ReplayedEvent, UnreadableEvents,
 };
-use super::routes::{Refusal, cursor, page_end, page_size, parse_query};
+use super::routes::{Refusal, cursor, page, page_size, parse_query};
 use crate::directory::EventId;
 use crate::store::{EventFilter, EventStatus, JournalStatus};
 
@@ -20,9 +20,8 @@ pub(super) async fn events(state: AdminState, query: String) -> Result<EventsPag
     let limit = page_size(limit)?;
     let filter = EventFilter { status, source, after: cursor(after.as_ref())? };
     // One more than asked for shows whether there is a next page.
-    let mut events = state.store.events(&filter, limit + 1).await?;
-    let next = page_end(&mut events, limit, |event| PageToken::new(&event.cursor));
-    Ok(EventsPage { now: (state.clock)(), events, next })
+    let found = state.store.events(&filter, limit + 1).await?;
+    Ok(page((state.clock)(), found, limit, |event| event.cursor))
 }
 
 pub(super) async fn event(state: AdminState, query: String) -> Result<EventDetail, Refusal> {

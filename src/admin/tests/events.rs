@@ -36,7 +36,7 @@ impl Daemon {
 
     async fn listed(&self, query: EventsQuery) -> Vec<(String, EventStatus)> {
         let page = self.client.events(&query).await.unwrap();
-        page.events.into_iter().map(|event| (event.id, event.status)).collect()
+        page.items.into_iter().map(|event| (event.id, event.status)).collect()
     }
 
     async fn replay_all(&self) -> ReplayPage {
@@ -72,12 +72,12 @@ async fn the_journal_is_listed_newest_first_and_narrowed_by_status_and_source() 
 
     let mut query = EventsQuery { limit: Some(1), ..unreadable() };
     let first = daemon.client.events(&query).await.unwrap();
-    assert_eq!((first.events.len(), first.events[0].id.as_str()), (1, "evt_3"));
-    assert_eq!(first.events[0].reason.as_deref(), Some("no idea"));
+    assert_eq!((first.items.len(), first.items[0].id.as_str()), (1, "evt_3"));
+    assert_eq!(first.items[0].reason.as_deref(), Some("no idea"));
     query.after = first.next;
     assert!(query.after.is_some());
     let second = daemon.client.events(&query).await.unwrap();
-    assert_eq!((second.events[0].id.as_str(), second.next), ("evt_2", None));
+    assert_eq!((second.items[0].id.as_str(), second.next), ("evt_2", None));
 }
 
 #[tokio::test]
