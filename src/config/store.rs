@@ -10,8 +10,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
-    /// The SQLite database, on a local disk. Two more files stand beside it while it is in use. Default:
-    /// `/var/lib/rolecall/rolecall.db`.
+    /// The SQLite database, on a local disk. Two more files stand beside it while it is in use. A new one
+    /// can be read by its owner only. Default: `/var/lib/rolecall/rolecall.db`.
     pub path: PathBuf,
     /// How long things are kept that are no longer needed for the work itself.
     pub retention: RetentionConfig,
@@ -27,12 +27,13 @@ impl Default for StoreConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {
-    /// The messages as they were received, by which an event that comes twice is known and can be replayed.
-    /// Default: `30d`.
+    /// The messages as they were received, by which an event that comes twice is known and can be replayed. Those
+    /// that could not be read are kept until they are read. Default: `30d`.
     pub journal: Timespan,
     /// Who was changed where, and why. Default: `30d`.
     pub activity: Timespan,
-    /// Users and groups that are gone, so that a late event cannot bring them back. Default: `90d`.
+    /// Users and groups that are gone, so that a late event cannot bring them back. One that a sink still holds,
+    /// also a sink that is no longer configured, is kept as long as it does. Default: `90d`.
     pub tombstones: Timespan,
 }
 

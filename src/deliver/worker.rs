@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use rolecall_sink_api::{Change, Outcome, Sink, SinkDown, SinkName};
+use rolecall_sink_api::{Attempted, Change, Outcome, Sink, SinkDown, SinkName};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_retry::strategy::{ExponentialBackoff, jitter};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::DeliveryConfig;
 use super::schedule;
 use super::status::{Breaker, SharedStatus};
-use crate::store::{Due, Resolution, Settlement, Store, StoreError};
+use crate::store::{Resolution, Settlement, Store, StoreError};
 
 /// The longest sleep: a clock that jumped is noticed after this.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ const MAX_SLEEP: Duration = Duration::from_secs(60);
 const MIN_SLEEP: Duration = Duration::from_millis(50);
 /// The longest that a sink which is down is left alone because it asked for it: leavers wait too.
 const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
-/// How long to wait after the store failed to say what is due.
+/// How long to wait after the store failed before a delivery.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 2000;
@@ -72,7 +72,7 @@ impl Worker {
         while !stop.is_cancelled() {
             let step = self.step(&mut trouble, &stop).await;
             if let Err(error) = step {
-                tracing::error!(sink = %self.name, %error, "the queue cannot be read; trying again");
+                tracing::error!(sink = %self.name, %error, "the store fails; deliveries wait");
                 self.pause(PAUSE_AFTER_FAILURE, &stop).await;
             }
         }
@@ -94,8 +94,25 @@ impl Worker {
             self.pause(next.map_or(MAX_SLEEP, |next| self.until(next).max(MIN_SLEEP)), stop).await;
             return Ok(());
         }
-        self.deliver(batch, trouble, stop).await;
+        let changes: Vec<Change> = batch.into_iter().map(|due| due.change).collect();
+        self.note(&changes).await?;
+        self.deliver(changes, trouble, stop).await;
         Ok(())
+    }
+
+    /// Notes what a sink that does not read its target is about to be handed: if it is never confirmed, a later
+    /// change must still take it back. The same again is noted already.
+    async fn note(&self, changes: &[Change]) -> Result<(), StoreError> {
+        if self.sink.reads_target() {
+            return Ok(());
+        }
+        let attempts: Vec<Attempted> = changes
+            .iter()
+            .map(|change| (Attempted::by(change), &change.attempted))
+            .filter(|(after, before)| after != *before)
+            .filter_map(|(after, _)| after)
+            .collect();
+        if attempts.is_empty() { Ok(()) } else { self.store.attempting(&self.name, attempts).await }
     }
 
     /// Sleeps, at most for `duration`; a wake-up ends it.
@@ -159,8 +176,7 @@ impl Worker {
         });
     }
 
-    async fn deliver(&self, batch: Vec<Due>, trouble: &mut Trouble, stop: &CancellationToken) {
-        let changes: Vec<Change> = batch.into_iter().map(|due| due.change).collect();
+    async fn deliver(&self, changes: Vec<Change>, trouble: &mut Trouble, stop: &CancellationToken) {
         self.status.update(|status| status.in_flight = changes.len() as u64);
         match self.apply(&changes).await {
             Delivered::Outcomes(outcomes) => {

@@ -12,8 +12,9 @@ use crate::directory::{Connection, Directory, DirectoryId, EventId, GroupState, 
 /// What to load before a batch can be merged.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Events that may be known already.
-    pub events: Vec<EventId>,
+    /// Events that may be known already, each with its source: ids of different sources have nothing to do with
+    /// each other.
+    pub events: Vec<(String, EventId)>,
     /// Users the events speak of; the groups each is in are loaded with them.
     pub users: BTreeSet<UserId>,
     /// Groups the events speak of, or put users into.
@@ -26,7 +27,7 @@ pub struct Wanted {
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// Events that are in the journal and were read; an unreadable one counts as not known.
-    pub known: HashSet<EventId>,
+    pub known: HashSet<(String, EventId)>,
     /// The states of the users and groups; one that is missing is not stored.
     pub directory: Directory,
     /// Entities whose stored state cannot be read: a newer version wrote it, or the file is damaged. They must
@@ -67,7 +68,7 @@ pub enum Status {
 /// One transaction's worth of change.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Messages to journal. One whose id is known already replaces it only if that one was unreadable.
+    /// Messages to journal. One whose id is known already from its source replaces it only if that one was unreadable.
     pub journal: Vec<JournalEntry>,
     /// Entities whose stored state changed.
     pub entities: Vec<EntityWrite>,

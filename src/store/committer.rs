@@ -103,7 +103,7 @@ impl Committer {
         let mut receipts = Vec::with_capacity(messages.len());
         let mut seen = HashSet::new();
         for message in messages {
-            let id = message.reading.id().clone();
+            let id = (message.source.clone(), message.reading.id().clone());
             if work.loaded.known.contains(&id) || seen.contains(&id) {
                 receipts.push(Ok(Receipt::Duplicate));
                 continue;
@@ -203,7 +203,7 @@ async fn idle(pause: Option<Duration>) {
 fn wanted(messages: &[Message]) -> Wanted {
     let mut wanted = Wanted::default();
     for message in messages {
-        wanted.events.push(message.reading.id().clone());
+        wanted.events.push((message.source.clone(), message.reading.id().clone()));
         let Reading::Event { event, .. } = &message.reading else { continue };
         wanted.users.extend(event.users().cloned());
         wanted.groups.extend(event.groups().chain(joined(event)).cloned());

@@ -19,7 +19,7 @@ mod work;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rolecall_sink_api::{SinkName, UserId};
+use rolecall_sink_api::{Attempted, SinkName, UserId};
 
 use crate::directory::EventId;
 
@@ -79,6 +79,12 @@ pub trait Store: Send + Sync + 'static {
     /// When the next entity of a sink becomes due; `None` when nothing waits.
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError>;
 
+    /// Notes, in one transaction and in place of what was noted of the same entities, what a sink that does not read
+    /// its target may leave there by what it is about to be handed. It comes back as
+    /// [`Change::attempted`](rolecall_sink_api::Change::attempted), also when the entity changes meanwhile or its
+    /// place in the queue is dropped, until the sink confirms the entity.
+    async fn attempting(&self, sink: &SinkName, attempts: Vec<Attempted>) -> Result<(), StoreError>;
+
     /// Notes what became of delivered changes, in one transaction. A change whose entity has a newer
     /// generation by now is noted as applied and stays due.
     async fn settle(
@@ -88,20 +94,23 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Forgets what is older than the cutoffs, at most some hundred rows a call. Returns how many went; 0 when
-    /// nothing is left to do.
+    /// Forgets what is older than the cutoffs, at most some hundred rows a call; a message that could not be read
+    /// is never forgotten. Returns how many went; 0 when nothing is left to do, or when a good many were looked at
+    /// and all must stay: the next call goes on behind them.
     async fn prune(&self, cutoffs: Cutoffs) -> Result<usize, StoreError>;
 
     /// Numbers for `status`.
     async fn overview(&self) -> Result<StoreView, StoreError>;
 
-    /// Queue items and dead letters, oldest first; at most `limit`.
+    /// Queue items and dead letters, sink by sink, in an order that stays; at most `limit`.
     async fn queue(&self, filter: &QueueFilter, limit: u32) -> Result<Vec<QueueItem>, StoreError>;
 
-    /// Makes matching items due now, with their attempts forgotten. Returns how many.
+    /// Makes matching items due now, with their attempts forgotten. Returns how many. Many are handled in portions, so
+    /// that nothing waits for all of them; when one fails, those before it are done.
     async fn retry(&self, filter: &QueueFilter) -> Result<usize, StoreError>;
 
-    /// Gives up on matching items: they leave the queue until their entity changes again. Returns how many.
+    /// Gives up on matching items: they leave the queue until their entity changes again. Returns how many. In
+    /// portions, as [`retry`](Store::retry).
     async fn drop_items(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError>;
 
     /// Users whose id, user name or email is `name`, with all that is known of each; at most ten.

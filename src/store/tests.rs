@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use rolecall_sink_api::{Action, Document, Entity, GroupId, Profile, SinkName, UserId};
+use rolecall_sink_api::{Action, Attempted, Change, Document, Entity, GroupId, Profile, SinkName, UserId};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -15,6 +15,12 @@ use crate::directory::history::{self, event, mix};
 use crate::directory::{Event, EventId, Fact};
 use crate::rules::Rules;
 use crate::source::Reading;
+
+mod forgetting;
+mod handling;
+mod plans;
+mod sources;
+mod turns;
 
 const RULES: &str = "
 default: [member]
@@ -44,7 +50,10 @@ struct Running {
 
 impl Running {
     async fn start(path: &Path) -> Self {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).unwrap());
+        Self::on(Arc::new(SqliteStore::open(path).unwrap())).await
+    }
+
+    async fn on(store: Arc<dyn Store>) -> Self {
         store.configure(&[sink("a"), sink("b")], clock()).await.unwrap();
         let rules = Arc::new(Rules::parse("rules.yaml", RULES).unwrap());
         store.use_rules(&format!("{:?}", rules.fingerprint())).await.unwrap();
@@ -349,6 +358,82 @@ async fn a_dead_letter_waits_for_a_person_or_a_newer_event() {
             .unwrap()
             .is_empty()
     );
+}
+
+/// Hands `change` to a sink that cannot look, and never hears what became of it.
+async fn attempt(store: &dyn Store, sink: &SinkName, change: &Change) {
+    store.attempting(sink, Attempted::by(change).into_iter().collect()).await.unwrap();
+}
+
+async fn first_due(store: &dyn Store, sink: &SinkName) -> Change {
+    store.due(sink, clock(), 10).await.unwrap().remove(0).change
+}
+
+#[tokio::test]
+async fn an_attempt_is_remembered_over_newer_events_dropped_letters_and_restarts() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let running = Running::start(&path).await;
+    let (a, b) = (sink("a"), sink("b"));
+    running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
+    let first = first_due(&*running.store, &a).await;
+    assert_eq!(first.attempted, None);
+    attempt(&*running.store, &a, &first).await;
+    let attempted = Attempted::by(&first);
+    assert_eq!(first_due(&*running.store, &a).await.attempted, attempted);
+    assert_eq!(first_due(&*running.store, &b).await.attempted, None, "it was not handed to that one");
+
+    running.send(event(2, "e2", vec![profile("u1", "anna")])).await;
+    assert_eq!(first_due(&*running.store, &a).await.attempted, attempted);
+    running.store.drop_items(&QueueFilter::default(), clock()).await.unwrap();
+    drop(running.stop().await);
+    let running = Running::start(&path).await;
+    running.send(event(3, "e3", vec![profile("u1", "anne")])).await;
+    assert_eq!(first_due(&*running.store, &a).await.attempted, attempted);
+}
+
+#[tokio::test]
+async fn an_attempt_is_forgotten_once_the_sink_confirms_also_when_it_was_overtaken() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = Running::start(&directory.path().join("store.db")).await;
+    let a = sink("a");
+    running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
+    let in_hand = first_due(&*running.store, &a).await;
+    attempt(&*running.store, &a, &in_hand).await;
+    running.send(event(2, "e2", vec![profile("u1", "anna")])).await;
+    let retry = Resolution::Retry { reason: "busy".into(), due: clock() };
+    let applied =
+        Resolution::Applied { document: in_hand.desired.clone(), remote: None, action: Action::Created };
+    for (resolution, forgotten) in [(retry, false), (applied, true)] {
+        let settlement = Settlement {
+            entity: in_hand.entity.clone(),
+            generation: in_hand.generation,
+            attempts: 1,
+            resolution,
+        };
+        running.store.settle(&a, vec![settlement], clock()).await.unwrap();
+        assert_eq!(first_due(&*running.store, &a).await.attempted.is_none(), forgotten);
+    }
+}
+
+#[tokio::test]
+async fn whom_an_attempt_may_have_made_is_not_forgotten_and_a_sink_that_returns_removes_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = Running::start(&directory.path().join("store.db")).await;
+    let (store, a) = (&running.store, sink("a"));
+    running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
+    let first = first_due(&**store, &a).await;
+    attempt(&**store, &a, &first).await;
+    running.send(event(2, "e2", vec![Fact::UserGone { user: UserId::new("u1") }])).await;
+    store.drop_items(&QueueFilter::default(), clock()).await.unwrap();
+    let all = Cutoffs { journal: later(1), activity: later(1), tombstones: later(1) };
+    while store.prune(all).await.unwrap() > 0 {}
+    assert_eq!(store.users("u1").await.unwrap().len(), 1);
+
+    store.configure(&[], clock()).await.unwrap();
+    store.configure(std::slice::from_ref(&a), clock()).await.unwrap();
+    let back = first_due(&**store, &a).await;
+    assert_eq!((back.desired, back.attempted), (None, Attempted::by(&first)));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Document, Entity, Group, User};
+use crate::{Attempted, Document, Entity, Group, User};
 
 /// One entity to bring up to date.
 ///
@@ -21,13 +21,19 @@ pub struct Change {
     /// What this sink last confirmed; `None` when it never confirmed anything, or confirmed that the entity
     /// is gone. It is what the sink wrote, not what the target holds: others may have written there since.
     pub applied: Option<Document>,
+    /// What attempts since then, none of which was confirmed, may have left in the target; `None` when there was
+    /// none. For a sink that cannot look: what stands here and not in `desired` is to be taken back, and nothing
+    /// that `applied` says can be relied on. Always `None` for one that can, see
+    /// [`Sink::reads_target`](crate::Sink::reads_target).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempted: Option<Attempted>,
     /// The target's own id for the entity, as this sink last returned it in [`Outcome::Applied`]. Kept after a
     /// removal too, so that a sink that soft-deletes can find its row again.
     pub remote: Option<RemoteId>,
     /// Grows with every change of `desired`, per entity, even when the daemon's store was lost or restored
     /// meanwhile; not by one. A sink that can should refuse to let a lower one overwrite a higher one.
     pub generation: u64,
-    /// The same for every attempt at the same sink, entity and generation, and for no other.
+    /// The same for every attempt at the same sink, entity, generation and `desired`, and for no other.
     pub idempotency_key: String,
     /// Which attempt this is, from 1. One for whose repetition the target named a time, or that found the sink
     /// down, is not counted.
@@ -53,6 +59,16 @@ impl Change {
     /// The group as this sink last confirmed it.
     pub fn applied_group(&self) -> Option<&Group> {
         self.applied.as_ref().and_then(Document::as_group)
+    }
+
+    /// The user as unconfirmed attempts may have left them.
+    pub fn attempted_user(&self) -> Option<&User> {
+        self.attempted.as_ref().and_then(|attempted| attempted.given.as_user())
+    }
+
+    /// The group as unconfirmed attempts may have left it.
+    pub fn attempted_group(&self) -> Option<&Group> {
+        self.attempted.as_ref().and_then(|attempted| attempted.given.as_group())
     }
 }
 

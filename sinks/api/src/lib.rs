@@ -7,6 +7,7 @@
 //! [`Sink`] is the whole contract; its documentation states what each side may rely on. [`conformance`] is
 //! the suite that proves a sink keeps it.
 
+mod attempted;
 mod change;
 pub mod conformance;
 mod document;
@@ -19,6 +20,7 @@ pub mod template;
 mod timespan;
 pub mod tls;
 
+pub use attempted::Attempted;
 pub use change::{Action, Change, Outcome, RemoteId, SinkDown};
 pub use document::{Address, Document, Group, Profile, User};
 pub use error::ConfigError;

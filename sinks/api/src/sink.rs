@@ -16,6 +16,8 @@ pub type ObservedStream<'a> = BoxStream<'a, Result<Observed, SinkDown>>;
 ///   come before users, groups that must go come after them. The order across batches is the queue's.
 /// - A change whose outcome was [`Outcome::Applied`] comes back in later changes as `applied` and `remote`,
 ///   unless the daemon died before it could note that: then the same change comes again as if it were new.
+/// - What was handed over to a sink that does not read its target, and was not confirmed, comes back as
+///   `attempted`: it is noted before `apply` is called.
 /// - A user's `groups` may name a group that the target does not have yet or has no longer, and a group's
 ///   change may come after its members': neither is an error.
 ///
@@ -47,6 +49,13 @@ pub trait Sink: Send + Sync {
     /// [`SinkDown`] with what is wrong and what to do.
     async fn check(&self) -> Result<Vec<String>, SinkDown> {
         self.probe().await.map(|()| Vec::new())
+    }
+
+    /// Whether the sink looks at what the target holds before it writes, or replaces all of it, so that it needs no
+    /// [`Change::attempted`] to take back what an attempt left that was never confirmed. The default is that it
+    /// does not, which is right for every sink, and costs the daemon a note before each first attempt.
+    fn reads_target(&self) -> bool {
+        false
     }
 
     /// What the target holds that this sink manages, in no order; `None` where the target cannot be read.

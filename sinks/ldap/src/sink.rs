@@ -91,6 +91,11 @@ impl Sink for LdapSink {
         }
     }
 
+    fn reads_target(&self) -> bool {
+        // A file is read back when it is opened, and remembers after that.
+        true
+    }
+
     fn observe(&self) -> Option<ObservedStream<'_>> {
         match &self.target {
             Target::Server(pool) => Some(observe::observe(pool.access(), &self.mapping)),

@@ -202,6 +202,7 @@ fn change(document: Document, generation: u64) -> Change {
         entity,
         desired: Some(document),
         applied: None,
+        attempted: None,
         remote: None,
         generation,
         attempt: 1,

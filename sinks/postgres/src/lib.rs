@@ -149,6 +149,10 @@ impl Sink for PostgresSink {
         self.report().await
     }
 
+    fn reads_target(&self) -> bool {
+        true
+    }
+
     fn observe(&self) -> Option<ObservedStream<'_>> {
         Some(self.read())
     }

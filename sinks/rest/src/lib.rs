@@ -2,10 +2,9 @@
 //! templates.
 //!
 //! `config` is what an operator writes, `operation` and `path` compile it, `plan` decides which requests a
-//! change needs, `settle` sends them and turns the answers (`answer`) into an outcome, `batch` keeps a batch
-//! from hammering an application that is down or busy, and `unconfirmed` remembers what was given in attempts
-//! that failed. Below them, `client` makes one request, which `credential` and `token` authenticate and
-//! `signature` signs.
+//! change needs, `settle` sends them and turns the answers (`answer`) into an outcome, and `batch` keeps a batch
+//! from hammering an application that is down or busy. Below them, `client` makes one request, which
+//! `credential` and `token` authenticate and `signature` signs.
 
 mod answer;
 mod batch;
@@ -20,7 +19,6 @@ mod settle;
 mod signature;
 mod sink;
 mod token;
-mod unconfirmed;
 mod values;
 
 pub use config::{

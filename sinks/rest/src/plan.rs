@@ -12,7 +12,7 @@
 //! **A user who goes** is told by `user_delete`.
 //!
 //! **Memberships and roles** follow, one request each: first what is taken away, then what is given. What was
-//! given is known from the document that was last confirmed, and from what was sent since and not confirmed.
+//! given is known from the document that was last confirmed, and from the attempts since that were not.
 //! A user without access loses their roles one by one; a deleted one takes everything along.
 //!
 //! **A group** is made by `group_create` or `group_update`, updated by `group_update`, removed by
@@ -34,7 +34,7 @@ pub(crate) struct Known {
     pub(crate) remote: Option<RemoteId>,
     /// The user has no access there, or may have none.
     pub(crate) inactive: bool,
-    /// It may differ from what was confirmed: something was sent and not confirmed.
+    /// It may differ from what was confirmed: something was attempted and not confirmed.
     pub(crate) doubtful: bool,
     /// Groups the user may be in, with their names.
     pub(crate) groups: BTreeMap<GroupId, String>,
@@ -46,22 +46,32 @@ impl Known {
     /// What the change says of it.
     pub(crate) fn from_change(operations: &Operations, change: &Change) -> Self {
         let applied = change.applied_user();
+        let given = || applied.into_iter().chain(change.attempted_user());
         // A user who was inactive when first heard of was confirmed without being made, and so without an id.
         let has_id = change.remote.is_some() || !operations.need_remote(change.entity.kind());
         Self {
             exists: change.applied.is_some() && has_id,
-            inactive: match applied {
-                Some(applied) => !applied.active,
-                // Removed before, by deactivation.
-                None => change.remote.is_some() && !operations.has(Kind::UserDelete),
-            },
+            inactive: change.attempted.as_ref().is_some_and(|attempted| attempted.withdrawn)
+                || match applied {
+                    Some(applied) => !applied.active,
+                    // Removed before, by deactivation.
+                    None => change.remote.is_some() && !operations.has(Kind::UserDelete),
+                },
             remote: change.remote.clone(),
             // A change that is asked for although all was confirmed is there to put right what was changed
             // behind our back.
-            doubtful: change.attempt > 1 || change.applied == change.desired,
-            groups: applied.map(|user| user.groups.clone()).unwrap_or_default(),
-            roles: applied.map(|user| user.roles.clone()).unwrap_or_default(),
+            doubtful: change.attempted.is_some() || change.applied == change.desired,
+            groups: given().flat_map(|user| user.groups.clone()).collect(),
+            roles: given().flat_map(|user| user.roles.clone()).collect(),
         }
+    }
+
+    /// The application turned out to have it after all.
+    pub(crate) fn recall(&mut self, operations: &Operations, change: &Change) {
+        let said = Self::from_change(operations, change);
+        self.inactive |= said.inactive;
+        self.groups.extend(said.groups);
+        self.roles.extend(said.roles);
     }
 
     /// The application turned out not to have it.
@@ -94,10 +104,11 @@ pub(crate) fn plan(operations: &Operations, change: &Change, known: &Known) -> V
             user_with_access(operations, change, user, known)
         }
         (Entity::User(_), Some(Document::User(user))) => user_without_access(operations, user, known),
-        (Entity::User(id), _) => user_gone(operations, change.applied_user(), id, known),
+        (Entity::User(id), _) => user_gone(operations, change, id, known),
         (Entity::Group(_), Some(Document::Group(group))) => group_there(operations, change, group, known),
         (Entity::Group(id), _) => {
-            let group = change.applied_group().cloned().unwrap_or_else(|| values::unknown_group(id));
+            let last = change.attempted_group().or(change.applied_group());
+            let group = last.cloned().unwrap_or_else(|| values::unknown_group(id));
             vec![Step { kind: Kind::GroupDelete, about: About::Group(group) }]
         }
     };
@@ -151,11 +162,12 @@ fn user_without_access(operations: &Operations, user: &User, known: &Known) -> V
 
 fn user_gone(
     operations: &Operations,
-    applied: Option<&User>,
+    change: &Change,
     id: &rolecall_sink_api::UserId,
     known: &Known,
 ) -> Vec<Step> {
-    let mut user = applied.cloned().unwrap_or_else(|| values::unknown_user(id));
+    let last = change.attempted_user().or(change.applied_user());
+    let mut user = last.cloned().unwrap_or_else(|| values::unknown_user(id));
     user.active = false;
     user.groups.clear();
     user.roles.clear();
@@ -163,7 +175,7 @@ fn user_gone(
         return vec![Step { kind: Kind::UserDelete, about: About::User(Box::new(user)) }];
     }
     // An update would make the one who should go.
-    if !known.exists && !operations.has(Kind::UserDeactivate) {
+    if !known.exists && change.attempted.is_none() && !operations.has(Kind::UserDeactivate) {
         return Vec::new();
     }
     user_without_access(operations, &user, known)
@@ -226,7 +238,7 @@ fn says_something_else(operations: &Operations, kind: Kind, change: &Change, kno
 
 #[cfg(test)]
 mod tests {
-    use rolecall_sink_api::Profile;
+    use rolecall_sink_api::{Attempted, Profile};
     use serde_json::json;
 
     use super::*;
@@ -280,7 +292,16 @@ mod tests {
         let user = rolecall_sink_api::Entity::User(rolecall_sink_api::UserId::new("u"));
         let entity = desired.as_ref().or(applied.as_ref()).map_or(user, Document::entity);
         let remote = applied.is_some().then(|| RemoteId::new("7"));
-        Change { entity, desired, applied, remote, generation: 1, idempotency_key: "k".into(), attempt: 1 }
+        Change {
+            entity,
+            desired,
+            applied,
+            attempted: None,
+            remote,
+            generation: 1,
+            idempotency_key: "k".into(),
+            attempt: 1,
+        }
     }
 
     /// The plan in words: `user_update`, `member_add a`, `role_revoke admin`.
@@ -341,24 +362,45 @@ mod tests {
 
     #[test]
     fn a_second_attempt_trusts_nothing() {
-        let change = Change {
-            attempt: 2,
-            ..change(user("Ada", true, &["a"], &[]), user("Ada", true, &["a", "b"], &[]))
-        };
+        let first = change(user("Ada", true, &["a"], &[]), user("Ada", true, &["a", "b"], &[]));
+        let change = Change { attempted: Attempted::by(&first), ..first };
         let known = known(EVERYTHING, &change);
         assert_eq!(planned(EVERYTHING, &change, &known), ["user_update", "member_add a", "member_add b"]);
     }
 
     #[test]
     fn what_may_have_been_given_is_taken_away() {
-        let change = change(user("Ada", true, &[], &[]), user("Ada", true, &["b"], &["reader"]));
-        let mut known = Known { doubtful: true, ..known(EVERYTHING, &change) };
-        known.groups.insert(GroupId::new("a"), "a".into());
-        known.roles.insert(RoleName::new("admin"));
+        let before = user("Ada", true, &[], &[]);
+        let attempt = change(before.clone(), user("Ada", true, &["a"], &["admin"]));
+        let attempted = Attempted::by(&attempt);
+        let newer = Change { attempted, ..change(before, user("Ada", true, &["b"], &["reader"])) };
         assert_eq!(
-            planned(EVERYTHING, &change, &known),
+            planned(EVERYTHING, &newer, &known(EVERYTHING, &newer)),
             ["user_update", "role_revoke admin", "member_remove a", "member_add b", "role_grant reader"]
         );
+    }
+
+    #[test]
+    fn what_may_have_been_taken_away_is_given_again() {
+        let before = user("Ada", true, &["a"], &["admin"]);
+        for attempt in [user("Ada", false, &["a"], &[]), None] {
+            let attempted = Attempted::by(&change(before.clone(), attempt));
+            let newer =
+                Change { attempted, ..change(before.clone(), user("Ada L.", true, &["a"], &["admin"])) };
+            assert_eq!(
+                planned(EVERYTHING, &newer, &known(EVERYTHING, &newer)),
+                ["user_reactivate", "user_update", "member_add a", "role_grant admin"]
+            );
+        }
+    }
+
+    #[test]
+    fn who_may_have_been_made_is_told_to_go() {
+        let attempted = Attempted::by(&change(None, user("Ada", true, &["a"], &["admin"])));
+        let gone = Change { attempted, ..change(None, None) };
+        let planned = |kinds: &[&str]| planned(kinds, &gone, &known(kinds, &gone));
+        assert_eq!(planned(EVERYTHING), ["user_delete"]);
+        assert_eq!(planned(&["user_update", "role_revoke"]), ["user_update", "role_revoke admin"]);
     }
 
     #[test]

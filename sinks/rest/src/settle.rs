@@ -47,7 +47,6 @@ impl RestSink {
 
     async fn bring(&self, change: &Change, batch: &Batch) -> Result<Outcome, Halt> {
         let mut known = Known::from_change(&self.operations, change);
-        self.unconfirmed.add_to(&mut known, &change.entity);
         if !known.exists {
             self.find(change, &mut known, batch).await?;
         }
@@ -101,6 +100,8 @@ impl RestSink {
         }
         known.exists = true;
         known.doubtful = true;
+        // It may be what an unconfirmed attempt made, with all that it gave.
+        known.recall(&self.operations, change);
         Ok(())
     }
 
@@ -116,7 +117,6 @@ impl RestSink {
         for step in steps {
             let Some(operation) = self.operations.get(step.kind) else { continue };
             let Some(request) = self.request(change, step, operation, known, batch).await? else { continue };
-            self.unconfirmed.note(&change.entity, step);
             let what = format!("{} ({} {})", step.kind, request.method, operation.path_source());
             let key = idempotency_key(change, step);
             let answer = self.exchange(change, &what, &request, Some(&key), batch).await?;
@@ -164,7 +164,7 @@ impl RestSink {
         batch: &Batch,
     ) -> Result<Option<Rendered>, Halt> {
         if (step.kind.takes() || is_leaver(step)) && operation.needs_remote && known.remote.is_none() {
-            return Ok(None);
+            return if self.may_be_there_unseen(change) { Err(self.unseen(change)) } else { Ok(None) };
         }
         let mut group_remote = None;
         if let (true, About::Member(_, id, name)) = (operation.needs_group_remote, &step.about) {
@@ -182,11 +182,30 @@ impl RestSink {
             Ok(request) => Ok(Some(request)),
             // Someone of whom nothing but the id is known, and who is addressed by something else: they were
             // never confirmed, and there is no telling which they are.
-            Err(_) if step.kind.takes() && change.applied.is_none() && change.desired.is_none() => Ok(None),
+            Err(_) if step.kind.takes() && is_unheard_of(change) => Ok(None),
             Err(why) => {
                 Err(Halt::Settled(Outcome::reject(self.about(change, &format!("{}: {why}", step.kind)))))
             }
         }
+    }
+
+    /// Whether an attempt that was not confirmed may have made it, and there is no way to find out.
+    fn may_be_there_unseen(&self, change: &Change) -> bool {
+        let given = match change.attempted.as_ref().map(|attempted| &attempted.given) {
+            Some(Document::User(user)) => user.active,
+            Some(Document::Group(_)) => true,
+            None => false,
+        };
+        given && self.lookup.of(change.entity.kind()).is_none()
+    }
+
+    fn unseen(&self, change: &Change) -> Halt {
+        let kind = change.entity.kind();
+        let reason = format!(
+            "an earlier attempt may have made it, and its id was never confirmed: look for it there and remove it, \
+             or configure lookup.{kind} and try again"
+        );
+        Halt::Settled(Outcome::reject(self.about(change, &reason)))
     }
 
     /// Sends one request and deals with all that is not about this change alone.
@@ -249,7 +268,8 @@ impl RestSink {
 
     /// Looks the entity up, where that is configured, and notes what was found.
     async fn find(&self, change: &Change, known: &mut Known, batch: &Batch) -> Result<(), Halt> {
-        let about = match (&change.entity, &change.desired) {
+        let attempted = change.attempted.as_ref().map(|attempted| &attempted.given);
+        let about = match (&change.entity, change.desired.as_ref().or(attempted)) {
             (_, Some(Document::User(user))) => About::User(user.clone()),
             (_, Some(Document::Group(group))) => About::Group(group.clone()),
             (Entity::User(id), None) => About::User(Box::new(values::unknown_user(id))),
@@ -375,6 +395,11 @@ fn is_leaver(step: &Step) -> bool {
         About::User(user) => !user.active,
         About::Group(_) | About::Member(..) | About::Role(..) => false,
     }
+}
+
+/// Whether nothing but the id is known of what must go.
+fn is_unheard_of(change: &Change) -> bool {
+    change.desired.is_none() && change.applied.is_none() && change.attempted.is_none()
 }
 
 fn stronger(a: Action, b: Action) -> Action {

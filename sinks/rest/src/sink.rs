@@ -10,7 +10,6 @@ use crate::client::{Application, NoAnswer};
 use crate::config::Config;
 use crate::lookup::{GroupIds, Lookup, pointer};
 use crate::operation::{Kind, Operations};
-use crate::unconfirmed::Unconfirmed;
 
 /// The most requests that may be configured to be under way at once.
 const MOST_CONCURRENT: usize = 64;
@@ -26,7 +25,6 @@ pub struct RestSink {
     pub(crate) lookup: Lookup,
     /// Where the answer to a create has the application's id.
     pub(crate) id: Option<String>,
-    pub(crate) unconfirmed: Unconfirmed,
     pub(crate) group_ids: GroupIds,
     probe: Option<String>,
     concurrency: usize,
@@ -73,7 +71,6 @@ impl RestSink {
             operations,
             lookup,
             id,
-            unconfirmed: Unconfirmed::default(),
             group_ids: GroupIds::default(),
             probe: config.probe,
             concurrency: config.concurrency,
@@ -97,13 +94,7 @@ impl Sink for RestSink {
             let settled: Vec<_> = futures_util::stream::iter(all).buffered(self.concurrency).collect().await;
             outcomes.extend(settled);
         }
-        let outcomes = batch.finish(outcomes)?;
-        for (change, outcome) in changes.iter().zip(&outcomes) {
-            if matches!(outcome, Outcome::Applied { .. }) {
-                self.unconfirmed.confirmed(&change.entity);
-            }
-        }
-        Ok(outcomes)
+        batch.finish(outcomes)
     }
 
     async fn probe(&self) -> Result<(), SinkDown> {
@@ -145,6 +136,10 @@ impl Sink for RestSink {
             lines.push("there is no user_delete: users who go are deactivated".into());
         }
         Ok(lines)
+    }
+
+    fn reads_target(&self) -> bool {
+        false
     }
 
     fn observe(&self) -> Option<ObservedStream<'_>> {

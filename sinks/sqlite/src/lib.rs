@@ -174,6 +174,10 @@ impl Sink for SqliteSink {
         Ok(vec![format!("SQLite {version}, file {path}"), schema])
     }
 
+    fn reads_target(&self) -> bool {
+        true
+    }
+
     fn observe(&self) -> Option<ObservedStream<'_>> {
         let start = (None, Some(Cursor::start()));
         let pages = stream::try_unfold(start, move |(connection, cursor)| self.page(connection, cursor));

@@ -71,7 +71,7 @@ fn journal(transaction: &Transaction<'_>, entry: &JournalEntry) -> Result<(), St
     let mut insert = transaction.prepare_cached(
         "INSERT INTO event (id, source, message_id, kind, at, signed_at, received_at, status, reason, body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (id) DO UPDATE SET source = excluded.source, message_id = excluded.message_id,
+         ON CONFLICT (id, source) DO UPDATE SET seq = (SELECT 1 + max(seq) FROM event), message_id = excluded.message_id,
              kind = excluded.kind, at = excluded.at, signed_at = excluded.signed_at,
              received_at = excluded.received_at, status = excluded.status, reason = excluded.reason,
              body = excluded.body
@@ -131,7 +131,7 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
                  digest = ?8, absent_since = CASE WHEN ?9 THEN coalesce(absent_since, ?10) END
              WHERE key = ?1",
         )?;
-        update.execute(params![
+        let updated = update.execute(params![
             key,
             state,
             roles,
@@ -143,6 +143,9 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
             absent,
             now
         ])?;
+        if updated == 0 {
+            return Err(StoreError::Failed(format!("{} was forgotten meanwhile", write.entity)));
+        }
         return Ok(key);
     }
     let kind = write.entity.kind();

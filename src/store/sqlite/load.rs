@@ -20,10 +20,11 @@ pub(super) fn load(connection: &mut Connection, wanted: &Wanted) -> Result<Loade
 
 fn load_all(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
-    let mut known = connection.prepare_cached("SELECT 1 FROM event WHERE id = ?1 AND status != ?2")?;
-    for event in &wanted.events {
-        if known.exists(params![event.as_str(), UNREADABLE])? {
-            loaded.known.insert(event.clone());
+    let mut known =
+        connection.prepare_cached("SELECT 1 FROM event WHERE id = ?1 AND source = ?2 AND status != ?3")?;
+    for (source, event) in &wanted.events {
+        if known.exists(params![event.as_str(), source, UNREADABLE])? {
+            loaded.known.insert((source.clone(), event.clone()));
         }
     }
     let mut groups: BTreeSet<GroupId> = wanted.groups.clone();
@@ -99,8 +100,9 @@ fn entity_row(connection: &Connection, entity: &Entity) -> Result<Option<(Row, S
 }
 
 pub(super) fn stale(connection: &Connection, limit: u32) -> Result<Vec<UserId>, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT entity.id FROM stale JOIN entity ON entity.key = stale.user LIMIT ?1")?;
+    let mut select = connection.prepare_cached(
+        "SELECT entity.id FROM stale CROSS JOIN entity ON entity.key = stale.user LIMIT ?1",
+    )?;
     let users = select.query_map([limit], |row| row.get(0).map(|id: String| UserId::new(id)))?;
     Ok(users.collect::<Result<_, _>>()?)
 }

@@ -3,31 +3,35 @@
 mod commit;
 mod convert;
 mod events;
+mod file;
+mod items;
 mod load;
 mod membership;
 mod prune;
 mod queue;
 mod schema;
 mod sinks;
+#[cfg(test)]
+mod tests;
+mod turn;
 mod views;
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
-use std::panic::AssertUnwindSafe;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rolecall_sink_api::{SinkName, UserId};
+use rolecall_sink_api::{Attempted, SinkName, UserId};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
 use self::sinks::SinkKeys;
 use super::{
-    Batch, Consequence, Cutoffs, Due, EventFilter, EventItem, JournalEntry, Loaded, QueueFilter, QueueItem,
-    Settlement, Store, StoreError, StoreView, UserView, Wanted,
+    Batch, Consequence, Cursor, Cutoffs, Due, EventFilter, EventItem, JournalEntry, Loaded, QueueFilter,
+    QueueItem, Settlement, Store, StoreError, StoreView, UserView, Wanted,
 };
 use crate::directory::EventId;
 
@@ -51,6 +55,7 @@ pub struct SqliteStore {
     writer: mpsc::Sender<Job>,
     readers: Arc<Readers>,
     sinks: RwLock<Arc<SinkKeys>>,
+    pruned: Mutex<prune::Place>,
     /// Held as long as the store is open.
     _lock: File,
 }
@@ -58,7 +63,7 @@ pub struct SqliteStore {
 #[derive(Debug)]
 struct Readers {
     idle: Mutex<Vec<Connection>>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl SqliteStore {
@@ -69,7 +74,8 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
         let failed = |message: String| StoreError::Open { path: shown.clone(), message };
-        let lock = lock(path)?;
+        let lock = file::lock(path)?;
+        file::create(path)?;
         let mut writer =
             connect(path, OpenFlags::default(), WRITER_CACHE).map_err(|e| failed(e.to_string()))?;
         writer
@@ -98,8 +104,12 @@ impl SqliteStore {
         Ok(Self {
             path: path.to_owned(),
             writer: sender,
-            readers: Arc::new(Readers { idle: Mutex::new(readers), turns: Semaphore::new(READERS) }),
+            readers: Arc::new(Readers {
+                idle: Mutex::new(readers),
+                turns: Arc::new(Semaphore::new(READERS)),
+            }),
             sinks: RwLock::new(Arc::new(keys)),
+            pruned: Mutex::new(prune::Place::START),
             _lock: lock,
         })
     }
@@ -113,7 +123,7 @@ impl SqliteStore {
         let (answer, result) = tokio::sync::oneshot::channel();
         let job: Job = Box::new(move |connection| {
             // A transaction that is cut off by a panic is rolled back; the next job finds the store as it was.
-            let done = std::panic::catch_unwind(AssertUnwindSafe(|| job(connection)));
+            let done = catch_unwind(AssertUnwindSafe(|| job(connection)));
             let done = done.unwrap_or_else(|_| Err(StoreError::Failed("a write panicked: a bug".into())));
             // Whoever asked may be gone; the work is done all the same.
             let _ = answer.send(done);
@@ -122,21 +132,45 @@ impl SqliteStore {
         result.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Runs `job` with a reading connection, which sees everything that was committed before.
+    /// Runs `job` with a reading connection, which sees everything that was committed before. Whoever asked may go
+    /// away meanwhile: the connection is busy, and counts as busy, until the job has ended.
     async fn read<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        let turn = Arc::clone(&self.readers.turns).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let readers = Arc::clone(&self.readers);
-        let _turn = self.readers.turns.acquire().await.map_err(|_| StoreError::Closed)?;
         let work = move || {
-            let connection = readers.take().ok_or(StoreError::Closed)?;
-            let result = job(&connection);
+            let connection = readers.take()?;
+            let done = catch_unwind(AssertUnwindSafe(|| job(&connection)));
             readers.put_back(connection);
-            result
+            drop(turn);
+            done.unwrap_or_else(|_| Err(StoreError::Failed("a read panicked: a bug".into())))
         };
         tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Failed(e.to_string()))?
+    }
+
+    /// Handles all matching items, a portion at a time: between two of them messages and outcomes have the store
+    /// for themselves.
+    async fn in_portions<F>(&self, filter: &QueueFilter, handle: F) -> Result<usize, StoreError>
+    where
+        F: Fn(&mut Connection, &[Cursor]) -> Result<usize, StoreError> + Clone + Send + 'static,
+    {
+        let mut filter = filter.clone();
+        let mut handled = 0;
+        loop {
+            let (sinks, wanted) = (self.sinks(), filter.clone());
+            let portion = self.read(move |c| items::portion(c, &sinks, &wanted)).await?;
+            let Some(last) = portion.last() else { return Ok(handled) };
+            filter.after = Some(*last);
+            let is_last = portion.len() < items::PORTION as usize;
+            let handle = handle.clone();
+            handled += self.write(move |c| handle(c, &portion)).await?;
+            if is_last {
+                return Ok(handled);
+            }
+        }
     }
 
     fn sinks(&self) -> Arc<SinkKeys> {
@@ -145,8 +179,10 @@ impl SqliteStore {
 }
 
 impl Readers {
-    fn take(&self) -> Option<Connection> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    /// A connection for whoever has a turn; there are as many as turns.
+    fn take(&self) -> Result<Connection, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.ok_or_else(|| StoreError::Failed("a reading connection is missing".into()))
     }
 
     fn put_back(&self, connection: Connection) {
@@ -168,43 +204,6 @@ fn connect(path: &Path, flags: OpenFlags, cache: i64) -> rusqlite::Result<Connec
     connection.execute_batch(&format!("PRAGMA cache_size = -{cache}; PRAGMA temp_store = MEMORY;"))?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
-}
-
-/// Takes the lock beside the store, which says by whom it is held.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let shown = path.display().to_string();
-    let failed = |what: &str, e: &dyn std::fmt::Display| StoreError::Open {
-        path: shown.clone(),
-        message: format!("cannot {what} {}: {e}", Path::new(&name).display()),
-    };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&name)
-        .map_err(|e| failed("open", &e))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.take(32).read_to_string(&mut holder);
-            let holder = match holder.trim() {
-                "" => String::new(),
-                pid => format!(" (process {pid})"),
-            };
-            return Err(StoreError::InUse { path: shown, holder });
-        }
-        Err(TryLockError::Error(e)) => return Err(failed("lock", &e)),
-    }
-    let write = |file: &mut File| {
-        file.set_len(0)?;
-        writeln!(file, "{}", std::process::id())
-    };
-    write(&mut file).map_err(|e| failed("write", &e))?;
-    Ok(file)
 }
 
 #[async_trait]
@@ -241,7 +240,12 @@ impl Store for SqliteStore {
 
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError> {
         let key = self.sinks().key(sink)?;
-        self.read(move |c| queue::next_due(c, key)).await
+        self.read(move |c| turn::next_due(c, key)).await
+    }
+
+    async fn attempting(&self, sink: &SinkName, attempts: Vec<Attempted>) -> Result<(), StoreError> {
+        let key = self.sinks().key(sink)?;
+        self.write(move |c| queue::attempting(c, key, &attempts)).await
     }
 
     async fn settle(
@@ -255,7 +259,15 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, cutoffs: Cutoffs) -> Result<usize, StoreError> {
-        self.write(move |c| prune::prune(c, cutoffs)).await
+        for _ in 0..prune::MOST_STEPS {
+            let place = *self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
+            let step = self.write(move |c| prune::step(c, cutoffs, place)).await?;
+            *self.pruned.lock().unwrap_or_else(PoisonError::into_inner) = step.place;
+            if step.gone > 0 || step.done {
+                return Ok(step.gone);
+            }
+        }
+        Ok(0)
     }
 
     async fn overview(&self) -> Result<StoreView, StoreError> {
@@ -264,18 +276,18 @@ impl Store for SqliteStore {
     }
 
     async fn queue(&self, filter: &QueueFilter, limit: u32) -> Result<Vec<QueueItem>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |c| views::queue(c, &filter, limit)).await
+        let (sinks, filter) = (self.sinks(), filter.clone());
+        self.read(move |c| items::list(c, &sinks, &filter, limit)).await
     }
 
     async fn retry(&self, filter: &QueueFilter) -> Result<usize, StoreError> {
-        let filter = filter.clone();
-        self.write(move |c| views::retry(c, &filter)).await
+        let state = filter.state;
+        self.in_portions(filter, move |c, portion| items::retry(c, portion, state)).await
     }
 
     async fn drop_items(&self, filter: &QueueFilter, now: Timestamp) -> Result<usize, StoreError> {
-        let filter = filter.clone();
-        self.write(move |c| views::drop_items(c, &filter, now)).await
+        let state = filter.state;
+        self.in_portions(filter, move |c, portion| items::drop_items(c, portion, state, now)).await
     }
 
     async fn users(&self, name: &str) -> Result<Vec<UserView>, StoreError> {

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use rolecall_sink_api::{Action, Change, Document, Entity, GroupId, RemoteId, RoleName, SinkName};
+use rolecall_sink_api::{Action, Attempted, Change, Document, Entity, GroupId, RemoteId, RoleName, SinkName};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::commit::key_of;
-use super::convert::{DEAD, WAITING, entity, micros, parse, print, priority, signed, time, unsigned};
+use super::convert::{DEAD, entity, micros, parse, print, priority, signed, time, unsigned};
+use super::turn;
 use crate::directory::{GroupState, UserState};
 use crate::store::{Due, Resolution, Settlement, StoreError, desired};
 
@@ -20,38 +22,59 @@ pub(super) fn due(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Due>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT e.kind, e.id, e.state, e.roles, q.generation, q.priority, q.since, q.attempts, a.document, a.remote
-         FROM queue q INDEXED BY queue_order
-             CROSS JOIN entity e ON e.key = q.entity
+    // One transaction, so that all of it is read at the same point.
+    let transaction = connection.unchecked_transaction()?;
+    let mut select = transaction.prepare_cached(
+        "SELECT e.kind, e.id, e.state, e.roles, q.generation, q.priority, q.since, q.attempts, a.document, a.remote,
+             t.document
+         FROM queue q CROSS JOIN entity e ON e.key = q.entity
              LEFT JOIN applied a ON a.sink = q.sink AND a.entity = q.entity
-         WHERE q.sink = ?1 AND q.state = ?2 AND q.due <= ?3
-         ORDER BY q.priority, q.since LIMIT ?4",
+             LEFT JOIN attempted t ON t.sink = q.sink AND t.entity = q.entity
+         WHERE q.sink = ?1 AND q.entity = ?2",
     )?;
-    let mut rows = select.query(params![key, WAITING, micros(now), limit])?;
     let mut groups = Groups { connection, states: BTreeMap::new() };
     let mut due = Vec::new();
-    while let Some(row) = rows.next()? {
+    for entity_key in turn::due(&transaction, key, micros(now), limit)? {
+        let mut rows = select.query([key, entity_key])?;
+        let Some(row) = rows.next()? else { continue };
         let entity = entity(row.get(0)?, row.get(1)?);
-        let desired = groups.desired(&entity, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?)?;
+        let desired = match groups.desired(&entity, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?) {
+            Ok(desired) => desired,
+            Err(error) => {
+                // It waits until a version that can read it comes; the others go on.
+                tracing::error!(%sink, %entity, %error, "what is stored cannot be read, so it is not delivered");
+                continue;
+            }
+        };
         let applied: Option<String> = row.get(8)?;
         let remote: Option<String> = row.get(9)?;
+        let attempted: Option<String> = row.get(10)?;
         let generation = unsigned(row.get(4)?);
         due.push(Due {
             priority: priority(row.get(5)?),
             since: time(row.get(6)?),
             change: Change {
-                idempotency_key: idempotency_key(sink, &entity, generation),
-                entity,
+                idempotency_key: idempotency_key(sink, &entity, generation, desired.as_ref()),
                 desired,
-                applied: applied.as_deref().map(|json| parse(json, "an applied document")).transpose()?,
+                applied: readable(applied.as_deref(), &entity),
+                attempted: readable(attempted.as_deref(), &entity),
                 remote: remote.map(RemoteId::new),
+                entity,
                 generation,
                 attempt: row.get::<_, u32>(7)? + 1,
             },
         });
     }
     Ok(due)
+}
+
+/// What was kept of an earlier delivery; what cannot be read is as good as not known.
+fn readable<T: DeserializeOwned>(json: Option<&str>, entity: &Entity) -> Option<T> {
+    let parsed = json.map(|json| parse(json, "an earlier delivery")).transpose();
+    parsed.unwrap_or_else(|error| {
+        tracing::error!(%entity, %error, "what a sink confirmed is not known any more");
+        None
+    })
 }
 
 /// The states of groups, each read once.
@@ -97,14 +120,17 @@ pub(super) fn group_state(connection: &Connection, id: &GroupId) -> Result<Optio
     state.map(|state| parse(&state, "a group")).transpose()
 }
 
-/// Half a SHA-256 in hexadecimal: ids may hold what an HTTP header may not.
-fn idempotency_key(sink: &SinkName, entity: &Entity, generation: u64) -> String {
+/// Half a SHA-256 in hexadecimal: ids may hold what an HTTP header may not. The document counts too: while a user
+/// waits to be evaluated again, what is handed out already has a group's new name under the old generation, and an
+/// application that knows the key would answer it with what it once did.
+fn idempotency_key(sink: &SinkName, entity: &Entity, generation: u64, desired: Option<&Document>) -> String {
     let mut hash = Sha256::new();
     for part in [sink.as_str(), entity.kind().as_str(), entity.id()] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
     hash.update(generation.to_le_bytes());
+    hash.update(desired.map_or([0; 16], desired::digest));
     hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
@@ -112,11 +138,20 @@ fn idempotency_key(sink: &SinkName, entity: &Entity, generation: u64) -> String 
     })
 }
 
-pub(super) fn next_due(connection: &Connection, sink: i64) -> Result<Option<Timestamp>, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT min(due) FROM queue INDEXED BY queue_order WHERE sink = ?1 AND state = ?2")?;
-    let due: Option<i64> = select.query_row(params![sink, WAITING], |row| row.get(0))?;
-    Ok(due.map(time))
+pub(super) fn attempting(
+    connection: &mut Connection,
+    sink: i64,
+    attempts: &[Attempted],
+) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for attempted in attempts {
+        let Some(entity) = key_of(&transaction, &attempted.given.entity())? else { continue };
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO attempted (sink, entity, document) VALUES (?1, ?2, ?3)")?
+            .execute(params![sink, entity, print(attempted)?])?;
+    }
+    transaction.commit()?;
+    Ok(())
 }
 
 pub(super) fn settle(
@@ -162,6 +197,9 @@ fn settle_one(
                     action.as_str(),
                     now
                 ])?;
+            connection
+                .prepare_cached("DELETE FROM attempted WHERE sink = ?1 AND entity = ?2")?
+                .execute([sink, entity])?;
             let event: Option<Option<String>> = connection
                 .prepare_cached(
                     "DELETE FROM queue WHERE sink = ?1 AND entity = ?2 AND generation <= ?3 RETURNING event",

@@ -9,7 +9,7 @@ const MIGRATIONS: &[&str] = &[r"
 -- The journal: every authentic message, in the order of arrival.
 CREATE TABLE event (
     seq         INTEGER PRIMARY KEY,
-    id          TEXT NOT NULL UNIQUE,
+    id          TEXT NOT NULL,
     source      TEXT NOT NULL,
     message_id  TEXT NOT NULL,
     kind        TEXT,
@@ -18,7 +18,8 @@ CREATE TABLE event (
     received_at INTEGER NOT NULL,
     status      INTEGER NOT NULL,   -- 0 merged, 1 ignored, 2 unreadable
     reason      TEXT,               -- why it is unreadable
-    body        BLOB NOT NULL
+    body        BLOB NOT NULL,
+    UNIQUE (id, source)
 );
 CREATE INDEX event_unreadable ON event (seq) WHERE status = 2;
 
@@ -88,7 +89,11 @@ CREATE TABLE queue (
     event      TEXT,                -- what made it necessary; NULL when the rules did
     PRIMARY KEY (sink, entity)
 ) WITHOUT ROWID;
-CREATE INDEX queue_order ON queue (sink, state, priority, since, due);
+-- Fresh ones in their order; those that wait for another attempt by their time; dead letters. An entity is in one of
+-- the three, so an event's work is one write of an index.
+CREATE INDEX queue_fresh ON queue (sink, priority, since) WHERE state = 0 AND due = 0;
+CREATE INDEX queue_backoff ON queue (sink, priority, due, since) WHERE state = 0 AND due <> 0;
+CREATE INDEX queue_dead ON queue (sink, entity) WHERE state = 1;
 
 -- What each sink last confirmed.
 CREATE TABLE applied (
@@ -101,6 +106,15 @@ CREATE TABLE applied (
     at         INTEGER NOT NULL,
     UNIQUE (sink, entity)
 );
+
+-- What attempts that a sink has not confirmed since may have left in its target, for sinks that cannot look. It
+-- stays when its place in the queue is dropped: a later change must still take it back.
+CREATE TABLE attempted (
+    sink     INTEGER NOT NULL,
+    entity   INTEGER NOT NULL,
+    document TEXT NOT NULL,         -- JSON
+    PRIMARY KEY (sink, entity)
+) WITHOUT ROWID;
 
 -- What became of whom, in the directory (sink NULL) and in each sink.
 CREATE TABLE activity (

@@ -50,15 +50,20 @@ pub(super) fn configure(
             [name.as_str()],
             |row| row.get(0),
         )?;
-        // What it has not confirmed in its present state; what never was and must not be is not its concern.
+        // What it has not confirmed in its present state; what never was and must not be is not its concern. Only
+        // who is there, or may be, can leave.
         transaction.execute(
             "INSERT INTO queue (sink, entity, generation, priority, since, due, attempts, state)
              SELECT ?1, e.key, e.generation,
                  CASE WHEN e.kind = 1 THEN CASE e.status WHEN 1 THEN ?4 ELSE ?5 END
-                      ELSE CASE e.status WHEN 1 THEN ?6 ELSE ?7 END END,
+                      WHEN e.status = 1 THEN ?6
+                      WHEN a.document IS NOT NULL OR t.document IS NOT NULL THEN ?7
+                      ELSE ?8 END,
                  ?2, 0, 0, ?3
              FROM entity e LEFT JOIN applied a ON a.sink = ?1 AND a.entity = e.key
-             WHERE e.generation > coalesce(a.generation, 0) AND (e.digest IS NOT NULL OR a.document IS NOT NULL)",
+                 LEFT JOIN attempted t ON t.sink = ?1 AND t.entity = e.key
+             WHERE e.generation > coalesce(a.generation, 0)
+                 AND (e.digest IS NOT NULL OR a.document IS NOT NULL OR t.document IS NOT NULL)",
             params![
                 key,
                 micros(now),
@@ -67,6 +72,7 @@ pub(super) fn configure(
                 priority_code(Priority::GroupRemoval),
                 priority_code(Priority::User),
                 priority_code(Priority::Leaver),
+                priority_code(Priority::Inactive),
             ],
         )?;
     }

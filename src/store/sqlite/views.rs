@@ -1,23 +1,19 @@
-//! What people look at, and what they do to queues.
+//! What people look at: the store in numbers, and all that is known of a user.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use jiff::Timestamp;
-use rolecall_sink_api::{Action, RemoteId, SinkName, UserId};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params, params_from_iter};
+use rolecall_sink_api::{Action, RemoteId, UserId};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::convert::{
-    DEAD, UNREADABLE, WAITING, entity, micros, parse, priority, queue_state, queue_state_code, status, time,
-    unsigned,
-};
-use super::queue::{group_state, note};
+use super::convert::{UNREADABLE, parse, priority, status, time, unsigned};
+use super::items;
+use super::queue::group_state;
 use super::sinks::SinkKeys;
 use crate::directory::{EventId, Stamp, UserState};
 use crate::store::{
-    ActivityView, AppliedView, Cursor, EventView, Priority, QueueFilter, QueueItem, SinkState, SinkView,
-    StoreError, StoreView, UserView, desired,
+    ActivityView, AppliedView, EventView, Priority, SinkState, SinkView, StoreError, StoreView, UserView,
+    desired,
 };
 
 /// How many users are shown at most when a name fits several.
@@ -64,23 +60,22 @@ pub(super) fn overview(
 }
 
 fn sink_state(connection: &Connection, key: i64) -> Result<SinkState, StoreError> {
-    let mut state = SinkState::default();
+    let mut state = SinkState { dead: items::dead(connection, key)?, ..SinkState::default() };
     let mut select = connection.prepare_cached(
-        "SELECT state, priority, count(*), min(since) FROM queue INDEXED BY queue_order
-         WHERE sink = ?1 GROUP BY state, priority",
+        "SELECT priority, count(*), min(since) FROM queue INDEXED BY queue_fresh
+         WHERE sink = ?1 AND state = 0 AND due = 0 GROUP BY priority
+         UNION ALL
+         SELECT priority, count(*), min(since) FROM queue INDEXED BY queue_backoff
+         WHERE sink = ?1 AND state = 0 AND due <> 0 GROUP BY priority",
     )?;
     let mut rows = select.query([key])?;
     while let Some(row) = rows.next()? {
-        let n = unsigned(row.get(2)?);
-        if row.get::<_, i64>(0)? == DEAD {
-            state.dead += n;
-            continue;
-        }
+        let n = unsigned(row.get(1)?);
         state.waiting += n;
-        if priority(row.get(1)?) == Priority::Leaver {
+        if priority(row.get(0)?) == Priority::Leaver {
             state.leavers += n;
         }
-        let since = time(row.get(3)?);
+        let since = time(row.get(2)?);
         state.oldest = Some(state.oldest.map_or(since, |oldest| oldest.min(since)));
     }
     state.applied = connection
@@ -97,103 +92,6 @@ fn size(path: &Path) -> u64 {
     of(path) + of(Path::new(&log))
 }
 
-/// A filter as SQL: `q` is the queue, `s` the sink, `e` the entity.
-fn condition(filter: &QueueFilter) -> (String, Vec<Value>) {
-    let mut sql = String::from("s.configured");
-    let mut values: Vec<Value> = Vec::new();
-    let mut and = |clause: &str, value: Value| {
-        values.push(value);
-        sql.push_str(" AND ");
-        sql.push_str(&clause.replace('?', &format!("?{}", values.len())));
-    };
-    if let Some(sink) = &filter.sink {
-        and("s.name = ?", Value::from(sink.clone()));
-    }
-    if let Some(id) = &filter.id {
-        and("e.id = ?", Value::from(id.clone()));
-    }
-    if let Some(state) = filter.state {
-        and("q.state = ?", Value::from(queue_state_code(state)));
-    }
-    if let Some(Cursor(sink, entity)) = filter.after {
-        and("q.sink >= ?", Value::from(sink));
-        let same_sink = values.len();
-        values.push(Value::from(entity));
-        sql.push_str(&format!(" AND (q.sink > ?{same_sink} OR q.entity > ?{})", values.len()));
-    }
-    (sql, values)
-}
-
-const ITEM: &str =
-    "s.name, e.kind, e.id, q.event, q.generation, q.state, q.priority, q.attempts, q.since, q.due,
-    q.error, q.sink, q.entity";
-const FROM: &str = "queue q JOIN sink s ON s.key = q.sink JOIN entity e ON e.key = q.entity";
-
-fn item(row: &Row<'_>) -> rusqlite::Result<QueueItem> {
-    Ok(QueueItem {
-        sink: SinkName::new(row.get::<_, String>(0)?),
-        entity: entity(row.get(1)?, row.get(2)?),
-        event: row.get(3)?,
-        generation: unsigned(row.get(4)?),
-        state: queue_state(row.get(5)?),
-        priority: priority(row.get(6)?),
-        attempts: row.get(7)?,
-        since: time(row.get(8)?),
-        due: time(row.get::<_, i64>(9)?.max(row.get(8)?)),
-        error: row.get(10)?,
-        cursor: Cursor(row.get(11)?, row.get(12)?),
-    })
-}
-
-pub(super) fn queue(
-    connection: &Connection,
-    filter: &QueueFilter,
-    limit: u32,
-) -> Result<Vec<QueueItem>, StoreError> {
-    let (condition, values) = condition(filter);
-    let mut select = connection.prepare(&format!(
-        "SELECT {ITEM} FROM {FROM} WHERE {condition} ORDER BY q.sink, q.entity LIMIT {limit}"
-    ))?;
-    let items = select.query_map(params_from_iter(values), item)?;
-    Ok(items.collect::<Result<_, _>>()?)
-}
-
-pub(super) fn retry(connection: &mut Connection, filter: &QueueFilter) -> Result<usize, StoreError> {
-    let (condition, values) = condition(filter);
-    Ok(connection.execute(
-        &format!(
-            "UPDATE queue SET state = {WAITING}, attempts = 0, due = 0 WHERE (sink, entity) IN
-                 (SELECT q.sink, q.entity FROM {FROM} WHERE {condition})"
-        ),
-        params_from_iter(values),
-    )?)
-}
-
-pub(super) fn drop_items(
-    connection: &mut Connection,
-    filter: &QueueFilter,
-    now: Timestamp,
-) -> Result<usize, StoreError> {
-    let (condition, values) = condition(filter);
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let dropped = {
-        let mut delete = transaction.prepare(&format!(
-            "DELETE FROM queue WHERE (sink, entity) IN (SELECT q.sink, q.entity FROM {FROM} WHERE {condition})
-             RETURNING sink, entity, event"
-        ))?;
-        let mut rows = delete.query(params_from_iter(values))?;
-        let mut dropped = 0;
-        while let Some(row) = rows.next()? {
-            let event: Option<String> = row.get(2)?;
-            note(&transaction, row.get(0)?, row.get(1)?, "dropped", event.as_deref(), None, micros(now))?;
-            dropped += 1;
-        }
-        dropped
-    };
-    transaction.commit()?;
-    Ok(dropped)
-}
-
 pub(super) fn users(
     connection: &Connection,
     sinks: &SinkKeys,
@@ -204,6 +102,7 @@ pub(super) fn users(
     let keys = match by_id {
         Some(key) => vec![key],
         None => {
+            // Reads every user, seconds for a million: indexes on both would double what a commit of new users takes.
             let mut select = connection.prepare_cached(
                 "SELECT key FROM entity WHERE kind = 0 AND (user_name = ?1 OR email = ?1) ORDER BY key LIMIT ?2",
             )?;
@@ -275,8 +174,11 @@ fn activity(connection: &Connection, key: i64) -> Result<Vec<ActivityView>, Stor
     Ok(lines.collect::<Result<_, _>>()?)
 }
 
+/// The event of this id; of those that different sources call so, the first that was merged.
 fn journalled(connection: &Connection, id: &EventId) -> Result<Option<EventView>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT kind, at, received_at FROM event WHERE id = ?1")?;
+    let mut select = connection.prepare_cached(
+        "SELECT kind, at, received_at FROM event WHERE id = ?1 ORDER BY status, seq LIMIT 1",
+    )?;
     let found = select.query_row([id.as_str()], |row| {
         Ok(EventView {
             id: id.as_str().to_owned(),
@@ -303,10 +205,7 @@ fn sink_view(connection: &Connection, sink: i64, key: i64) -> Result<SinkView, S
             })
         })
         .optional()?;
-    let mut select = connection
-        .prepare_cached(&format!("SELECT {ITEM} FROM {FROM} WHERE q.sink = ?1 AND q.entity = ?2"))?;
-    let queued = select.query_row([sink, key], item).optional()?;
-    Ok(SinkView { applied, queued })
+    Ok(SinkView { applied, queued: items::of(connection, sink, key)? })
 }
 
 fn action(word: &str) -> Action {

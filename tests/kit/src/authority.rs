@@ -54,7 +54,7 @@ impl CertificateAuthority {
     }
 
     /// Puts `ca.pem`, `server.pem` and `server.key` (with a new certificate) into `directory`.
-    pub(crate) fn equip(&self, directory: &Path) {
+    pub fn equip(&self, directory: &Path) {
         let server = self.certify();
         for (name, text) in
             [("ca.pem", &self.pem), ("server.pem", &server.certificate), ("server.key", &server.key)]

@@ -10,7 +10,7 @@ use futures_util::TryStreamExt as _;
 
 use super::report::{Step, Stop, ensure};
 use super::target::{Capabilities, Target};
-use crate::{Change, Document, Entity, Group, Observed, Outcome, RemoteId, Sink, SinkDown, User};
+use crate::{Attempted, Change, Document, Entity, Group, Observed, Outcome, RemoteId, Sink, SinkDown, User};
 
 /// A sink bounds its own time; one call that takes longer than this does not.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +24,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 pub(super) struct Entry {
     pub(super) desired: Option<Document>,
     pub(super) applied: Option<Document>,
+    attempted: Option<Attempted>,
     pub(super) remote: Option<RemoteId>,
     /// Something was sent whose outcome is not known, or was refused: the target may hold anything of it.
     pub(super) uncertain: bool,
@@ -86,8 +87,10 @@ impl<'t> Daemon<'t> {
 
     /// The daemon loses what it knew of `entity`, as when it died before it could note the first outcome.
     pub(super) fn lose_confirmation(&mut self, entity: &Entity) {
+        let reads = self.sink_reads();
         if let Some(entry) = self.book.get_mut(entity) {
-            entry.applied = None;
+            let lost = entry.applied.take().filter(|_| !reads);
+            entry.attempted = lost.map(Attempted::of).or(entry.attempted.take());
             entry.remote = None;
             entry.uncertain = true;
         }
@@ -201,21 +204,28 @@ impl<'t> Daemon<'t> {
     }
 
     /// The changes for `entities` in the contract's order: leavers, groups that should exist, users, groups
-    /// that must go. Each counts as one more attempt.
+    /// that must go. Each counts as one more attempt, and is noted as such for a sink that cannot see what became
+    /// of it.
     pub(super) fn batch(&mut self, entities: &[Entity]) -> Vec<Change> {
+        let reads = self.sink_reads();
         let mut changes: Vec<Change> = Vec::with_capacity(entities.len());
         for entity in entities.iter().collect::<BTreeSet<_>>() {
             let entry = self.book.entry(entity.clone()).or_default();
             entry.attempt += 1;
-            changes.push(Change {
+            let change = Change {
                 entity: entity.clone(),
                 desired: entry.desired.clone(),
                 applied: entry.applied.clone(),
+                attempted: entry.attempted.clone(),
                 remote: entry.remote.clone(),
                 generation: entry.generation,
                 idempotency_key: format!("conformance/{entity}/{}", entry.generation),
                 attempt: entry.attempt,
-            });
+            };
+            if !reads {
+                entry.attempted = Attempted::by(&change);
+            }
+            changes.push(change);
         }
         changes.sort_by_key(|change| match (&change.entity, &change.desired) {
             (Entity::User(_), None) => 0,
@@ -237,6 +247,7 @@ impl<'t> Daemon<'t> {
         match outcome {
             Outcome::Applied { remote, .. } => {
                 entry.applied.clone_from(&change.desired);
+                entry.attempted = None;
                 if remote.is_some() || change.desired.is_some() {
                     entry.remote.clone_from(remote);
                 }
@@ -248,6 +259,10 @@ impl<'t> Daemon<'t> {
             }
             Outcome::Retry { .. } | Outcome::Reject { .. } => entry.uncertain = true,
         }
+    }
+
+    fn sink_reads(&self) -> bool {
+        self.sink.as_deref().is_some_and(Sink::reads_target)
     }
 
     fn doubt(&mut self, entities: &[Entity]) {

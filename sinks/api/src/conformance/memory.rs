@@ -22,6 +22,7 @@ pub(super) enum Fault {
     RemembersInMemoryOnly,
     TogglesMemberships,
     TrustsApplied,
+    TakesBackOnlyWhatWasConfirmed,
     DeletesNothing,
     DeletesByRemoteOnly,
     RejectsDeleteOfUnknown,
@@ -182,6 +183,10 @@ impl Sink for MemorySink {
         up.then_some(()).ok_or_else(|| SinkDown::new("the memory is switched off"))
     }
 
+    fn reads_target(&self) -> bool {
+        !self.has(Fault::TakesBackOnlyWhatWasConfirmed)
+    }
+
     fn observe(&self) -> Option<ObservedStream<'_>> {
         let state = self.state();
         let mut all = Vec::new();
@@ -289,7 +294,7 @@ impl MemorySink {
         self.change(&key, |row| row.user.groups = groups);
         tokio::task::yield_now().await;
 
-        let roles = self.roles(user, &key);
+        let roles = self.roles(user, change, &key);
         self.change(&key, |row| row.user.roles = roles);
         tokio::task::yield_now().await;
         self.change(&key, |row| row.locked = false);
@@ -337,11 +342,15 @@ impl MemorySink {
         }
     }
 
-    fn roles(&self, user: &User, key: &str) -> BTreeSet<RoleName> {
+    fn roles(&self, user: &User, change: &Change, key: &str) -> BTreeSet<RoleName> {
         let before = self.state().users.get(key).map(|row| row.user.roles.clone()).unwrap_or_default();
         match self.fault {
             Some(Fault::OnlyAddsRoles) => before.union(&user.roles).cloned().collect(),
             Some(Fault::KeepsRolesOfInactive) if !user.active => before,
+            Some(Fault::TakesBackOnlyWhatWasConfirmed) => {
+                let confirmed = change.applied_user().map(|user| user.roles.clone()).unwrap_or_default();
+                before.difference(&confirmed).chain(&user.roles).cloned().collect()
+            }
             _ => user.roles.clone(),
         }
     }

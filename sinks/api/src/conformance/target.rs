@@ -70,10 +70,6 @@ pub struct Capabilities {
     pub inactive: Inactive,
     /// The attributes that [`Target::held`] reads back. Default: all of them.
     pub attributes: BTreeSet<Attribute>,
-    /// Whether the sink, knowing nothing of what it wrote before a crash, still takes away what should not be
-    /// there: because it reads the target, or writes memberships and roles as a whole. Default: yes. Where
-    /// this is not so, a crash between writing and noting it can leave a membership that nobody takes away.
-    pub corrects_unknown: bool,
     /// The number of changes in the large batch. Default: 200.
     pub large_batch: usize,
 }
@@ -85,7 +81,6 @@ impl Default for Capabilities {
             roles: true,
             inactive: Inactive::Kept,
             attributes: BTreeSet::from([Attribute::UserName, Attribute::Email, Attribute::DisplayName]),
-            corrects_unknown: true,
             large_batch: 200,
         }
     }

@@ -52,6 +52,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
     (Fault::HidesThatItIsDown, &["down_and_up_again"]),
     (Fault::StaysLockedWhenCutOff, &["cut_off_then_the_same"]),
     (Fault::TrustsApplied, &["cut_off_then_something_newer"]),
+    (Fault::TakesBackOnlyWhatWasConfirmed, &["attempts_that_nobody_confirmed", "random_histories"]),
 ];
 
 #[tokio::test]

@@ -181,7 +181,16 @@ impl Daemon {
         let (applied, remote) = self.known.get(&entity).cloned().unwrap_or_default();
         self.generation += 1;
         let idempotency_key = format!("ldap/{entity}/{}", self.generation);
-        Change { entity, desired, applied, remote, generation: self.generation, idempotency_key, attempt: 1 }
+        Change {
+            entity,
+            desired,
+            applied,
+            attempted: None,
+            remote,
+            generation: self.generation,
+            idempotency_key,
+            attempt: 1,
+        }
     }
 }
 

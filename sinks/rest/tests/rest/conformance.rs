@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use rolecall_sink_api::conformance::{
-    self, Attribute, Capabilities, Held, HeldGroup, HeldUser, Target, TargetError,
-};
+use rolecall_sink_api::conformance::{self, Attribute, Held, HeldGroup, HeldUser, Target, TargetError};
 use rolecall_sink_api::{GroupId, RoleName, Sink, User, UserId};
 use rolecall_sink_rest::RestSink;
 use rolecall_testkit::HttpApplication;
@@ -17,21 +15,16 @@ use crate::application::{config, one_by_one, whole_documents};
 struct Application {
     running: Mutex<HttpApplication>,
     configure: fn(&str) -> Value,
-    corrects_unknown: bool,
 }
 
 impl Application {
-    async fn start(configure: fn(&str) -> Value, corrects_unknown: bool) -> Self {
-        Self { running: Mutex::new(HttpApplication::start().await), configure, corrects_unknown }
+    async fn start(configure: fn(&str) -> Value) -> Self {
+        Self { running: Mutex::new(HttpApplication::start().await), configure }
     }
 }
 
 #[async_trait]
 impl Target for Application {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { corrects_unknown: self.corrects_unknown, ..Capabilities::default() }
-    }
-
     async fn empty(&self) -> Result<(), TargetError> {
         *self.running.lock().await = HttpApplication::start().await;
         Ok(())
@@ -114,15 +107,14 @@ fn names(value: &Value) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn whole_documents_keep_the_contract() {
-    let report = conformance::run(&Application::start(whole_documents, true).await).await;
+    let report = conformance::run(&Application::start(whole_documents).await).await;
     println!("{report}");
     assert!(report.passed(), "{report}");
 }
 
 #[tokio::test]
 async fn one_request_each_keeps_the_contract() {
-    // What a crash left behind of a membership or role is not seen by a sink that cannot read it.
-    let report = conformance::run(&Application::start(one_by_one, false).await).await;
+    let report = conformance::run(&Application::start(one_by_one).await).await;
     println!("{report}");
     assert!(report.passed(), "{report}");
 }

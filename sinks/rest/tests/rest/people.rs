@@ -1,6 +1,6 @@
 //! Changes about one user.
 
-use rolecall_sink_api::{Change, Document, Entity, Profile, RemoteId, User, UserId};
+use rolecall_sink_api::{Attempted, Change, Document, Entity, Profile, RemoteId, User, UserId};
 
 /// An active user with a name and nothing else.
 pub(crate) fn user(id: &str) -> User {
@@ -21,6 +21,7 @@ pub(crate) fn joins(user: User) -> Change {
         idempotency_key: format!("app/{}/1", user.id),
         desired: Some(Document::User(Box::new(user))),
         applied: None,
+        attempted: None,
         remote: None,
         generation: 1,
         attempt: 1,
@@ -41,4 +42,9 @@ pub(crate) fn changes(applied: User, remote: &str, desired: User) -> Change {
 /// A user who goes, and is known to the application as `remote`.
 pub(crate) fn leaves(applied: User, remote: &str) -> Change {
     Change { desired: None, ..changes(applied.clone(), remote, applied) }
+}
+
+/// The same change once more, after an attempt that was not confirmed.
+pub(crate) fn again(change: Change) -> Change {
+    Change { attempted: Attempted::by(&change), attempt: change.attempt + 1, ..change }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use rolecall_sink_api::{Change, ConfigError, Document, Outcome, RoleName, Sink as _};
+use rolecall_sink_api::{Action, Attempted, Change, ConfigError, Document, Outcome, RoleName, Sink as _};
 use rolecall_sink_rest::{Config, RestSink};
 use rolecall_testkit::{Fault, HttpApplication};
 use serde_json::{Value, json};
 
 use crate::application::{config, one_by_one, sink, whole_documents};
-use crate::people::{changes, joins, user};
+use crate::people::{again, changes, joins, leaves, user};
 
 #[tokio::test]
 async fn the_idempotency_key_stays_over_attempts_and_differs_by_request_and_generation() {
@@ -28,7 +28,7 @@ async fn the_idempotency_key_stays_over_attempts_and_differs_by_request_and_gene
     let first = joins(ada.clone());
     application.fail_next(1, Fault::status(500));
     sink.apply(std::slice::from_ref(&first)).await.unwrap();
-    sink.apply(&[Change { attempt: 2, ..first }]).await.unwrap();
+    sink.apply(&[again(first)]).await.unwrap();
     let keys = keys(&application);
     assert_eq!(keys.len(), 4, "a create that failed, a create, two grants: {keys:?}");
     assert_eq!(keys[0], keys[1], "the same create");
@@ -96,7 +96,9 @@ async fn what_a_failed_attempt_gave_is_taken_away_when_something_else_is_desired
     assert!(only_admin(&application.users()[remote.as_str()]), "{:?}", application.users());
 
     application.recover();
+    let sink = RestSink::new("app", config(one_by_one(&application.url()), json!({}))).unwrap();
     let newer = Change {
+        attempted: Attempted::by(&change),
         desired: Some(Document::User(Box::new(ada))),
         generation: 3,
         idempotency_key: "app/ada/3".into(),
@@ -105,6 +107,24 @@ async fn what_a_failed_attempt_gave_is_taken_away_when_something_else_is_desired
     let outcomes = sink.apply(&[newer]).await.unwrap();
     assert!(matches!(&outcomes[..], [Outcome::Applied { .. }]), "{outcomes:?}");
     assert_eq!(application.users()[remote.as_str()]["roles"], json!({}));
+}
+
+#[tokio::test]
+async fn who_was_made_and_never_confirmed_is_found_in_order_to_go_or_else_a_person_is_told() {
+    let application = HttpApplication::start().await;
+    let joins = joins(user("ada"));
+    let attempted = Attempted::by(&joins);
+    sink(&application, json!({})).apply(&[joins]).await.unwrap();
+    let gone = Change { applied: None, remote: None, attempted, ..leaves(user("ada"), "user-1") };
+
+    let blind = sink(&application, json!({ "lookup": {} }));
+    let outcomes = blind.apply(std::slice::from_ref(&gone)).await.unwrap();
+    let [Outcome::Reject { reason }] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert!(reason.contains("may have made it") && reason.contains("lookup.user"), "{reason}");
+
+    let outcomes = sink(&application, json!({})).apply(&[gone]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::applied_as("user-1", Action::Deleted)]);
+    assert!(application.users().is_empty(), "{:?}", application.users());
 }
 
 async fn fail_from_the_second_request_on(application: &HttpApplication, sink: &RestSink, change: &Change) {
@@ -156,7 +176,7 @@ async fn a_signed_change_verifies_and_each_attempt_has_the_same_id() {
     let joins = joins(user("Zoë"));
     application.fail_next(1, Fault::status(500));
     sink.apply(std::slice::from_ref(&joins)).await.unwrap();
-    sink.apply(&[Change { attempt: 2, ..joins }]).await.unwrap();
+    sink.apply(&[again(joins)]).await.unwrap();
     let requests = application.requests();
     assert_eq!(requests[0].header("webhook-id"), requests[1].header("webhook-id"));
     for request in requests {

@@ -107,6 +107,7 @@ fn change(entity: Entity, desired: Option<Document>, generation: u64) -> Change 
         entity,
         desired,
         applied: None,
+        attempted: None,
         remote: None,
         generation,
         attempt: 1,

@@ -1,9 +1,11 @@
 //! The application's connections.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -19,15 +21,30 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 
 use super::resources::Answer;
 use super::{Fault, Recorded, Shared};
 
-/// Listens on a port of 127.0.0.1.
+/// How long a port that is ours may seem taken.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Listens on a port of 127.0.0.1 that nobody else may have.
+///
+/// It can seem taken for a moment all the same: a process that another thread is just starting has a copy of every
+/// socket of ours, also of the one that found the port free, until it becomes another program.
 pub(super) async fn listen(port: u16) -> TcpListener {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    listener.unwrap_or_else(|e| panic!("cannot listen on 127.0.0.1:{port}: {e}"))
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+            Ok(listener) => return listener,
+            Err(e) if e.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {
+                sleep(Duration::from_millis(10)).await;
+            }
+            Err(e) => panic!("cannot listen on 127.0.0.1:{port}: {e}"),
+        }
+    }
 }
 
 /// TLS with the certificate that an authority put into `directory`.

@@ -1,4 +1,4 @@
-//! Calls that are dropped before they end, as on shutdown.
+//! Calls that are dropped before they end, as on shutdown, or whose outcomes are lost.
 
 use super::{Case, case};
 use crate::Entity;
@@ -14,6 +14,10 @@ pub(super) const CASES: &[Case] = &[
     case!(
         cut_off_then_something_newer,
         "after a call was dropped, newer changes leave nothing behind of what it had begun"
+    ),
+    case!(
+        attempts_that_nobody_confirmed,
+        "what an attempt left that was never confirmed is taken back when something newer is wanted"
     ),
 ];
 
@@ -57,11 +61,7 @@ async fn cut_off_then_something_newer(daemon: &mut Daemon<'_>) -> Step {
         daemon.want_gone(entities[4].clone());
         let joe = daemon.want_user(user(&format!("joe{round}")).within(&[&admins]).with_roles(&["admin"]));
         let entities = [&entities[..], &[joe]].concat();
-        let cut = daemon.cut_off(&entities, polls).await?;
-        // A call that ended before it could be dropped is a crash before its outcomes were noted.
-        if !cut && !daemon.capabilities().corrects_unknown {
-            return Ok(());
-        }
+        daemon.cut_off(&entities, polls).await?;
 
         daemon.want_user(user(&ada).within(&[&staff]).with_roles(&["reader"]));
         daemon.want_user(user(&bob).within(&[&staff]).with_roles(&["reader"]));
@@ -71,4 +71,39 @@ async fn cut_off_then_something_newer(daemon: &mut Daemon<'_>) -> Step {
         daemon.expect_held().await.map_err(|stop| stop.when(&when))?;
     }
     Ok(())
+}
+
+async fn attempts_that_nobody_confirmed(daemon: &mut Daemon<'_>) -> Step {
+    let (staff, admins) = (group("staff"), group("admins"));
+    let mut all = vec![
+        daemon.want_group(staff.clone()),
+        daemon.want_group(admins.clone()),
+        daemon.want_user(user("ada").within(&[&staff]).with_roles(&["reader"])),
+        daemon.want_user(user("bob").within(&[&staff]).with_roles(&["reader"])),
+        daemon.want_user(user("eve").within(&[&staff]).with_roles(&["reader"])),
+    ];
+    daemon.deliver(&all).await?;
+
+    daemon.want_user(user("ada").within(&[&staff, &admins]).with_roles(&["reader", "admin"]));
+    daemon.want_user(user("bob").within(&[&staff]).deactivated());
+    daemon.want_gone(all[4].clone());
+    all.push(daemon.want_user(user("joe").within(&[&admins]).with_roles(&["admin"])));
+    all.push(daemon.want_user(user("zoe").within(&[&admins]).with_roles(&["admin"])));
+    daemon.attempt_unnoted(&all).await?;
+    daemon.restart().await?;
+    // A second that is lost too must not make the first forgotten.
+    daemon.want_user(user("ada").within(&[&staff]).with_roles(&["writer"]));
+    daemon.want_user(user("bob").within(&[&staff]).with_roles(&["writer"]));
+    daemon.want_user(user("eve").within(&[&admins]).with_roles(&["writer"]));
+    daemon.attempt_unnoted(&all).await?;
+    daemon.restart().await?;
+
+    daemon.want_user(user("ada").within(&[&staff]).with_roles(&["reader"]).called("Ada Lovelace"));
+    daemon.want_user(user("bob").within(&[&staff]).with_roles(&["reader"]).called("Bob again"));
+    daemon.want_user(user("eve").within(&[&staff]).with_roles(&["reader"]).called("Eve again"));
+    daemon.want_user(user("joe"));
+    let zoe = all[6].clone();
+    daemon.want_gone(zoe);
+    daemon.deliver(&all).await?;
+    daemon.expect_held().await
 }

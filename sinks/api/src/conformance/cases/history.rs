@@ -54,8 +54,7 @@ async fn play(daemon: &mut Daemon<'_>, world: &mut World) -> Step {
         2 => daemon.restart().await?,
         _ => {}
     }
-    // A sink that cannot tell what it wrote before a crash is only ever asked for the same again after one.
-    if daemon.capabilities().corrects_unknown && world.random.one_in(3) {
+    if world.random.one_in(3) {
         world.mutate(daemon);
     }
     let due = daemon.due();

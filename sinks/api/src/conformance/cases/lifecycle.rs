@@ -3,7 +3,7 @@
 use super::{Case, case};
 use crate::conformance::daemon::Daemon;
 use crate::conformance::fixture::{UserExt as _, group, group_entity, user, user_entity};
-use crate::conformance::report::{Step, Stop, ensure};
+use crate::conformance::report::{Step, ensure};
 use crate::conformance::target::Inactive;
 use crate::{Action, Outcome};
 
@@ -157,9 +157,6 @@ async fn delete_twice(daemon: &mut Daemon<'_>) -> Step {
 }
 
 async fn delete_after_a_crash(daemon: &mut Daemon<'_>) -> Step {
-    if !daemon.capabilities().corrects_unknown {
-        return Err(Stop::skipped("the sink cannot find what it made before it was told the target's id"));
-    }
     let staff = daemon.want_group(group("staff"));
     let ada = daemon.want_user(user("ada").within(&[&group("staff")]).with_roles(&["reader"]));
     let both = [staff, ada];

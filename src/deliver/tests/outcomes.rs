@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::*;
+use crate::deliver::*;
 use crate::directory::{Event, EventId, Fact, Stamp};
 use crate::rules::Rules;
 use crate::source::Reading;

@@ -1,0 +1,4 @@
+//! Workers on the embedded store.
+
+mod attempted;
+mod outcomes;

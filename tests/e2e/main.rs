@@ -1,0 +1,15 @@
+//! The built daemon on real servers: signed webhooks go in over HTTP, and what stands in OpenLDAP, in PostgreSQL and in
+//! an application is looked at from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is the report")]
+
+mod answers;
+mod bad_input;
+mod changes;
+mod commands;
+mod crash;
+mod dead_letters;
+mod lifecycle;
+mod outage;
+mod rules;
+mod support;
+mod tls;
