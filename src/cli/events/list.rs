@@ -23,8 +23,8 @@ pub(in crate::cli) struct List {
     /// Only those that could not be read
     #[arg(long)]
     unreadable: bool,
-    /// Only those that came through this source
-    #[arg(long, value_name = "NAME")]
+    /// Of these, only what came through this source
+    #[arg(long, value_name = "NAME", requires = "unreadable")]
     source: Option<String>,
     /// Most messages to list
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -38,11 +38,8 @@ pub(in crate::cli) struct List {
 
 impl List {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let query = EventsQuery {
-            status: self.unreadable.then_some(EventStatus::Unreadable),
-            source: self.source,
-            ..EventsQuery::default()
-        };
+        let query =
+            EventsQuery { unreadable: self.unreadable, source: self.source, ..EventsQuery::default() };
         let client = self.daemon.client(config)?;
         let ask = async |limit, after| {
             client.events(&EventsQuery { limit: Some(limit), after, ..query.clone() }).await
