@@ -10,7 +10,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use rolecall::receive::signature::{ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER};
 use rolecall_sink_api::tls::Tls;
 use rolecall_testkit::until;
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -99,7 +99,9 @@ impl Daemon {
 
     /// Whether it can write to files. A disk that is full looks alike: a write fails, and nothing else.
     pub(crate) fn may_write_files(&self, may: bool) {
-        let limit = Rlimit { current: if may { None } else { Some(0) }, maximum: None };
+        // It has the limits of this process.
+        let ours = getrlimit(Resource::Fsize);
+        let limit = if may { ours } else { Rlimit { current: Some(0), ..ours } };
         prlimit(Some(self.pid()), Resource::Fsize, limit).unwrap();
     }
 
