@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::deliver::{Breaker, DeliveryStatus};
-use crate::receive::Replayed;
+use crate::receive::ReplayedEvent;
 use crate::store::{
     ActivityView, Consequence, EventItem, EventStatus, QueueFilter, QueueItem, QueueState, SinkState,
     SinkView, Status,
@@ -155,18 +155,24 @@ pub struct QueueQuery {
     /// How many at most: 100 when it is missing, never more than [`LARGEST_PAGE`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// [`QueuePage::next`] of the page before.
+    /// [`Page::next`] of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<PageToken>,
 }
 
 /// One page of queue items: by sink, and within it in the order in which the entities were first heard of.
+pub type QueuePage = Page<QueueItem>;
+
+/// One page of the journal: messages without their bodies, newest first.
+pub type EventsPage = Page<EventItem>;
+
+/// One page of a listing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct QueuePage {
+pub struct Page<T> {
     /// When the daemon answered, by its own clock.
     pub now: Timestamp,
     /// The items.
-    pub items: Vec<QueueItem>,
+    pub items: Vec<T>,
     /// Hand this back as `after` for the next page; none on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<PageToken>,
@@ -342,34 +348,21 @@ pub struct Because {
     pub received_at: Option<Timestamp>,
 }
 
-/// Which journalled messages to list; a field that is missing matches all.
+/// Which journalled messages to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventsQuery {
-    /// Those of which this was made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<EventStatus>,
-    /// Those that came through one source.
+    /// Only those that could not be read.
+    pub unreadable: bool,
+    /// Of these, only what came through one source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// How many at most: 100 when it is missing, never more than [`LARGEST_PAGE`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// [`EventsPage::next`] of the page before.
+    /// [`Page::next`] of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<PageToken>,
-}
-
-/// One page of the journal, newest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EventsPage {
-    /// When the daemon answered, by its own clock.
-    pub now: Timestamp,
-    /// The messages, without their bodies.
-    pub events: Vec<EventItem>,
-    /// Hand this back as `after` for the next page; none on the last one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<PageToken>,
 }
 
 /// Which journalled message to show.
@@ -378,6 +371,9 @@ pub struct EventsPage {
 pub struct EventQuery {
     /// Its id.
     pub id: String,
+    /// The source that sent it, where several sent one of that id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// A journalled message, and what became of it. Holds what the sender said of people.
@@ -452,14 +448,4 @@ pub struct ReplayPage {
     /// Hand this back as `after` to go on; none when all were read again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<PageToken>,
-}
-
-/// What became of one message that was read again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplayedEvent {
-    /// The id under which it was journalled.
-    pub id: String,
-    /// What became of it.
-    #[serde(flatten)]
-    pub replayed: Replayed,
 }

@@ -95,8 +95,8 @@ impl AdminClient {
     ///
     /// # Errors
     /// When the daemon does not answer, or the journal does not hold it.
-    pub async fn event(&self, id: &str) -> Result<EventDetail, ClientError> {
-        self.get(api::EVENT, EventQuery { id: id.to_owned() }).await
+    pub async fn event(&self, query: &EventQuery) -> Result<EventDetail, ClientError> {
+        self.get(api::EVENT, query).await
     }
 
     /// Reads journalled messages again.

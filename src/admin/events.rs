@@ -1,37 +1,51 @@
 //! The journal: listed, shown, read again.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rolecall_sink_api::Entity;
 
 use super::AdminState;
 use super::api::{
     EventBody, EventDetail, EventQuery, EventsPage, EventsQuery, PageToken, ReplayPage, ReplayRequest,
-    ReplayedEvent, UnreadableEvents,
+    UnreadableEvents,
 };
-use super::routes::{Refusal, cursor, page_end, page_size, parse_query};
-use crate::directory::EventId;
-use crate::store::{EventFilter, EventStatus, JournalStatus};
+use super::routes::{Refusal, cursor, page, page_size, parse_query};
+use crate::directory::{Event, EventId};
+use crate::receive::ReplayedBatch;
+use crate::source::Reading;
+use crate::store::{EventFilter, EventStatus, JournalEntry, JournalStatus};
 
 /// How many lines of what was done because of an event are shown.
 const MOST_CONSEQUENCES: u32 = 100;
 
 pub(super) async fn events(state: AdminState, query: String) -> Result<EventsPage, Refusal> {
-    let EventsQuery { status, source, limit, after } = parse_query(&query)?;
-    let limit = page_size(limit)?;
-    let filter = EventFilter { status, source, after: cursor(after.as_ref())? };
+    let EventsQuery { unreadable, source, limit, after } = parse_query(&query)?;
+    let (limit, after) = (page_size(limit)?, cursor(after.as_ref())?);
+    let filter = match (unreadable, source) {
+        (true, source) => EventFilter::Unreadable { source },
+        (false, None) => EventFilter::All,
+        (false, Some(_)) => {
+            return Err(Refusal::asked(
+                "source narrows down the unreadable alone: add unreadable=true".into(),
+            ));
+        }
+    };
     // One more than asked for shows whether there is a next page.
-    let mut events = state.store.events(&filter, limit + 1).await?;
-    let next = page_end(&mut events, limit, |event| PageToken::new(&event.cursor));
-    Ok(EventsPage { now: (state.clock)(), events, next })
+    let found = state.store.events(&filter, after, limit + 1).await?;
+    Ok(page((state.clock)(), found, limit, |event| event.cursor))
 }
 
 pub(super) async fn event(state: AdminState, query: String) -> Result<EventDetail, Refusal> {
-    let EventQuery { id } = parse_query(&query)?;
-    let id = EventId::new(id);
-    let entry = state.store.event(&id).await?.ok_or_else(|| missing(&id))?;
-    let consequences = state.store.consequences(&id, MOST_CONSEQUENCES).await?;
+    let entry = one(&state, parse_query(&query)?).await?;
+    let named = match state.replay.read(&entry) {
+        Reading::Event { event, .. } => named(&event),
+        Reading::Ignored { .. } | Reading::Unreadable { .. } => Vec::new(),
+    };
+    let consequences = state.store.consequences(&entry.id, named, MOST_CONSEQUENCES).await?;
     // Who looked at what people's data was asked for should stand somewhere.
-    tracing::info!(event = %id, "a message's body is shown to the administrator");
+    tracing::info!(event = %entry.id, "a message's body is shown to the administrator");
     let (status, reason) = match entry.status {
         JournalStatus::Merged => (EventStatus::Merged, None),
         JournalStatus::Ignored => (EventStatus::Ignored, None),
@@ -57,31 +71,42 @@ pub(super) async fn event(state: AdminState, query: String) -> Result<EventDetai
 }
 
 pub(super) async fn replay(state: AdminState, request: ReplayRequest) -> Result<ReplayPage, Refusal> {
-    let replayed = match request {
-        ReplayRequest::Event(EventQuery { id }) => {
-            let id = EventId::new(id);
-            let replayed = state.replay.event(&id).await?.ok_or_else(|| missing(&id))?;
-            (vec![(id, replayed)], None)
+    let ReplayedBatch { events, next } = match request {
+        ReplayRequest::Event(query) => {
+            let entry = one(&state, query).await?;
+            ReplayedBatch { events: vec![state.replay.event(entry).await?], next: None }
         }
         ReplayRequest::Unreadable(UnreadableEvents { source, after }) => {
-            let batch = state.replay.unreadable(source, cursor(after.as_ref())?).await?;
-            (batch.events, batch.next)
+            state.replay.unreadable(source, cursor(after.as_ref())?).await?
         }
     };
-    let (events, next) = replayed;
     tracing::info!(events = events.len(), "messages were read again for the administrator");
-    Ok(ReplayPage {
-        events: events
-            .into_iter()
-            .map(|(id, replayed)| ReplayedEvent { id: id.as_str().to_owned(), replayed })
-            .collect(),
-        next: next.as_ref().and_then(PageToken::new),
-    })
+    Ok(ReplayPage { events, next: next.as_ref().and_then(PageToken::new) })
 }
 
-fn missing(id: &EventId) -> Refusal {
-    let id = id.as_str();
-    Refusal::missing(format!(
-        "the journal holds no event {id:?}: it never came, or is past its retention (store.retention.journal)"
-    ))
+/// Whom an event speaks of: nobody else is changed because of it, but by the rules.
+fn named(event: &Event) -> Vec<Entity> {
+    let users = event.users().cloned().map(Entity::User);
+    let entities: BTreeSet<Entity> = users.chain(event.groups().cloned().map(Entity::Group)).collect();
+    entities.into_iter().collect()
+}
+
+/// The one message that is meant.
+async fn one(state: &AdminState, query: EventQuery) -> Result<JournalEntry, Refusal> {
+    let EventQuery { id, source } = query;
+    let mut found = state.store.event(&EventId::new(id.as_str()), source.as_deref()).await?;
+    match (found.pop(), found.as_slice()) {
+        (Some(entry), []) => Ok(entry),
+        (Some(last), others) => {
+            let sources: Vec<&str> =
+                others.iter().chain([&last]).map(|entry| entry.source.as_str()).collect();
+            let sources = sources.join(", ");
+            Err(Refusal::asked(format!(
+                "several sources sent an event {id:?}: say which of {sources}, by source"
+            )))
+        }
+        (None, _) => Err(Refusal::missing(format!(
+            "the journal holds no event {id:?}: it never came, or is past its retention (store.retention.journal)"
+        ))),
+    }
 }

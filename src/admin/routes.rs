@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 
 use http::StatusCode;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use warp::filters::BoxedFilter;
@@ -12,7 +13,7 @@ use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
 use super::api::{
-    ApiError, Changed, ConnectionStatus, DaemonStatus, Health, LARGEST_PAGE, PageToken, QueuePage,
+    ApiError, Changed, ConnectionStatus, DaemonStatus, Health, LARGEST_PAGE, Page, PageToken, QueuePage,
     QueueQuery, Selection, SinkStatus, StoreStatus, Users, UsersQuery,
 };
 use super::explain::explain;
@@ -113,9 +114,8 @@ async fn queue(state: AdminState, query: String) -> Result<QueuePage, Refusal> {
     sink_exists(&state, query.sink.as_deref())?;
     let filter = QueueFilter { sink: query.sink, id: query.id, state: query.state, after };
     // One more than asked for shows whether there is a next page.
-    let mut items = state.store.queue(&filter, limit + 1).await?;
-    let next = page_end(&mut items, limit, |item| PageToken::new(&item.cursor));
-    Ok(QueuePage { now: (state.clock)(), items, next })
+    let found = state.store.queue(&filter, limit + 1).await?;
+    Ok(page((state.clock)(), found, limit, |item| item.cursor))
 }
 
 async fn retry(state: AdminState, selection: Selection) -> Result<Changed, Refusal> {
@@ -162,15 +162,17 @@ pub(super) fn cursor<C: DeserializeOwned>(after: Option<&PageToken>) -> Result<O
     after.map(|token| token.cursor().ok_or_else(wrong)).transpose()
 }
 
-/// Cuts what was found down to one page, and says where that ends when there is more.
-pub(super) fn page_end<T>(
-    items: &mut Vec<T>,
+/// The page that `found` begins with, which is one item more where there is a next page.
+pub(super) fn page<T, C: Serialize>(
+    now: Timestamp,
+    mut found: Vec<T>,
     limit: u32,
-    token: impl Fn(&T) -> Option<PageToken>,
-) -> Option<PageToken> {
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
-    items.last().filter(|_| more).and_then(token)
+    cursor: impl Fn(&T) -> C,
+) -> Page<T> {
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next = found.last().filter(|_| more).and_then(|item| PageToken::new(&cursor(item)));
+    Page { now, items: found, next }
 }
 
 fn selected(state: &AdminState, selection: Selection) -> Result<QueueFilter, Refusal> {

@@ -1,6 +1,6 @@
 //! The command line: one file for each command, and what they share.
 //!
-//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `exit`
+//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `exit`
 //! says how a command ended.
 
 mod check;
@@ -10,6 +10,7 @@ mod events;
 mod exit;
 mod explain;
 mod output;
+mod pages;
 mod queue;
 mod send;
 mod serve;

@@ -22,5 +22,5 @@ pub use answer::{Acknowledgements, Answer};
 pub use config::{ListenConfig, ListenTls};
 pub use inherited::InheritedSockets;
 pub use listener::{BindError, Bound, Receiver};
-pub use replay::{Replay, ReplayError, Replayed, ReplayedBatch};
+pub use replay::{Replay, ReplayError, Replayed, ReplayedBatch, ReplayedEvent};
 pub use webhooks::{Clock, NamedSource};

@@ -14,7 +14,7 @@ use super::NamedSource;
 use crate::directory::EventId;
 use crate::source::{Reading, Source, SourceName, Verified};
 use crate::store::{
-    EventCursor, EventFilter, EventStatus, Intake, JournalStatus, Message, Receipt, Store, StoreError,
+    EventCursor, EventFilter, Intake, JournalEntry, JournalStatus, Message, Receipt, Store, StoreError,
     Unavailable, WeakIntake,
 };
 
@@ -41,11 +41,23 @@ pub enum Replayed {
     },
 }
 
+/// A message that was read again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayedEvent {
+    /// The id under which it was journalled.
+    pub id: String,
+    /// The source it came through.
+    pub source: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub replayed: Replayed,
+}
+
 /// Some messages that were read again.
 #[derive(Clone, Debug, Default)]
 pub struct ReplayedBatch {
-    /// What became of each, by the id under which it was journalled.
-    pub events: Vec<(EventId, Replayed)>,
+    /// Each.
+    pub events: Vec<ReplayedEvent>,
     /// Where to go on; `None` when these were the last.
     pub next: Option<EventCursor>,
 }
@@ -81,28 +93,39 @@ impl Replay {
         }
     }
 
-    /// Reads one message again; `None` when the journal does not hold it.
+    /// What this version makes of a journalled message. Changes nothing.
+    pub fn read(&self, entry: &JournalEntry) -> Reading {
+        let Some(source) = self.sources.get(entry.source.as_str()) else {
+            return Reading::Unreadable {
+                id: entry.id.clone(),
+                kind: entry.kind.clone(),
+                reason: format!("no source is named {} any more (sources)", entry.source),
+            };
+        };
+        source.read(Verified { message_id: &entry.message_id, signed_at: entry.signed_at, body: &entry.body })
+    }
+
+    /// Reads a journalled message again and stores what it says.
     ///
     /// # Errors
     /// When the store fails or the daemon is stopping.
-    pub async fn event(&self, id: &EventId) -> Result<Option<Replayed>, ReplayError> {
-        let Some(entry) = self.store.event(id).await? else { return Ok(None) };
+    pub async fn event(&self, entry: JournalEntry) -> Result<ReplayedEvent, ReplayError> {
+        let (id, source) = (entry.id.as_str().to_owned(), entry.source.clone());
+        Ok(ReplayedEvent { id, source, replayed: self.again(entry).await? })
+    }
+
+    async fn again(&self, entry: JournalEntry) -> Result<Replayed, ReplayError> {
         if !matches!(entry.status, JournalStatus::Unreadable(_)) {
-            return Ok(Some(Replayed::Known));
+            return Ok(Replayed::Known);
         }
-        let Some(source) = self.sources.get(entry.source.as_str()) else {
-            let reason = format!("no source is named {} any more (sources)", entry.source);
-            return Ok(Some(Replayed::Unreadable { reason }));
-        };
-        let verified =
-            Verified { message_id: &entry.message_id, signed_at: entry.signed_at, body: &entry.body };
-        let reading = source.read(verified);
+        let reading = self.read(&entry);
         if let Reading::Unreadable { reason, .. } = reading {
-            return Ok(Some(Replayed::Unreadable { reason }));
+            return Ok(Replayed::Unreadable { reason });
         }
+        let (id, source) = (entry.id, entry.source);
         let read_as = reading.id().clone();
         let message = Message {
-            source: entry.source,
+            source: source.clone(),
             message_id: entry.message_id,
             signed_at: entry.signed_at,
             received_at: entry.received_at,
@@ -111,16 +134,16 @@ impl Replay {
         };
         let intake = self.intake.upgrade().ok_or_else(|| Unavailable("the daemon is stopping".into()))?;
         let receipt = intake.submit(message).await?;
-        if read_as != *id {
+        if read_as != id {
             // It was journalled under the message's id, since its own could not be read.
-            self.store.forget_unreadable(id).await?;
+            self.store.forget_unreadable(&id, &source).await?;
         }
-        Ok(Some(match receipt {
+        Ok(match receipt {
             Receipt::Committed => Replayed::Merged,
             Receipt::Ignored => Replayed::Ignored,
             Receipt::Duplicate => Replayed::Known,
             Receipt::Unreadable(reason) => Replayed::Unreadable { reason },
-        }))
+        })
     }
 
     /// Reads the next unreadable messages again, newest first: of one source or of all, behind `after`.
@@ -132,14 +155,16 @@ impl Replay {
         source: Option<String>,
         after: Option<EventCursor>,
     ) -> Result<ReplayedBatch, ReplayError> {
-        let filter = EventFilter { status: Some(EventStatus::Unreadable), source, after };
-        let items = self.store.events(&filter, BATCH).await?;
+        let items = self.store.events(&EventFilter::Unreadable { source }, after, BATCH).await?;
         let next = items.last().filter(|_| items.len() == BATCH as usize).map(|item| item.cursor);
         // At once, so that they share transactions.
         let read = items.into_iter().map(|item| async move {
-            let id = EventId::new(item.id);
-            let replayed = self.event(&id).await?;
-            Ok::<_, ReplayError>(replayed.map(|replayed| (id, replayed)))
+            // It may have been read, or sent again, meanwhile.
+            let entry = self.store.event(&EventId::new(item.id), Some(&item.source)).await?.pop();
+            match entry {
+                Some(entry) => self.event(entry).await.map(Some),
+                None => Ok::<_, ReplayError>(None),
+            }
         });
         let read = join_all(read).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(ReplayedBatch { events: read.into_iter().flatten().collect(), next })
@@ -165,8 +190,8 @@ impl Replay {
         while !stop.is_cancelled() {
             match self.unreadable(None, after).await {
                 Ok(batch) => {
-                    for (_, replayed) in &batch.events {
-                        match replayed {
+                    for event in &batch.events {
+                        match event.replayed {
                             Replayed::Unreadable { .. } => unreadable += 1,
                             Replayed::Merged | Replayed::Ignored | Replayed::Known => read += 1,
                         }

@@ -4,15 +4,16 @@ use jiff::Timestamp;
 use rolecall_sink_api::Entity;
 use serde::{Deserialize, Serialize};
 
-/// Which journalled messages are meant; a field that is `None` matches all.
-#[derive(Clone, Debug, Default)]
-pub struct EventFilter {
-    /// Those of which this was made.
-    pub status: Option<EventStatus>,
-    /// Those that came through one source.
-    pub source: Option<String>,
-    /// Only messages behind the one with this [`EventItem::cursor`].
-    pub after: Option<EventCursor>,
+/// Which journalled messages are meant.
+#[derive(Clone, Debug)]
+pub enum EventFilter {
+    /// All.
+    All,
+    /// Those that could not be read.
+    Unreadable {
+        /// Of one source alone.
+        source: Option<String>,
+    },
 }
 
 /// What was made of a message.

@@ -19,7 +19,7 @@ mod work;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rolecall_sink_api::{Attempted, SinkName, UserId};
+use rolecall_sink_api::{Attempted, Entity, SinkName, UserId};
 
 use crate::directory::EventId;
 
@@ -116,18 +116,31 @@ pub trait Store: Send + Sync + 'static {
     /// Users whose id, user name or email is `name`, with all that is known of each; at most ten.
     async fn users(&self, name: &str) -> Result<Vec<UserView>, StoreError>;
 
-    /// Journalled messages, newest first, without their bodies; at most `limit`.
-    async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<EventItem>, StoreError>;
+    /// Journalled messages, newest first, without their bodies; at most `limit`, behind the one with the cursor
+    /// `after`.
+    async fn events(
+        &self,
+        filter: &EventFilter,
+        after: Option<EventCursor>,
+        limit: u32,
+    ) -> Result<Vec<EventItem>, StoreError>;
 
-    /// A journalled message, whole; `None` when it never came or is past retention.
-    async fn event(&self, id: &EventId) -> Result<Option<JournalEntry>, StoreError>;
+    /// The journalled messages of this id, whole: one for each source that sent one, or that of `source` alone; at
+    /// most ten. None when it never came or is past retention.
+    async fn event(&self, id: &EventId, source: Option<&str>) -> Result<Vec<JournalEntry>, StoreError>;
 
-    /// What was done because of an event, in the directory and in the sinks, oldest first; at most `limit`.
-    async fn consequences(&self, id: &EventId, limit: u32) -> Result<Vec<Consequence>, StoreError>;
+    /// What was done to these entities because of an event, in the directory and in the sinks, oldest first; at most
+    /// `limit` lines.
+    async fn consequences(
+        &self,
+        id: &EventId,
+        entities: Vec<Entity>,
+        limit: u32,
+    ) -> Result<Vec<Consequence>, StoreError>;
 
-    /// Takes an unreadable message out of the journal: for one that has been read since, and is journalled under
-    /// the id that was found in it. Returns whether it was there; one that was read stays.
-    async fn forget_unreadable(&self, id: &EventId) -> Result<bool, StoreError>;
+    /// Takes an unreadable message of a source out of the journal: for one that has been read since, and is
+    /// journalled under the id that was found in it. Returns whether it was there; one that was read stays.
+    async fn forget_unreadable(&self, id: &EventId, source: &str) -> Result<bool, StoreError>;
 }
 
 /// Why the store could not do something.

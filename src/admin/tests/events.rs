@@ -7,11 +7,9 @@ use rolecall_sink_api::EntityKind;
 
 use super::{Daemon, time, user};
 use crate::admin::ClientError;
-use crate::admin::api::{
-    EventBody, EventQuery, EventsQuery, ReplayPage, ReplayRequest, ReplayedEvent, UnreadableEvents,
-};
+use crate::admin::api::{EventBody, EventQuery, EventsQuery, ReplayPage, ReplayRequest, UnreadableEvents};
 use crate::directory::EventId;
-use crate::receive::Replayed;
+use crate::receive::{Replayed, ReplayedEvent};
 use crate::source::Reading;
 use crate::store::{EventStatus, Intake, Message, Receipt};
 
@@ -36,7 +34,7 @@ impl Daemon {
 
     async fn listed(&self, query: EventsQuery) -> Vec<(String, EventStatus)> {
         let page = self.client.events(&query).await.unwrap();
-        page.events.into_iter().map(|event| (event.id, event.status)).collect()
+        page.items.into_iter().map(|event| (event.id, event.status)).collect()
     }
 
     async fn replay_all(&self) -> ReplayPage {
@@ -45,19 +43,23 @@ impl Daemon {
 }
 
 fn unreadable() -> EventsQuery {
-    EventsQuery { status: Some(EventStatus::Unreadable), ..EventsQuery::default() }
+    EventsQuery { unreadable: true, ..EventsQuery::default() }
 }
 
 fn named(event: &str) -> ReplayRequest {
-    ReplayRequest::Event(EventQuery { id: event.into() })
+    ReplayRequest::Event(id(event))
+}
+
+fn id(event: &str) -> EventQuery {
+    EventQuery { id: event.into(), source: None }
 }
 
 fn became(event: &str, replayed: Replayed) -> ReplayedEvent {
-    ReplayedEvent { id: event.into(), replayed }
+    ReplayedEvent { id: event.into(), source: "scalekit".into(), replayed }
 }
 
 #[tokio::test]
-async fn the_journal_is_listed_newest_first_and_narrowed_by_status_and_source() {
+async fn the_journal_is_listed_newest_first_and_narrowed_to_the_unreadable_of_a_source() {
     let daemon = Daemon::start().await;
     daemon.event("evt_1", "2026-11-24T08:00:00Z", "user_created", vec![user("ada", "org_1")]).await;
     daemon.unreadable("evt_2", "scalekit", b"{}").await;
@@ -72,12 +74,12 @@ async fn the_journal_is_listed_newest_first_and_narrowed_by_status_and_source() 
 
     let mut query = EventsQuery { limit: Some(1), ..unreadable() };
     let first = daemon.client.events(&query).await.unwrap();
-    assert_eq!((first.events.len(), first.events[0].id.as_str()), (1, "evt_3"));
-    assert_eq!(first.events[0].reason.as_deref(), Some("no idea"));
+    assert_eq!((first.items.len(), first.items[0].id.as_str()), (1, "evt_3"));
+    assert_eq!(first.items[0].reason.as_deref(), Some("no idea"));
     query.after = first.next;
     assert!(query.after.is_some());
     let second = daemon.client.events(&query).await.unwrap();
-    assert_eq!((second.events[0].id.as_str(), second.next), ("evt_2", None));
+    assert_eq!((second.items[0].id.as_str(), second.next), ("evt_2", None));
 }
 
 #[tokio::test]
@@ -86,14 +88,14 @@ async fn an_event_is_shown_with_its_body_and_what_became_of_it() {
     daemon.unreadable("evt_7", "scalekit", ADA.as_bytes()).await;
     daemon.unreadable("msg_1", "scalekit", NONSENSE).await;
 
-    let ada = daemon.client.event("evt_7").await.unwrap();
+    let ada = daemon.client.event(&id("evt_7")).await.unwrap();
     assert_eq!((ada.status, ada.reason.as_deref()), (EventStatus::Unreadable, Some("no idea")));
     assert_eq!((ada.body, ada.consequences), (EventBody::Text(ADA.into()), vec![]));
-    let nonsense = daemon.client.event("msg_1").await.unwrap();
+    let nonsense = daemon.client.event(&id("msg_1")).await.unwrap();
     assert_eq!(nonsense.body, EventBody::Base64("/wAgbm9uc2Vuc2U=".into()));
 
     daemon.client.replay(&named("evt_7")).await.unwrap();
-    let ada = daemon.client.event("evt_7").await.unwrap();
+    let ada = daemon.client.event(&id("evt_7")).await.unwrap();
     assert_eq!((ada.status, ada.at), (EventStatus::Merged, Some(time("2026-11-24T08:00:00Z"))));
     let [consequence] = ada.consequences.as_slice() else { panic!("{:?}", ada.consequences) };
     assert_eq!(consequence.entity.kind(), EntityKind::User);
@@ -113,7 +115,10 @@ async fn a_replayed_message_is_merged_as_it_would_have_been_when_it_came() {
     assert_eq!(
         page.events,
         [
-            became("evt_9", unreadable_because("no source is named gone any more (sources)")),
+            ReplayedEvent {
+                source: "gone".into(),
+                ..became("evt_9", unreadable_because("no source is named gone any more (sources)"))
+            },
             became("msg_1", unreadable_because("not JSON: the body is not UTF-8")),
             became("evt_7", Replayed::Merged),
         ]
@@ -121,7 +126,7 @@ async fn a_replayed_message_is_merged_as_it_would_have_been_when_it_came() {
     assert_eq!(page.next, None);
     assert_eq!(daemon.client.users("diruser_ada").await.unwrap().users.len(), 1);
     assert_eq!(daemon.client.status().await.unwrap().store.unreadable_events, 2);
-    assert_eq!(daemon.client.event("evt_7").await.unwrap().received_at, time("2026-11-24T08:00:06Z"));
+    assert_eq!(daemon.client.event(&id("evt_7")).await.unwrap().received_at, time("2026-11-24T08:00:06Z"));
     let again = daemon.client.replay(&named("evt_7")).await.unwrap();
     assert_eq!(again.events, [became("evt_7", Replayed::Known)]);
 }
@@ -135,6 +140,30 @@ async fn a_message_whose_id_can_be_read_at_last_does_not_stay_behind_under_its_o
 
     assert_eq!(replayed.events, [became("msg_7", Replayed::Merged)]);
     assert_eq!(daemon.listed(EventsQuery::default()).await, [("evt_7".into(), EventStatus::Merged)]);
+}
+
+#[tokio::test]
+async fn an_id_that_several_sources_sent_is_asked_for_by_source() {
+    let daemon = Daemon::start().await;
+    daemon.unreadable("evt_7", "scalekit", ADA.as_bytes()).await;
+    daemon.unreadable("evt_7", "other", NONSENSE).await;
+
+    let error = daemon.client.event(&id("evt_7")).await.unwrap_err().to_string();
+    assert!(error.contains("several sources") && error.contains("other, scalekit"), "{error}");
+    let query = EventQuery { source: Some("scalekit".into()), ..id("evt_7") };
+    assert_eq!(daemon.client.event(&query).await.unwrap().body, EventBody::Text(ADA.into()));
+    let page = daemon.client.replay(&ReplayRequest::Event(query)).await.unwrap();
+    assert_eq!(page.events, [became("evt_7", Replayed::Merged)]);
+    assert_eq!(daemon.listed(unreadable()).await, [("evt_7".into(), EventStatus::Unreadable)]);
+    assert_eq!(
+        daemon
+            .client
+            .event(&EventQuery { source: Some("other".into()), ..id("evt_7") })
+            .await
+            .unwrap()
+            .source,
+        "other"
+    );
 }
 
 #[tokio::test]
@@ -161,7 +190,7 @@ async fn many_messages_are_read_again_a_few_at_a_time() {
 async fn an_event_that_the_journal_does_not_hold_is_said_to_be_missing() {
     let daemon = Daemon::start().await;
     for error in [
-        daemon.client.event("evt_0").await.unwrap_err(),
+        daemon.client.event(&id("evt_0")).await.unwrap_err(),
         daemon.client.replay(&named("evt_0")).await.unwrap_err(),
     ] {
         assert!(matches!(error, ClientError::Refused(_)), "{error:?}");

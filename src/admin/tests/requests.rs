@@ -45,6 +45,8 @@ async fn every_refusal_is_json_that_says_why() {
         (get(&daemon, "/v1/queue?limit=0").await, StatusCode::BAD_REQUEST, "1 to 1000"),
         (get(&daemon, "/v1/queue?limit=1001").await, StatusCode::BAD_REQUEST, "1 to 1000"),
         (get(&daemon, "/v1/queue?after=page2").await, StatusCode::BAD_REQUEST, "after"),
+        (get(&daemon, "/v1/events?source=a").await, StatusCode::BAD_REQUEST, "unreadable=true"),
+        (post(&daemon, "/v1/events/replay", "{}").await, StatusCode::BAD_REQUEST, "the body"),
         (post(&daemon, "/v1/queue/drop", "{").await, StatusCode::BAD_REQUEST, "the body"),
         (post(&daemon, "/v1/queue/drop", "{\"any\":1}").await, StatusCode::BAD_REQUEST, "any"),
         (post(&daemon, "/v1/queue/drop", "{}").await, StatusCode::BAD_REQUEST, "all"),

@@ -5,10 +5,10 @@ use std::path::Path;
 use clap::Args;
 
 use super::status;
-use crate::admin::AdminClient;
 use crate::admin::api::{EventsPage, EventsQuery, LARGEST_PAGE};
 use crate::cli::daemon::Daemon;
 use crate::cli::output::{print, print_json, width};
+use crate::cli::pages::up_to;
 use crate::cli::table::Table;
 use crate::cli::text::relative;
 use crate::cli::{Exit, Failure};
@@ -23,8 +23,8 @@ pub(in crate::cli) struct List {
     /// Only those that could not be read
     #[arg(long)]
     unreadable: bool,
-    /// Only those that came through this source
-    #[arg(long, value_name = "NAME")]
+    /// Of these, only what came through this source
+    #[arg(long, value_name = "NAME", requires = "unreadable")]
     source: Option<String>,
     /// Most messages to list
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -38,12 +38,13 @@ pub(in crate::cli) struct List {
 
 impl List {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let query = EventsQuery {
-            status: self.unreadable.then_some(EventStatus::Unreadable),
-            source: self.source,
-            ..EventsQuery::default()
+        let query =
+            EventsQuery { unreadable: self.unreadable, source: self.source, ..EventsQuery::default() };
+        let client = self.daemon.client(config)?;
+        let ask = async |limit, after| {
+            client.events(&EventsQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        let listed = up_to(&self.daemon.client(config)?, query, self.limit, LARGEST_PAGE).await?;
+        let listed = up_to(self.limit, LARGEST_PAGE, ask).await?;
         if self.daemon.json {
             print_json(&listed)?;
         } else {
@@ -54,33 +55,12 @@ impl List {
     }
 }
 
-/// As many pages as it takes, as one.
-async fn up_to(
-    client: &AdminClient,
-    mut query: EventsQuery,
-    limit: u32,
-    page: u32,
-) -> Result<EventsPage, Failure> {
-    let mut left = limit;
-    let mut events = Vec::new();
-    loop {
-        query.limit = Some(left.min(page));
-        let page = client.events(&query).await?;
-        left = left.saturating_sub(u32::try_from(page.events.len()).unwrap_or(u32::MAX));
-        events.extend(page.events);
-        if left == 0 || page.next.is_none() {
-            return Ok(EventsPage { now: page.now, events, next: page.next });
-        }
-        query.after = page.next;
-    }
-}
-
 fn render(page: &EventsPage, width: Option<usize>) -> String {
-    if page.events.is_empty() {
+    if page.items.is_empty() {
         return "nothing\n".into();
     }
     let mut table = Table::new(["ID", "SOURCE", "KIND", "RECEIVED", "STATUS", "REASON"]);
-    for event in &page.events {
+    for event in &page.items {
         table.row([
             event.id.as_str().into(),
             event.source.as_str().into(),
@@ -94,7 +74,7 @@ fn render(page: &EventsPage, width: Option<usize>) -> String {
     if page.next.is_some() {
         out.push_str("… and more: see them with --limit\n");
     }
-    if page.events.iter().any(|event| event.status == EventStatus::Unreadable) {
+    if page.items.iter().any(|event| event.status == EventStatus::Unreadable) {
         out.push_str(
             "\nrolecall events show ID shows what an unreadable one holds; rolecall events replay reads it again\n",
         );
@@ -105,10 +85,9 @@ fn render(page: &EventsPage, width: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::tests::Daemon;
 
     /// The answer as programs know it.
-    const GOLDEN: &str = r#"{"now": "2026-11-24T10:00:00Z", "events": [
+    const GOLDEN: &str = r#"{"now": "2026-11-24T10:00:00Z", "items": [
         {"id": "evt_2", "source": "scalekit", "kind": "organization.directory.user_created",
          "received_at": "2026-11-24T09:48:00Z", "status": "unreadable",
          "reason": "data.id: missing\nor empty", "cursor": 2},
@@ -140,20 +119,9 @@ rolecall events show ID shows what an unreadable one holds; rolecall events repl
 ";
         assert_eq!(shown(&page(), None), expected);
         let mut read = page();
-        read.events.remove(0);
+        read.items.remove(0);
         assert_eq!(shown(&read, None).lines().count(), 2);
-        read.events.clear();
+        read.items.clear();
         assert_eq!(shown(&read, None), "nothing\n");
-    }
-
-    #[tokio::test]
-    async fn a_listing_takes_as_many_pages_as_it_needs_and_no_more_events_than_asked_for() {
-        let daemon = Daemon::with_ada_and_grace().await;
-        for (limit, events, more) in [(3, 3, true), (4, 4, false), (100, 4, false)] {
-            let listed = up_to(&daemon.client, EventsQuery::default(), limit, 2).await.unwrap();
-            let ids: Vec<&str> = listed.events.iter().map(|event| event.id.as_str()).collect();
-            assert_eq!(ids, ["evt_4", "evt_3", "evt_2", "evt_1"][..events]);
-            assert_eq!(listed.next.is_some(), more, "{limit}");
-        }
     }
 }

@@ -7,12 +7,12 @@ use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use crate::admin::AdminClient;
-use crate::admin::api::{EventQuery, ReplayRequest, ReplayedEvent, UnreadableEvents};
+use crate::admin::api::{EventQuery, ReplayRequest, UnreadableEvents};
 use crate::cli::daemon::Daemon;
 use crate::cli::output::{print, print_json};
 use crate::cli::text::{BAD, count, plain, styled};
 use crate::cli::{Exit, Failure};
-use crate::receive::Replayed;
+use crate::receive::{Replayed, ReplayedEvent};
 
 /// How many messages that stay unreadable are named one by one.
 const NAMED: usize = 20;
@@ -32,8 +32,8 @@ pub(in crate::cli) struct ReplayEvents {
     /// All that could not be read
     #[arg(long)]
     unreadable: bool,
-    /// Of those, only what came through this source
-    #[arg(long, value_name = "NAME", conflicts_with = "id")]
+    /// Only what came through this source
+    #[arg(long, value_name = "NAME")]
     source: Option<String>,
     #[command(flatten)]
     daemon: Daemon,
@@ -43,7 +43,10 @@ impl ReplayEvents {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
         let client = self.daemon.client(config)?;
         let outcome = match self.id {
-            Some(id) => Outcome::of(client.replay(&ReplayRequest::Event(EventQuery { id })).await?.events),
+            Some(id) => {
+                let event = ReplayRequest::Event(EventQuery { id, source: self.source });
+                Outcome::of(client.replay(&event).await?.events)
+            }
             None => all(&client, self.source).await?,
         };
         if self.daemon.json {
@@ -135,7 +138,7 @@ mod tests {
     use crate::cli::Cli;
 
     fn replayed(id: &str, replayed: Replayed) -> ReplayedEvent {
-        ReplayedEvent { id: id.into(), replayed }
+        ReplayedEvent { id: id.into(), source: "scalekit".into(), replayed }
     }
 
     fn shown(events: Vec<ReplayedEvent>) -> String {
@@ -147,10 +150,10 @@ mod tests {
         let accepts =
             |arguments: &str| Cli::try_parse_from(format!("rolecall events {arguments}").split(' ')).is_ok();
         assert!(accepts("replay evt_1"));
+        assert!(accepts("replay evt_1 --source scalekit"));
         assert!(accepts("replay --unreadable --source scalekit"));
         assert!(!accepts("replay"));
         assert!(!accepts("replay evt_1 --unreadable"));
-        assert!(!accepts("replay evt_1 --source scalekit"));
         assert!(!accepts("replay --source scalekit"));
     }
 
@@ -160,8 +163,8 @@ mod tests {
         let outcome = Outcome::of(vec![replayed("evt_1", Replayed::Merged), replayed("evt_2", unreadable)]);
         let golden = serde_json::json!({
             "merged": 1, "ignored": 0, "known": 0, "unreadable": 1, "events": [
-                {"id": "evt_1", "outcome": "merged"},
-                {"id": "evt_2", "outcome": "unreadable", "reason": "type: missing"}]
+                {"id": "evt_1", "source": "scalekit", "outcome": "merged"},
+                {"id": "evt_2", "source": "scalekit", "outcome": "unreadable", "reason": "type: missing"}]
         });
         assert_eq!(serde_json::to_value(outcome).unwrap(), golden);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::admin::api::{EventBody, EventDetail};
+use crate::admin::api::{EventBody, EventDetail, EventQuery};
 use crate::cli::daemon::Daemon;
 use crate::cli::output::{print, print_json, width};
 use crate::cli::table::Table;
@@ -21,13 +21,17 @@ use crate::store::EventStatus;
 pub(in crate::cli) struct Show {
     /// The event's id, as `rolecall events list`, `explain` and the log name it
     id: String,
+    /// The source that sent it, where several sent one of this id
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
     #[command(flatten)]
     daemon: Daemon,
 }
 
 impl Show {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let event = self.daemon.client(config)?.event(&self.id).await?;
+        let query = EventQuery { id: self.id, source: self.source };
+        let event = self.daemon.client(config)?.event(&query).await?;
         if self.daemon.json {
             print_json(&event)?;
         } else {

@@ -1,33 +1,38 @@
 //! The journal, as people and a replay look at it.
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rolecall_sink_api::Entity;
+use rusqlite::{Connection, Row, params};
 
-use super::convert::{IGNORED, MERGED, UNREADABLE, entity, time};
+use super::commit::key_of;
+use super::convert::{IGNORED, MERGED, UNREADABLE, time};
 use crate::directory::EventId;
 use crate::store::{
     Consequence, EventCursor, EventFilter, EventItem, EventStatus, JournalEntry, JournalStatus, StoreError,
 };
 
+/// How many sources' messages of one id are read at most.
+const MOST_SOURCES: u32 = 10;
+
 pub(super) fn events(
     connection: &Connection,
     filter: &EventFilter,
+    after: Option<EventCursor>,
     limit: u32,
 ) -> Result<Vec<EventItem>, StoreError> {
     // The status stands in the text, since the index of the unreadable is used only where it does.
-    let (index, condition) = match filter.status {
-        None => ("", String::new()),
-        Some(EventStatus::Unreadable) => {
-            ("INDEXED BY event_unreadable", format!("AND status = {UNREADABLE}"))
+    let (index, condition, source) = match filter {
+        EventFilter::All => ("", String::new(), &None),
+        EventFilter::Unreadable { source } => {
+            ("INDEXED BY event_unreadable", format!("AND status = {UNREADABLE}"), source)
         }
-        Some(status) => ("", format!("AND status = {}", code(status))),
     };
     let mut select = connection.prepare_cached(&format!(
         "SELECT seq, id, source, kind, received_at, status, reason FROM event {index}
          WHERE seq < ?1 {condition} AND (?2 IS NULL OR source = ?2) ORDER BY seq DESC LIMIT ?3"
     ))?;
-    let before = filter.after.map_or(i64::MAX, |EventCursor(seq)| seq);
-    let items = select.query_map(params![before, filter.source, limit], item)?;
+    let before = after.map_or(i64::MAX, |EventCursor(seq)| seq);
+    let items = select.query_map(params![before, source, limit], item)?;
     Ok(items.collect::<Result<_, _>>()?)
 }
 
@@ -43,12 +48,16 @@ fn item(row: &Row<'_>) -> rusqlite::Result<EventItem> {
     })
 }
 
-pub(super) fn event(connection: &Connection, id: &EventId) -> Result<Option<JournalEntry>, StoreError> {
+pub(super) fn event(
+    connection: &Connection,
+    id: &EventId,
+    source: Option<&str>,
+) -> Result<Vec<JournalEntry>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT source, message_id, kind, at, signed_at, received_at, status, reason, body
-         FROM event WHERE id = ?1",
+         FROM event WHERE id = ?1 AND (?2 IS NULL OR source = ?2) ORDER BY source LIMIT ?3",
     )?;
-    let found = select.query_row([id.as_str()], |row| {
+    let found = select.query_map(params![id.as_str(), source, MOST_SOURCES], |row| {
         Ok(JournalEntry {
             id: id.clone(),
             source: row.get(0)?,
@@ -66,37 +75,52 @@ pub(super) fn event(connection: &Connection, id: &EventId) -> Result<Option<Jour
             },
             body: Bytes::from(row.get::<_, Vec<u8>>(8)?),
         })
-    });
-    Ok(found.optional()?)
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// Reads all the activity there is: an index by event would cost every delivery something, for a question that a
-/// person asks now and then.
 pub(super) fn consequences(
     connection: &Connection,
     id: &EventId,
+    entities: &[Entity],
     limit: u32,
 ) -> Result<Vec<Consequence>, StoreError> {
+    // Entity by entity: an index by event would cost every delivery something.
     let mut select = connection.prepare_cached(
-        "SELECT e.kind, e.id, a.at, s.name, a.what, a.detail
-         FROM activity a JOIN entity e ON e.key = a.entity LEFT JOIN sink s ON s.key = a.sink
-         WHERE a.event = ?1 ORDER BY a.seq LIMIT ?2",
+        "SELECT a.at, s.name, a.what, a.detail, a.seq FROM activity a LEFT JOIN sink s ON s.key = a.sink
+         WHERE a.entity = ?1 AND a.event = ?2 ORDER BY a.seq LIMIT ?3",
     )?;
-    let lines = select.query_map(params![id.as_str(), limit], |row| {
-        Ok(Consequence {
-            entity: entity(row.get(0)?, row.get(1)?),
-            at: time(row.get(2)?),
-            sink: row.get(3)?,
-            what: row.get(4)?,
-            detail: row.get(5)?,
-        })
-    })?;
-    Ok(lines.collect::<Result<_, _>>()?)
+    let mut found = Vec::new();
+    for entity in entities {
+        let Some(key) = key_of(connection, entity)? else { continue };
+        let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        let mut rows = select.query(params![key, id.as_str(), left])?;
+        while let Some(row) = rows.next()? {
+            let consequence = Consequence {
+                entity: entity.clone(),
+                at: time(row.get(0)?),
+                sink: row.get(1)?,
+                what: row.get(2)?,
+                detail: row.get(3)?,
+            };
+            found.push((row.get::<_, i64>(4)?, consequence));
+        }
+        if found.len() >= limit as usize {
+            break;
+        }
+    }
+    found.sort_by_key(|(seq, _)| *seq);
+    Ok(found.into_iter().map(|(_, consequence)| consequence).collect())
 }
 
-pub(super) fn forget_unreadable(connection: &Connection, id: &EventId) -> Result<bool, StoreError> {
-    let mut delete = connection.prepare_cached("DELETE FROM event WHERE id = ?1 AND status = ?2")?;
-    Ok(delete.execute(params![id.as_str(), UNREADABLE])? > 0)
+pub(super) fn forget_unreadable(
+    connection: &Connection,
+    id: &EventId,
+    source: &str,
+) -> Result<bool, StoreError> {
+    let mut delete =
+        connection.prepare_cached("DELETE FROM event WHERE id = ?1 AND source = ?2 AND status = ?3")?;
+    Ok(delete.execute(params![id.as_str(), source, UNREADABLE])? > 0)
 }
 
 fn status(code: i64) -> EventStatus {
@@ -104,13 +128,5 @@ fn status(code: i64) -> EventStatus {
         MERGED => EventStatus::Merged,
         IGNORED => EventStatus::Ignored,
         _ => EventStatus::Unreadable,
-    }
-}
-
-fn code(status: EventStatus) -> i64 {
-    match status {
-        EventStatus::Merged => MERGED,
-        EventStatus::Ignored => IGNORED,
-        EventStatus::Unreadable => UNREADABLE,
     }
 }

@@ -25,14 +25,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rolecall_sink_api::{Attempted, SinkName, UserId};
+use rolecall_sink_api::{Attempted, Entity, SinkName, UserId};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
 use self::sinks::SinkKeys;
 use super::{
-    Batch, Consequence, Cursor, Cutoffs, Due, EventFilter, EventItem, JournalEntry, Loaded, QueueFilter,
-    QueueItem, Settlement, Store, StoreError, StoreView, UserView, Wanted,
+    Batch, Consequence, Cursor, Cutoffs, Due, EventCursor, EventFilter, EventItem, JournalEntry, Loaded,
+    QueueFilter, QueueItem, Settlement, Store, StoreError, StoreView, UserView, Wanted,
 };
 use crate::directory::EventId;
 
@@ -310,23 +310,33 @@ impl Store for SqliteStore {
         self.read(move |c| views::users(c, &sinks, &name)).await
     }
 
-    async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<EventItem>, StoreError> {
+    async fn events(
+        &self,
+        filter: &EventFilter,
+        after: Option<EventCursor>,
+        limit: u32,
+    ) -> Result<Vec<EventItem>, StoreError> {
         let filter = filter.clone();
-        self.read(move |c| events::events(c, &filter, limit)).await
+        self.read(move |c| events::events(c, &filter, after, limit)).await
     }
 
-    async fn event(&self, id: &EventId) -> Result<Option<JournalEntry>, StoreError> {
-        let id = id.clone();
-        self.read(move |c| events::event(c, &id)).await
+    async fn event(&self, id: &EventId, source: Option<&str>) -> Result<Vec<JournalEntry>, StoreError> {
+        let (id, source) = (id.clone(), source.map(str::to_owned));
+        self.read(move |c| events::event(c, &id, source.as_deref())).await
     }
 
-    async fn consequences(&self, id: &EventId, limit: u32) -> Result<Vec<Consequence>, StoreError> {
+    async fn consequences(
+        &self,
+        id: &EventId,
+        entities: Vec<Entity>,
+        limit: u32,
+    ) -> Result<Vec<Consequence>, StoreError> {
         let id = id.clone();
-        self.read(move |c| events::consequences(c, &id, limit)).await
+        self.read(move |c| events::consequences(c, &id, &entities, limit)).await
     }
 
-    async fn forget_unreadable(&self, id: &EventId) -> Result<bool, StoreError> {
-        let id = id.clone();
-        self.write(move |c| events::forget_unreadable(c, &id)).await
+    async fn forget_unreadable(&self, id: &EventId, source: &str) -> Result<bool, StoreError> {
+        let (id, source) = (id.clone(), source.to_owned());
+        self.write(move |c| events::forget_unreadable(c, &id, &source)).await
     }
 }

@@ -60,6 +60,11 @@ async fn exercise(store: &Arc<SqliteStore>) {
     store.users("u1").await.unwrap();
     store.users("ann").await.unwrap();
     store.overview().await.unwrap();
+    store.events(&EventFilter::All, None, 10).await.unwrap();
+    store.events(&EventFilter::Unreadable { source: Some("test".into()) }, None, 10).await.unwrap();
+    store.event(&EventId::new("e1"), None).await.unwrap();
+    assert!(!store.consequences(&EventId::new("e2"), vec![user("u2")], 10).await.unwrap().is_empty());
+    store.forget_unreadable(&EventId::new("e9"), "test").await.unwrap();
     store.drop_items(&QueueFilter::default(), clock()).await.unwrap();
     running.send(event(3, "e4", vec![Fact::UserGone { user: UserId::new("u1") }])).await;
     running.send(event(3, "e5", vec![Fact::GroupGone { group: GroupId::new("g1") }])).await;
