@@ -10,7 +10,7 @@ use crate::batch;
 use crate::check;
 use crate::config::{Bind, BindMethod, Config};
 use crate::directory::Directory;
-use crate::ldif::LdifFile;
+use crate::ldif::LdifTarget;
 use crate::mapping::Mapping;
 use crate::observe;
 use crate::pool::Pool;
@@ -27,11 +27,11 @@ pub struct LdapSink {
 
 enum Target {
     Server(Box<Pool>),
-    File(LdifFile),
+    File(LdifTarget),
 }
 
 impl LdapSink {
-    /// Builds the sink; nothing is connected yet. An LDIF file is read back.
+    /// Builds the sink; nothing is connected or opened yet. Of an LDIF file only the directory must be there.
     ///
     /// # Errors
     /// What in the configuration cannot be used, with its path relative to the sink's section.
@@ -42,7 +42,7 @@ impl LdapSink {
         }
         let mapping = Mapping::compile(&config)?;
         let target = match &config.ldif {
-            Some(ldif) => Target::File(open_file(&ldif.path, &config, &mapping)?),
+            Some(ldif) => Target::File(ldif_target(&ldif.path, &config, &mapping)?),
             None => Target::Server(Box::new(Pool::new(access(&config)?))),
         };
         tracing::debug!(sink = %name, base = %mapping.people.base, "LDAP sink configured");
@@ -65,9 +65,10 @@ impl Sink for LdapSink {
                 connection.finish();
                 Ok(outcomes)
             }
-            Target::File(file) => {
+            Target::File(target) => {
+                let file = target.open().await?;
                 file.recall(&self.mapping, changes);
-                let outcomes = self.apply_on(Directory::File(file), changes).await?;
+                let outcomes = self.apply_on(Directory::File(&file), changes).await?;
                 file.commit().await?;
                 Ok(outcomes)
             }
@@ -77,17 +78,14 @@ impl Sink for LdapSink {
     async fn probe(&self) -> Result<(), SinkDown> {
         match &self.target {
             Target::Server(pool) => pool.access().connect().await.map(|_| ()),
-            Target::File(file) => file.commit().await,
+            Target::File(target) => target.open().await?.commit().await,
         }
     }
 
     async fn check(&self) -> Result<Vec<String>, SinkDown> {
         match &self.target {
             Target::Server(pool) => check::check(&pool.access().connect().await?, &self.mapping).await,
-            Target::File(file) => {
-                file.commit().await?;
-                Ok(vec![format!("writes LDIF change records to {}", file.path().display())])
-            }
+            Target::File(target) => target.check().await,
         }
     }
 
@@ -105,12 +103,11 @@ impl Sink for LdapSink {
     }
 }
 
-fn open_file(path: &Path, config: &Config, mapping: &Mapping) -> Result<LdifFile, ConfigError> {
+fn ldif_target(path: &Path, config: &Config, mapping: &Mapping) -> Result<LdifTarget, ConfigError> {
     if config.url.is_some() || !config.urls.is_empty() {
         return Err(ConfigError::new("ldif", "give either a server (url) or a file (ldif), not both"));
     }
-    LdifFile::open(path, mapping.marks.attribute.clone())
-        .map_err(|e| ConfigError::new("ldif.path", e.to_string()))
+    LdifTarget::new(path, mapping.marks.attribute.clone())
 }
 
 fn access(config: &Config) -> Result<Access, ConfigError> {

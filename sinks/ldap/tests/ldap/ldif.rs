@@ -14,30 +14,30 @@ use crate::fixture::{
     user,
 };
 
-struct File {
-    _directory: tempfile::TempDir,
-    path: PathBuf,
+pub(crate) struct File {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) path: PathBuf,
 }
 
 impl File {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("changes.ldif");
-        Self { _directory: directory, path }
+        Self { directory, path }
     }
 
-    fn sink(&self) -> LdapSink {
+    pub(crate) fn sink(&self) -> LdapSink {
         let mut config = mapping();
         config["ldif"] = json!({ "path": self.path });
         sink(config)
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         fs::read_to_string(&self.path).unwrap()
     }
 }
 
-fn records(path: &Path) -> usize {
+pub(crate) fn records(path: &Path) -> usize {
     fs::read_to_string(path).unwrap().lines().filter(|line| line.starts_with("changetype: ")).count()
 }
 
@@ -194,8 +194,11 @@ async fn a_file_that_somebody_else_wrote_to_is_refused() {
     daemon_wrote(&file, "ada").await;
     let mut handle = fs::OpenOptions::new().append(true).open(&file.path).unwrap();
     handle.write_all(b"\ndn: cn=x\nchangetype: frobnicate\n\ndn: cn=y\nchangetype: delete\n").unwrap();
-    let mut config = mapping();
-    config["ldif"] = json!({ "path": file.path });
-    let error = crate::fixture::try_sink(config).err().unwrap();
-    assert!(error.starts_with("ldif.path: ") && error.contains("frobnicate"), "{error}");
+    let text = file.text();
+    let sink = file.sink();
+    for down in [sink.probe().await.unwrap_err(), sink.check().await.unwrap_err()] {
+        assert!(down.reason.starts_with(file.path.to_str().unwrap()), "{down}");
+        assert!(down.reason.contains("frobnicate"), "{down}");
+    }
+    assert_eq!(file.text(), text);
 }

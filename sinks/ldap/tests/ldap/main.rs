@@ -7,5 +7,6 @@ mod connection;
 mod fixture;
 mod groups;
 mod ldif;
+mod ldif_writer;
 mod leavers;
 mod people;
