@@ -186,13 +186,36 @@ async fn when_the_disk_takes_no_more_the_sender_is_asked_to_send_again_and_nothi
 }
 
 #[tokio::test]
-async fn while_the_disk_is_full_nothing_is_begun_that_could_not_be_taken_back_and_then_all_goes_on() {
+async fn what_a_store_confirms_while_the_disk_is_full_is_noted_later_and_not_done_again() {
     let mut app = Application::start().await;
-    let delivery = "delivery: {initial_backoff: 50ms, max_probe_interval: 50ms}\n";
-    let site = Site::new().sink("app", &(app.section() + delivery));
+    let site = Site::new().sink("app", &(app.section() + IMPATIENT));
     let daemon = site.start().await;
     app.0.stop().await;
     daemon.send([&Person::new("ada").created()]).await;
+    // By then it is noted that she may be there.
+    daemon.logs("the sink is down; deliveries wait").await;
+
+    daemon.may_write_files(false);
+    app.0.restart().await;
+    app.0.wait_for("ada is in the application", |_| !app.people().is_empty()).await;
+    daemon.logs("outcomes cannot be stored").await;
+    daemon.may_write_files(true);
+    site.settled().await;
+
+    assert_eq!(app.changes(), ["POST /users ada"]);
+    assert_eq!(site.status().await["sinks"]["app"]["confirmed"], 1);
+}
+
+#[tokio::test]
+async fn while_the_disk_is_full_nothing_is_begun_that_could_not_be_taken_back_and_then_all_goes_on() {
+    let mut app = Application::start().await;
+    let site = Site::new().sink("app", &(app.section() + IMPATIENT));
+    let daemon = site.start().await;
+    app.0.stop().await;
+    daemon.send([&Person::new("ada").created()]).await;
+    daemon.logs("the sink is down; deliveries wait").await;
+    // The breaker is open, so he is in the queue and nothing was begun for him.
+    daemon.send([&Person::new("ben").created()]).await;
 
     // The application cannot be read, so what it is about to be told is noted first.
     daemon.may_write_files(false);
@@ -202,6 +225,12 @@ async fn while_the_disk_is_full_nothing_is_begun_that_could_not_be_taken_back_an
     daemon.may_write_files(true);
     site.settled().await;
 
-    assert_eq!(app.changes(), ["POST /users ada"]);
-    assert_eq!(site.status().await["sinks"]["app"]["confirmed"], 1);
+    // They are handed over side by side.
+    let mut changes = app.changes();
+    changes.sort();
+    assert_eq!(changes, ["POST /users ada", "POST /users ben"]);
+    assert_eq!(site.status().await["sinks"]["app"]["confirmed"], 2);
 }
+
+/// Tries again, and asks a sink that is down, soon.
+const IMPATIENT: &str = "delivery: {initial_backoff: 50ms, max_probe_interval: 50ms}\n";
