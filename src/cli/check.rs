@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use rolecall_sink_api::{Sink, SinkDown, Timespan};
 use serde::Serialize;
 
-use super::output::{print, print_json};
+use super::output::answer;
 use super::text::{BAD, GOOD, HEADING, plain, styled};
 use super::{Exit, Failure};
 use crate::config::Config;
@@ -37,11 +37,7 @@ impl Check {
             Ok(config) => self.report(path, config).await,
             Err(errors) => Report::wrong(path, errors.as_slice().iter().map(ToString::to_string).collect()),
         };
-        if self.json {
-            print_json(&report)?;
-        } else {
-            print(&report.render())?;
-        }
+        answer(self.json, &report, |report| report.render())?;
         Ok(report.exit())
     }
 

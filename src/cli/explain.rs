@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rolecall_sink_api::{RoleName, SinkName};
 
 use super::daemon::Daemon;
-use super::output::{print, print_json, width};
+use super::output::{answer, width};
 use super::table::{Cell, Table};
 use super::text::{BAD, FAINT, GOOD, HEADING, exact, moment, plain, relative, styled};
 use super::{Exit, Failure};
@@ -37,11 +37,7 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
         let found = self.daemon.client(config)?.users(&self.user).await?;
-        if self.daemon.json {
-            print_json(&found)?;
-        } else {
-            print(&render(&self.user, &found, width()))?;
-        }
+        answer(self.daemon.json, &found, |found| render(&self.user, found, width()))?;
         Ok(exit(&found))
     }
 }

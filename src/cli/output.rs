@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Failure;
 
-/// Writes the answer. Styles are left out where it does not go to a terminal, or where `NO_COLOR` is set.
+/// Writes text. Styles are left out where it does not go to a terminal, or where `NO_COLOR` is set.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -17,10 +17,19 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Writes the answer as JSON, for programs.
+/// Writes JSON, for programs.
 pub(super) fn print_json(answer: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(answer).context("cannot write the answer as JSON")?;
     print(&(text + "\n"))
+}
+
+/// Writes the answer: as JSON when that was asked for, else as a person reads it.
+pub(super) fn answer<T: Serialize>(
+    json: bool,
+    answer: &T,
+    text: impl FnOnce(&T) -> String,
+) -> Result<(), Failure> {
+    if json { print_json(answer) } else { print(&text(answer)) }
 }
 
 /// Says why a command failed.

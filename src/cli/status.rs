@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rolecall_sink_api::SinkName;
 
 use super::daemon::Daemon;
-use super::output::{print, print_json, width};
+use super::output::{answer, width};
 use super::table::{Cell, Table};
 use super::text::{BAD, GOOD, HEADING, bytes, count, exact, length, moment, plain, relative, styled};
 use super::{Exit, Failure};
@@ -32,11 +32,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
         let status = self.daemon.client(config)?.status().await?;
-        if self.daemon.json {
-            print_json(&status)?;
-        } else {
-            print(&render(&status, width()))?;
-        }
+        answer(self.daemon.json, &status, |status| render(status, width()))?;
         Ok(exit(&status))
     }
 }

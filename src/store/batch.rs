@@ -94,6 +94,11 @@ impl Batch {
             at,
         }
     }
+
+    /// Whether it puts anything into the queues.
+    pub fn queues(&self) -> bool {
+        self.entities.iter().any(|write| write.enqueue.is_some())
+    }
 }
 
 /// One message for the journal.

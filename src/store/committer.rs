@@ -125,7 +125,7 @@ impl Committer {
         }
         let mut batch = work.finish();
         batch.journal = journal;
-        let queued = batch.entities.iter().any(|write| write.enqueue.is_some());
+        let queued = batch.queues();
         let stale = !batch.stale_members_of.is_empty();
         if !batch.journal.is_empty() {
             self.store.commit(batch).await?;
@@ -160,7 +160,7 @@ impl Committer {
         }
         let mut batch = work.finish();
         batch.evaluated = users;
-        let queued = batch.entities.iter().any(|write| write.enqueue.is_some());
+        let queued = batch.queues();
         self.store.commit(batch).await?;
         if queued {
             (self.queued)();

@@ -12,8 +12,6 @@ pub struct Due {
     pub change: Change,
     /// How urgent it was when it was queued.
     pub priority: Priority,
-    /// Since when it waits.
-    pub since: Timestamp,
 }
 
 /// What became of one delivered change.

@@ -7,7 +7,7 @@ use clap::Args;
 use super::status;
 use crate::admin::api::{EventsPage, EventsQuery, LARGEST_PAGE};
 use crate::cli::daemon::Daemon;
-use crate::cli::output::{print, print_json, width};
+use crate::cli::output::{answer, width};
 use crate::cli::pages::up_to;
 use crate::cli::table::Table;
 use crate::cli::text::relative;
@@ -45,12 +45,8 @@ impl List {
             client.events(&EventsQuery { limit: Some(limit), after, ..query.clone() }).await
         };
         let listed = up_to(self.limit, LARGEST_PAGE, ask).await?;
-        if self.daemon.json {
-            print_json(&listed)?;
-        } else {
-            let width = if self.wide { None } else { width() };
-            print(&render(&listed, width))?;
-        }
+        let width = if self.wide { None } else { width() };
+        answer(self.daemon.json, &listed, |listed| render(listed, width))?;
         Ok(Exit::Done)
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::admin::AdminClient;
 use crate::admin::api::{EventQuery, ReplayRequest, UnreadableEvents};
 use crate::cli::daemon::Daemon;
-use crate::cli::output::{print, print_json};
+use crate::cli::output::answer;
 use crate::cli::text::{BAD, count, plain, styled};
 use crate::cli::{Exit, Failure};
 use crate::receive::{Replayed, ReplayedEvent};
@@ -49,11 +49,7 @@ impl ReplayEvents {
             }
             None => all(&client, self.source).await?,
         };
-        if self.daemon.json {
-            print_json(&outcome)?;
-        } else {
-            print(&render(&outcome))?;
-        }
+        answer(self.daemon.json, &outcome, render)?;
         Ok(if outcome.unreadable == 0 { Exit::Done } else { Exit::Problems })
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::admin::api::{EventBody, EventDetail, EventQuery};
 use crate::cli::daemon::Daemon;
-use crate::cli::output::{print, print_json, width};
+use crate::cli::output::{answer, width};
 use crate::cli::table::Table;
 use crate::cli::text::{BAD, GOOD, HEADING, exact, moment, plain, styled};
 use crate::cli::{Exit, Failure};
@@ -32,11 +32,7 @@ impl Show {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
         let query = EventQuery { id: self.id, source: self.source };
         let event = self.daemon.client(config)?.event(&query).await?;
-        if self.daemon.json {
-            print_json(&event)?;
-        } else {
-            print(&render(&event, width()))?;
-        }
+        answer(self.daemon.json, &event, |event| render(event, width()))?;
         Ok(Exit::Done)
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Filter;
 use crate::admin::api::{LARGEST_PAGE, QueuePage, QueueQuery};
 use crate::cli::daemon::Daemon;
-use crate::cli::output::{print, print_json, width};
+use crate::cli::output::{answer, width};
 use crate::cli::pages::up_to;
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::{BAD, relative};
@@ -44,12 +44,8 @@ impl List {
             client.queue(&QueueQuery { limit: Some(limit), after, ..query.clone() }).await
         };
         let listed = up_to(self.limit, LARGEST_PAGE, ask).await?;
-        if self.daemon.json {
-            print_json(&listed)?;
-        } else {
-            let width = if self.wide { None } else { width() };
-            print(&render(&listed, width))?;
-        }
+        let width = if self.wide { None } else { width() };
+        answer(self.daemon.json, &listed, |listed| render(listed, width))?;
         Ok(Exit::Done)
     }
 }

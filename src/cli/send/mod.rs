@@ -16,7 +16,7 @@ use rolecall_sink_api::tls::Tls;
 use serde::Serialize;
 
 use self::body::{Body, Setting};
-use super::output::{print, print_json};
+use super::output::{self, print, print_json};
 use super::table::Table;
 use super::text::{BAD, GOOD, plain, styled};
 use super::{Exit, Failure, load};
@@ -81,11 +81,7 @@ impl SendEvent {
             return self.list_samples();
         }
         let answer = self.send(config).await?;
-        if self.json {
-            print_json(&answer)?;
-        } else {
-            print(&answer.render())?;
-        }
+        output::answer(self.json, &answer, |answer| answer.render())?;
         Ok(if answer.is_success() { Exit::Done } else { Exit::Problems })
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rolecall_sink_api::{Entity, EntityKind};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
+use super::activity::note;
 use super::convert::{
     DEAD, UNREADABLE, WAITING, journal_code, kind_code, micros, print, priority_code, signed, status_code,
 };
@@ -109,7 +110,9 @@ fn entity(
         }
     }
     if let Some(activity) = &write.activity {
-        note(transaction, key, activity, write.event.as_ref(), now)?;
+        let event = write.event.as_ref().map(EventId::as_str);
+        let detail = role_changes(activity);
+        note(transaction, None, key, activity.what.as_str(), event, detail.as_deref(), now)?;
     }
     Ok(())
 }
@@ -120,11 +123,6 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
         EntityState::User(user) => (print(user)?, user.profile()),
         EntityState::Group(group) => (print(group)?, None),
     };
-    let user_name = profile.and_then(|p| p.user_name.as_deref());
-    let email = profile.and_then(|p| p.email.as_deref());
-    let roles = print(&write.row.roles)?;
-    let (status, generation) = (status_code(write.row.status), signed(write.row.generation));
-    let absent = write.row.status == Status::Absent;
     if let Some(key) = write.row.key
         && write.enqueue.is_none()
     {
@@ -133,6 +131,11 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
         let mut update = transaction.prepare_cached("UPDATE entity SET state = ?2 WHERE key = ?1")?;
         return there(update.execute(params![key, state])?, key, write);
     }
+    let user_name = profile.and_then(|p| p.user_name.as_deref());
+    let email = profile.and_then(|p| p.email.as_deref());
+    let roles = print(&write.row.roles)?;
+    let (status, generation) = (status_code(write.row.status), signed(write.row.generation));
+    let absent = write.row.status == Status::Absent;
     if let Some(key) = write.row.key {
         let mut update = transaction.prepare_cached(
             "UPDATE entity SET state = ?2, roles = ?3, user_name = ?4, email = ?5, status = ?6, generation = ?7,
@@ -247,24 +250,14 @@ fn has_access(transaction: &Transaction<'_>, sink: i64, user: i64) -> Result<boo
     Ok(select.exists(params![sink, user])?)
 }
 
-fn note(
-    transaction: &Transaction<'_>,
-    entity: i64,
-    activity: &Activity,
-    event: Option<&EventId>,
-    now: i64,
-) -> Result<(), StoreError> {
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO activity (entity, at, sink, what, event, detail) VALUES (?1, ?2, NULL, ?3, ?4, ?5)",
-    )?;
+/// The roles that came and went, for people; none when none did.
+fn role_changes(activity: &Activity) -> Option<String> {
     let signs = [('+', &activity.granted), ('-', &activity.revoked)];
     let roles: Vec<String> = signs
         .iter()
         .flat_map(|(sign, roles)| roles.iter().map(move |role| format!("{sign}{role}")))
         .collect();
-    let detail = (!roles.is_empty()).then(|| format!("roles {}", roles.join(" ")));
-    insert.execute(params![entity, now, activity.what.as_str(), event.map(EventId::as_str), detail])?;
-    Ok(())
+    (!roles.is_empty()).then(|| format!("roles {}", roles.join(" ")))
 }
 
 /// The key of an entity that is stored.

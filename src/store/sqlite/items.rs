@@ -5,10 +5,10 @@ use rolecall_sink_api::SinkName;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params, params_from_iter};
 
+use super::activity::note;
 use super::convert::{
     DEAD, WAITING, entity, micros, priority, queue_state, queue_state_code, time, unsigned,
 };
-use super::queue::note;
 use super::sinks::SinkKeys;
 use crate::store::{Cursor, QueueFilter, QueueItem, QueueState, StoreError};
 
@@ -146,7 +146,7 @@ pub(super) fn drop_items(
             .query_row(params![sink, entity, state.map(queue_state_code)], |row| row.get(0))
             .optional()?;
         if let Some(event) = event {
-            note(&transaction, *sink, *entity, "dropped", event.as_deref(), None, micros(now))?;
+            note(&transaction, Some(*sink), *entity, "dropped", event.as_deref(), None, micros(now))?;
             dropped += 1;
         }
     }

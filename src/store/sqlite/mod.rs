@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file, written by one thread, read by a few.
 
+mod activity;
 mod commit;
 mod convert;
 mod events;

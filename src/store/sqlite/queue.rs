@@ -9,8 +9,9 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
+use super::activity::note;
 use super::commit::key_of;
-use super::convert::{DEAD, entity, micros, parse, print, priority, signed, time, unsigned};
+use super::convert::{DEAD, entity, micros, parse, print, priority, signed, unsigned};
 use super::turn;
 use crate::directory::{GroupState, UserState};
 use crate::store::{Due, Resolution, Settlement, StoreError, desired};
@@ -25,7 +26,7 @@ pub(super) fn due(
     // One transaction, so that all of it is read at the same point.
     let transaction = connection.unchecked_transaction()?;
     let mut select = transaction.prepare_cached(
-        "SELECT e.kind, e.id, e.state, e.roles, q.generation, q.priority, q.since, q.attempts, a.document, a.remote,
+        "SELECT e.kind, e.id, e.state, e.roles, q.generation, q.priority, q.attempts, a.document, a.remote,
              t.document
          FROM queue q CROSS JOIN entity e ON e.key = q.entity
              LEFT JOIN applied a ON a.sink = q.sink AND a.entity = q.entity
@@ -46,13 +47,12 @@ pub(super) fn due(
                 continue;
             }
         };
-        let applied: Option<String> = row.get(8)?;
-        let remote: Option<String> = row.get(9)?;
-        let attempted: Option<String> = row.get(10)?;
+        let applied: Option<String> = row.get(7)?;
+        let remote: Option<String> = row.get(8)?;
+        let attempted: Option<String> = row.get(9)?;
         let generation = unsigned(row.get(4)?);
         due.push(Due {
             priority: priority(row.get(5)?),
-            since: time(row.get(6)?),
             change: Change {
                 idempotency_key: idempotency_key(sink, &entity, generation, desired.as_ref()),
                 desired,
@@ -61,7 +61,7 @@ pub(super) fn due(
                 remote: remote.map(RemoteId::new),
                 entity,
                 generation,
-                attempt: row.get::<_, u32>(7)? + 1,
+                attempt: row.get::<_, u32>(6)? + 1,
             },
         });
     }
@@ -207,7 +207,7 @@ fn settle_one(
                 .query_row(params![sink, entity, generation], |row| row.get(0))
                 .optional()?;
             if *action != Action::Unchanged {
-                note(connection, sink, entity, action.as_str(), event.flatten().as_deref(), None, now)?;
+                note(connection, Some(sink), entity, action.as_str(), event.flatten().as_deref(), None, now)?;
             }
         }
         Resolution::Retry { reason, due } => {
@@ -229,27 +229,9 @@ fn settle_one(
                 })
                 .optional()?;
             if let Some(event) = event {
-                note(connection, sink, entity, "dead_letter", event.as_deref(), Some(reason), now)?;
+                note(connection, Some(sink), entity, "dead_letter", event.as_deref(), Some(reason), now)?;
             }
         }
     }
-    Ok(())
-}
-
-/// Notes what a sink did, for people.
-pub(super) fn note(
-    connection: &Connection,
-    sink: i64,
-    entity: i64,
-    what: &str,
-    event: Option<&str>,
-    detail: Option<&str>,
-    now: i64,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO activity (entity, at, sink, what, event, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![entity, now, sink, what, event, detail])?;
     Ok(())
 }
