@@ -9,12 +9,14 @@ use crate::deliver::DeliveryStatus;
 use crate::directory::Stamp;
 use crate::rules::{Grant, Rules};
 use crate::store::{EventView, Status, UserView, desired};
+use jiff::Timestamp;
 
 /// Explains one user under the rules in force, with deliveries as they go now.
 pub(super) fn explain(
     view: UserView,
     rules: &Rules,
     deliveries: &BTreeMap<SinkName, DeliveryStatus>,
+    now: Timestamp,
 ) -> Explanation {
     let because = |stamp: &Stamp| because(stamp, &view.events);
     let groups: BTreeMap<GroupId, GroupExplanation> = desired::memberships(&view.state, &view.groups)
@@ -27,7 +29,8 @@ pub(super) fn explain(
             (group.id.clone(), group)
         })
         .collect();
-    let roles = desired::grants(&view.state, &view.groups, rules)
+    let roles = desired::explain(&view.state, &view.groups, rules, now)
+        .grants
         .into_iter()
         .map(|Grant { role, reasons }| RoleExplanation {
             role,

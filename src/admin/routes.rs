@@ -143,7 +143,10 @@ async fn users(state: AdminState, query: String) -> Result<Users, Refusal> {
     Ok(Users {
         now: (state.clock)(),
         rules_file: state.rules_file,
-        users: found.into_iter().map(|view| explain(view, &state.rules, &deliveries)).collect(),
+        users: found
+            .into_iter()
+            .map(|view| explain(view, &state.rules, &deliveries, (state.clock)()))
+            .collect(),
     })
 }
 

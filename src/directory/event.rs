@@ -111,6 +111,8 @@ pub enum Fact {
         user: UserId,
         /// The organization, where stated.
         organization: Option<OrganizationId>,
+        /// Where the user comes from.
+        origin: Origin,
         /// All attributes.
         profile: Box<Profile>,
     },
@@ -181,6 +183,24 @@ pub enum Fact {
         /// Whether it is enabled.
         enabled: bool,
     },
+}
+
+/// Where what is stated of a user comes from, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The connection to the identity provider that has the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<DirectoryId>,
+    /// The source that the event came through. No source knows its own name: it is put there when it is merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl Origin {
+    /// Whether nothing is known.
+    pub(super) fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a group event states of a group.

@@ -361,8 +361,7 @@ impl<'r> Work<'r> {
     fn user(&mut self, id: &UserId, mut state: UserState, event: Option<EventId>) -> EntityWrite {
         let groups = &self.loaded.directory.groups;
         state.drop_void_edges(|group| groups.get(group));
-        let grants = desired::grants(&state, groups, self.rules);
-        let roles: BTreeSet<RoleName> = grants.into_iter().map(|grant| grant.role).collect();
+        let roles = desired::decide(&state, groups, self.rules, self.now).roles;
         let document =
             desired::user(id, &state, groups, roles.clone()).map(|user| Document::User(Box::new(user)));
         let before = self.edges_before.remove(id).unwrap_or_default();

@@ -1,13 +1,15 @@
 //! What should be true of an entity: from merged facts to the document that every sink is handed. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
-use rolecall_sink_api::{Document, Group, GroupId, RoleName, User, UserId};
+use jiff::Timestamp;
+use rolecall_sink_api::{Document, Group, GroupId, Profile, RoleName, User, UserId};
 use sha2::{Digest as _, Sha256};
 
 use super::Status;
 use crate::directory::{GroupState, Stamp, UserState};
-use crate::rules::{Grant, Rules, Subject, SubjectGroup};
+use crate::rules::{Decision, Rules, Subject, SubjectGroup, Verdict};
 
 /// A membership that holds: the user is in the group, and the group exists.
 #[derive(Clone, Copy, Debug)]
@@ -31,18 +33,46 @@ pub fn memberships<'a>(
     })
 }
 
-/// The roles that the rules grant a user, with the reasons. Who has no access has no roles.
-pub fn grants(user: &UserState, groups: &BTreeMap<GroupId, GroupState>, rules: &Rules) -> Vec<Grant> {
-    let Some(profile) = user.profile().filter(|_| user.is_active()) else { return Vec::new() };
+/// What `ask` makes of a user as rules see them. Who does not exist is an inactive user without attributes.
+pub fn subject<T>(
+    user: &UserState,
+    groups: &BTreeMap<GroupId, GroupState>,
+    ask: impl FnOnce(&Subject<'_>) -> T,
+) -> T {
+    static NOBODY: LazyLock<Profile> = LazyLock::new(Profile::default);
     let groups: Vec<SubjectGroup<'_>> = memberships(user, groups)
         .map(|m| SubjectGroup { id: m.id, name: m.group.name(m.id), organization: m.group.organization() })
         .collect();
-    rules.evaluate(&Subject {
+    let origin = user.origin();
+    ask(&Subject {
+        active: user.is_active(),
         organization: user.organization(),
-        profile,
+        directory: origin.and_then(|origin| origin.directory.as_ref()).map(|directory| directory.0.as_str()),
+        source: origin.and_then(|origin| origin.source.as_deref()),
+        profile: user.profile().unwrap_or(&NOBODY),
         provider_roles: user.provider_roles(),
         groups: &groups,
     })
+}
+
+/// The roles of a user. Who has no access has no roles.
+pub fn decide(
+    user: &UserState,
+    groups: &BTreeMap<GroupId, GroupState>,
+    rules: &Rules,
+    now: Timestamp,
+) -> Decision {
+    subject(user, groups, |subject| rules.decide(subject, now))
+}
+
+/// The roles of a user with the reasons.
+pub fn explain(
+    user: &UserState,
+    groups: &BTreeMap<GroupId, GroupState>,
+    rules: &Rules,
+    now: Timestamp,
+) -> Verdict {
+    subject(user, groups, |subject| rules.explain(subject, now))
 }
 
 /// The user as every sink should hold them; `None` when they must go.

@@ -98,7 +98,12 @@ fn message(event: Event) -> Message {
 
 fn profile(user: &str, name: &str) -> Fact {
     let profile = Profile { user_name: Some(name.into()), ..Profile::default() };
-    Fact::UserProfile { user: UserId::new(user), organization: None, profile: Box::new(profile) }
+    Fact::UserProfile {
+        user: UserId::new(user),
+        organization: None,
+        origin: crate::directory::Origin::default(),
+        profile: Box::new(profile),
+    }
 }
 
 fn active(user: &str, active: bool) -> Fact {

@@ -208,6 +208,7 @@ fn user(name: &str, organization: &str) -> Fact {
     Fact::UserProfile {
         user: UserId::new(format!("diruser_{name}")),
         organization: Some(OrganizationId::new(organization)),
+        origin: crate::directory::Origin::default(),
         profile: Box::new(Profile {
             user_name: Some(name.into()),
             email: Some("team@example.com".into()),
