@@ -70,6 +70,16 @@ pub struct Event {
 }
 
 impl Event {
+    /// The same event, with the source that it came through.
+    pub fn through(mut self, source: &str) -> Self {
+        for fact in &mut self.facts {
+            if let Fact::UserProfile { origin, .. } = fact {
+                origin.source = Some(source.to_owned());
+            }
+        }
+        self
+    }
+
     /// The users whom it says something about, repeats included.
     pub fn users(&self) -> impl Iterator<Item = &UserId> {
         self.facts.iter().filter_map(|fact| match fact {

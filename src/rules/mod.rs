@@ -42,12 +42,13 @@ pub type RulesError = Reports;
 pub struct Rules {
     index: index::Index,
     fingerprint: Fingerprint,
+    tests: usize,
 }
 
 impl Rules {
     /// No rules: nobody has any role.
     pub fn none() -> Self {
-        Self { index: index::Index::default(), fingerprint: Fingerprint::of_all([]) }
+        Self { index: index::Index::default(), fingerprint: Fingerprint::of_all([]), tests: 0 }
     }
 
     /// Reads a rules file and runs its tests; `file_name` is for messages.
@@ -72,8 +73,8 @@ impl Rules {
         let index = index::Index::new(book).map_err(|error| {
             Report::of_file(file_name, format!("the patterns are too large together: {error}"))
         })?;
-        let runs = tests.iter().map(|test| tested::run(&index, test)).collect();
-        Ok((Self { index, fingerprint }, runs))
+        let runs: Vec<TestRun> = tests.iter().map(|test| tested::run(&index, test)).collect();
+        Ok((Self { index, fingerprint, tests: tests.len() }, runs))
     }
 
     /// The roles of one user.
@@ -84,6 +85,11 @@ impl Rules {
     /// The roles of one user, each with its reasons, and those they lack though a rule grants them.
     pub fn explain(&self, subject: &Subject<'_>, now: Timestamp) -> Verdict {
         evaluate::explain(&self.index, subject, now)
+    }
+
+    /// How many tests the file brought along.
+    pub fn tests(&self) -> usize {
+        self.tests
     }
 
     /// What the catalogue says of each role.

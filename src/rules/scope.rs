@@ -1,6 +1,7 @@
 //! Which users and groups a sink is given: `sinks.<name>.only`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{GroupId, OrganizationId, Profile, SinkName};
@@ -127,21 +128,21 @@ fn asks_for_groups_alone(condition: &Condition) -> bool {
 
 /// The scopes of all sinks that have one.
 #[derive(Clone, Debug, Default)]
-pub struct Scopes(BTreeMap<SinkName, Scope>);
+pub struct Scopes(BTreeMap<SinkName, Arc<Scope>>);
 
 impl Scopes {
     /// These; a sink that is not among them is given everybody.
     pub fn new(scopes: impl IntoIterator<Item = (SinkName, Scope)>) -> Self {
-        Self(scopes.into_iter().collect())
+        Self(scopes.into_iter().map(|(sink, scope)| (sink, Arc::new(scope))).collect())
     }
 
     /// The sinks that have one.
-    pub fn iter(&self) -> impl Iterator<Item = (&SinkName, &Scope)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&SinkName, &Arc<Scope>)> {
         self.0.iter()
     }
 
     /// The scope of a sink; none when it is given everybody.
-    pub fn of(&self, sink: &SinkName) -> Option<&Scope> {
+    pub fn of(&self, sink: &SinkName) -> Option<&Arc<Scope>> {
         self.0.get(sink)
     }
 

@@ -11,20 +11,25 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rolecall_sink_api::{Document, Entity, GroupId, RoleName, UserId};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use super::desired::Withholding;
+use super::in_force::{Force, Order, Seat};
 use super::{
     Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
-    MembershipChange, Message, Priority, Receipt, Row, Status, Store, StoreError, Submission, Unavailable,
-    Wanted, desired,
+    MembershipChange, Message, Priority, Receipt, Row, RulesInForce, Stale, Status, Store, StoreError,
+    Submission, Unavailable, Wanted, desired,
 };
 use crate::directory::{Event, EventId, Fact, GroupState, Stamp, UserState};
-use crate::rules::Rules;
+use crate::rules::{Decision, Rules, Scopes};
 use crate::source::Reading;
 
 /// The most messages in one transaction.
 const MOST_MESSAGES: usize = 512;
 /// The most stale users in one transaction: few, since messages wait meanwhile.
 const MOST_STALE: u32 = 256;
+/// The longest sleep: a clock that jumped is noticed after this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// How long to wait before a failed evaluation of stale users is tried again.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -32,8 +37,15 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 pub struct Committer {
     store: Arc<dyn Store>,
     rules: Arc<Rules>,
+    scopes: Arc<Scopes>,
+    /// Where others look at both, and ask for other rules.
+    seat: Seat,
     clock: fn() -> Timestamp,
     queued: Box<dyn Fn() + Send + Sync>,
+    /// Not before this is anybody evaluated again: the last attempt failed.
+    paused_until: Option<Instant>,
+    /// When the next user is to be evaluated again though nothing happens. It may be too early, never too late.
+    alarm: Option<Timestamp>,
 }
 
 impl Committer {
@@ -44,19 +56,41 @@ impl Committer {
         clock: fn() -> Timestamp,
         queued: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self { store, rules, clock, queued: Box::new(queued) }
+        let scopes = Arc::new(Scopes::default());
+        let seat = Seat::new(Arc::clone(&rules), Arc::clone(&scopes));
+        let queued = Box::new(queued);
+        Self { store, rules, scopes, seat, clock, queued, paused_until: None, alarm: Some(Timestamp::MIN) }
+    }
+
+    /// The same with sinks that are not given everybody.
+    pub fn scoped(mut self, scopes: Arc<Scopes>) -> Self {
+        self.seat = Seat::new(Arc::clone(&self.rules), Arc::clone(&scopes));
+        self.scopes = scopes;
+        self
+    }
+
+    /// The rules in force, to be looked at and replaced while this runs.
+    pub fn rules_in_force(&self) -> RulesInForce {
+        self.seat.handle()
     }
 
     /// Works until every [`Intake`](super::Intake) is gone and what they gave is committed.
-    pub async fn run(self, mut inbox: mpsc::Receiver<Submission>) {
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Submission>) {
         let mut stale = true;
-        let mut pause = None;
         loop {
             let submission = tokio::select! {
                 biased;
+                Some(order) = self.seat.orders.recv() => {
+                    stale |= self.put_in_force(order).await;
+                    continue;
+                }
                 submission = inbox.recv() => submission,
-                () = idle(pause.take()), if stale => {
-                    stale = self.evaluate_stale_or_pause(&mut pause).await;
+                () = until(self.paused_until), if stale => {
+                    stale = self.evaluate_stale_or_pause().await;
+                    continue;
+                }
+                () = rings(self.alarm, self.clock), if !stale => {
+                    stale = true;
                     continue;
                 }
             };
@@ -64,14 +98,35 @@ impl Committer {
             let submissions = gather(first, &mut inbox).await;
             stale |= self.take(submissions).await;
             // Messages never stop for long on a busy host, and a leaver's group may be what is stale.
-            if stale && pause.is_none() {
-                stale = self.evaluate_stale_or_pause(&mut pause).await;
+            if stale && self.paused_until.is_none_or(|until| until <= Instant::now()) {
+                stale = self.evaluate_stale_or_pause().await;
             }
         }
     }
 
+    /// Puts other rules into force, if the store takes them. Returns whether somebody became stale.
+    async fn put_in_force(&mut self, Order { rules: new, answer }: Order) -> bool {
+        let force = Force { rules: Arc::clone(&new.rules), scopes: Arc::clone(&new.scopes) };
+        let adopted = self.store.use_rules(new).await;
+        let stale = adopted.as_ref().is_ok_and(|adopted| adopted.evaluates);
+        if adopted.is_ok() {
+            self.rules = Arc::clone(&force.rules);
+            self.scopes = Arc::clone(&force.scopes);
+            self.seat.current.send_replace(force);
+        }
+        // Whoever waited may be gone; the rules are in force all the same.
+        let _ = answer.send(adopted);
+        stale
+    }
+
+    fn set_alarm(&mut self, batch: &Batch) {
+        let next =
+            batch.entities.iter().filter(|write| write.rescheduled).filter_map(|write| write.row.evaluate_at);
+        self.alarm = self.alarm.into_iter().chain(next).min();
+    }
+
     /// Commits messages and answers them. Returns whether somebody became stale.
-    async fn take(&self, submissions: Vec<Submission>) -> bool {
+    async fn take(&mut self, submissions: Vec<Submission>) -> bool {
         let (messages, answers): (Vec<Message>, Vec<_>) =
             submissions.into_iter().map(|submission| (submission.message, submission.answer)).unzip();
         match self.commit(messages).await {
@@ -96,9 +151,10 @@ impl Committer {
         }
     }
 
-    async fn commit(&self, messages: Vec<Message>) -> Result<Committed, StoreError> {
+    async fn commit(&mut self, messages: Vec<Message>) -> Result<Committed, StoreError> {
         let loaded = self.store.load(wanted(&messages)).await?;
-        let mut work = Work::new(loaded, &self.rules, (self.clock)());
+        let (rules, scopes) = (Arc::clone(&self.rules), Arc::clone(&self.scopes));
+        let mut work = Work::new(loaded, &rules, &scopes, (self.clock)());
         let mut journal = Vec::with_capacity(messages.len());
         let mut receipts = Vec::with_capacity(messages.len());
         let mut seen = HashSet::new();
@@ -116,50 +172,64 @@ impl Committer {
             if !matches!(message.reading, Reading::Unreadable { .. }) {
                 seen.insert(id);
             }
+            let source = message.source.clone();
             let (entry, event, receipt) = journalled(message);
             journal.push(entry);
             receipts.push(Ok(receipt));
             if let Some(event) = event {
-                work.merge(event);
+                work.merge(event.through(&source));
             }
         }
         let mut batch = work.finish();
         batch.journal = journal;
         let queued = batch.queues();
         let stale = !batch.stale_members_of.is_empty();
+        self.set_alarm(&batch);
         if !batch.journal.is_empty() {
             self.store.commit(batch).await?;
         }
         Ok(Committed { receipts, queued, stale })
     }
 
-    async fn evaluate_stale_or_pause(&self, pause: &mut Option<Duration>) -> bool {
-        self.evaluate_stale().await.unwrap_or_else(|error| {
+    async fn evaluate_stale_or_pause(&mut self) -> bool {
+        let more = self.evaluate_stale().await;
+        self.paused_until = more.is_err().then(|| Instant::now() + PAUSE_AFTER_FAILURE);
+        more.unwrap_or_else(|error| {
             tracing::error!(%error, "users could not be evaluated again; trying again");
-            *pause = Some(PAUSE_AFTER_FAILURE);
             true
         })
     }
 
     /// Evaluates some stale users again. Returns whether there are more.
-    async fn evaluate_stale(&self) -> Result<bool, StoreError> {
-        let users = self.store.stale(MOST_STALE).await?;
-        if users.is_empty() {
+    async fn evaluate_stale(&mut self) -> Result<bool, StoreError> {
+        let now = (self.clock)();
+        let Stale { entities, swept } = self.store.stale(now, MOST_STALE).await?;
+        if entities.is_empty() && swept.is_none() {
+            self.alarm = self.store.next_evaluation().await?;
             return Ok(false);
         }
-        let wanted = Wanted { users: users.iter().cloned().collect(), ..Wanted::default() };
+        let mut wanted = Wanted::default();
+        for entity in &entities {
+            match entity {
+                Entity::User(id) => wanted.users.insert(id.clone()),
+                Entity::Group(id) => wanted.groups.insert(id.clone()),
+            };
+        }
+        let evaluated = wanted.users.iter().cloned().collect();
         let loaded = self.store.load(wanted).await?;
-        let mut work = Work::new(loaded, &self.rules, (self.clock)());
-        for user in &users {
-            let user = Entity::User(user.clone());
-            if work.loaded.damaged.contains(&user) {
-                tracing::error!(%user, "what is stored of the user cannot be read; their roles stay as they are");
+        let (rules, scopes) = (Arc::clone(&self.rules), Arc::clone(&self.scopes));
+        let mut work = Work::new(loaded, &rules, &scopes, now);
+        for entity in entities {
+            if work.loaded.damaged.contains(&entity) {
+                tracing::error!(%entity, "what is stored of it cannot be read; it stays as it is");
             } else {
-                work.touch(user, None);
+                work.touch(entity, None);
             }
         }
         let mut batch = work.finish();
-        batch.evaluated = users;
+        batch.evaluated = evaluated;
+        batch.swept = swept;
+        self.set_alarm(&batch);
         let queued = batch.queues();
         self.store.commit(batch).await?;
         if queued {
@@ -193,9 +263,17 @@ async fn gather(first: Submission, inbox: &mut mpsc::Receiver<Submission>) -> Ve
     }
 }
 
-async fn idle(pause: Option<Duration>) {
-    if let Some(pause) = pause {
-        tokio::time::sleep(pause).await;
+/// Waits until somebody may have to be evaluated again though nothing happens.
+async fn rings(alarm: Option<Timestamp>, clock: fn() -> Timestamp) {
+    let Some(alarm) = alarm else { return std::future::pending().await };
+    let left = Duration::try_from(alarm.duration_since(clock())).unwrap_or_default();
+    // A clock that people set is looked at once in a while.
+    tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+}
+
+async fn until(time: Option<Instant>) {
+    if let Some(time) = time {
+        tokio::time::sleep_until(time).await;
     }
 }
 
@@ -256,6 +334,7 @@ fn journalled(message: Message) -> (JournalEntry, Option<Event>, Receipt) {
 struct Work<'r> {
     loaded: Loaded,
     rules: &'r Rules,
+    scopes: &'r Scopes,
     now: Timestamp,
     /// The entities the batch touches, each with the latest event, by its own time, that does; `None` when the
     /// rules do.
@@ -267,10 +346,11 @@ struct Work<'r> {
 }
 
 impl<'r> Work<'r> {
-    fn new(loaded: Loaded, rules: &'r Rules, now: Timestamp) -> Self {
+    fn new(loaded: Loaded, rules: &'r Rules, scopes: &'r Scopes, now: Timestamp) -> Self {
         Self {
             loaded,
             rules,
+            scopes,
             now,
             touched: HashMap::new(),
             edges_before: HashMap::new(),
@@ -334,11 +414,11 @@ impl<'r> Work<'r> {
                         batch.stale_members_of.push(id.clone());
                     }
                     self.loaded.directory.groups.insert(id.clone(), state);
-                    batch.entities.push(write);
+                    batch.entities.extend(worth_writing(write));
                 }
                 Entity::User(id) => {
                     let state = self.loaded.directory.users.remove(id).unwrap_or_default();
-                    batch.entities.push(self.user(id, state, event));
+                    batch.entities.extend(worth_writing(self.user(id, state, event)));
                 }
             }
         }
@@ -348,11 +428,16 @@ impl<'r> Work<'r> {
 
     fn group(&mut self, id: &GroupId, state: &GroupState, event: Option<EventId>) -> EntityWrite {
         let document = desired::group(id, state).map(Document::Group);
+        let mut withheld = Withholding::default();
+        for (sink, _) in self.scopes.iter().filter(|(_, scope)| !desired::gets_group(scope, id, state)) {
+            withheld.entity(sink);
+        }
+        let wanted = Outlook { withheld, ..Outlook::default() };
         self.write(
             Entity::Group(id.clone()),
             EntityState::Group(state.clone()),
             document.as_ref(),
-            BTreeSet::new(),
+            wanted,
             Vec::new(),
             event,
         )
@@ -361,9 +446,9 @@ impl<'r> Work<'r> {
     fn user(&mut self, id: &UserId, mut state: UserState, event: Option<EventId>) -> EntityWrite {
         let groups = &self.loaded.directory.groups;
         state.drop_void_edges(|group| groups.get(group));
-        let roles = desired::decide(&state, groups, self.rules, self.now).roles;
-        let document =
-            desired::user(id, &state, groups, roles.clone()).map(|user| Document::User(Box::new(user)));
+        let outlook = self.outlook(id, &state);
+        let document = desired::user(id, &state, groups, outlook.roles.clone())
+            .map(|user| Document::User(Box::new(user)));
         let before = self.edges_before.remove(id).unwrap_or_default();
         let after: BTreeSet<GroupId> = state.edges().cloned().collect();
         let memberships = after
@@ -376,10 +461,33 @@ impl<'r> Work<'r> {
             Entity::User(id.clone()),
             EntityState::User(state),
             document.as_ref(),
-            roles,
+            outlook,
             memberships,
             event,
         )
+    }
+
+    /// What rules and scopes say of a user.
+    fn outlook(&self, id: &UserId, state: &UserState) -> Outlook {
+        let groups = &self.loaded.directory.groups;
+        let Decision { roles, separated, mut next } = desired::decide(state, groups, self.rules, self.now);
+        if separated {
+            tracing::warn!(user = %id, "granted roles that no one may hold together: `rolecall explain` says which");
+        }
+        let mut withheld = Withholding::default();
+        for (sink, scope) in self.scopes.iter() {
+            let (in_scope, then) = desired::gets_user(scope, state, groups, self.now);
+            next = next.into_iter().chain(then).min();
+            if !in_scope {
+                withheld.entity(sink);
+                continue;
+            }
+            let given = |m: &desired::Membership<'_>| desired::gets_group(scope, m.id, m.group);
+            for membership in desired::memberships(state, groups).filter(|m| !given(m)) {
+                withheld.group(sink, membership.id);
+            }
+        }
+        Outlook { roles, withheld, evaluate_at: next }
     }
 
     fn write(
@@ -387,12 +495,12 @@ impl<'r> Work<'r> {
         entity: Entity,
         state: EntityState,
         document: Option<&Document>,
-        roles: BTreeSet<RoleName>,
+        Outlook { roles, withheld, evaluate_at }: Outlook,
         memberships: Vec<MembershipChange>,
         event: Option<EventId>,
     ) -> EntityWrite {
         let before = self.loaded.rows.remove(&entity).unwrap_or_default();
-        let digest = document.map(desired::digest);
+        let digest = document.map(|document| desired::digest_withholding(document, &withheld));
         let status = desired::status(document);
         let changed = digest != before.digest;
         let granted = roles.difference(&before.roles).cloned().collect();
@@ -414,8 +522,10 @@ impl<'r> Work<'r> {
                 digest,
                 status,
                 roles,
+                evaluate_at,
             },
             was: before.status,
+            rescheduled: before.evaluate_at != evaluate_at,
             entity,
             state,
             memberships,
@@ -431,6 +541,26 @@ impl Work<'_> {
     fn generation_after(&self, before: u64) -> u64 {
         u64::try_from(self.now.as_microsecond()).unwrap_or(0).max(before + 1)
     }
+}
+
+/// What rules and scopes say of an entity.
+#[derive(Default)]
+struct Outlook {
+    roles: BTreeSet<RoleName>,
+    /// What some sinks are not given.
+    withheld: Withholding,
+    /// When to ask again though nothing happens.
+    evaluate_at: Option<Timestamp>,
+}
+
+/// The write, unless it would change nothing: other rules say the same of most.
+fn worth_writing(write: EntityWrite) -> Option<EntityWrite> {
+    let nothing = write.event.is_none()
+        && write.enqueue.is_none()
+        && write.memberships.is_empty()
+        && !write.rescheduled
+        && write.row.key.is_some();
+    (!nothing).then_some(write)
 }
 
 /// How urgent a change of an entity's status, or within it, is.

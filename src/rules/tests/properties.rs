@@ -204,7 +204,7 @@ fn person() -> impl Strategy<Value = Person> {
 }
 
 fn compiled(book: Book) -> Rules {
-    Rules { index: index::Index::new(book).unwrap(), fingerprint: Fingerprint::of_all([]) }
+    Rules { index: index::Index::new(book).unwrap(), fingerprint: Fingerprint::of_all([]), tests: 0 }
 }
 
 fn book(rules: Vec<Rule>) -> Book {

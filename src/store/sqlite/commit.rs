@@ -10,6 +10,7 @@ use super::convert::{
     DEAD, UNREADABLE, WAITING, journal_code, kind_code, micros, print, priority_code, signed, status_code,
 };
 use super::membership;
+use super::rules;
 use super::sinks::SinkKeys;
 use crate::directory::EventId;
 use crate::store::{Activity, Batch, EntityState, EntityWrite, JournalEntry, Priority, Status, StoreError};
@@ -22,6 +23,13 @@ pub(super) fn commit(connection: &mut Connection, sinks: &SinkKeys, batch: &Batc
     // Before the batch's own memberships: its users were evaluated with what it says of their groups.
     for group in &batch.stale_members_of {
         membership::mark_members_stale(&transaction, group)?;
+    }
+    // Before they are written: those whose time had come, and who cannot be read, are not asked about for ever.
+    for user in &batch.evaluated {
+        let mut done = transaction.prepare_cached(
+            "UPDATE entity SET evaluate_at = NULL WHERE kind = 0 AND id = ?1 AND evaluate_at <= ?2",
+        )?;
+        done.execute(params![user.as_str(), micros(batch.at)])?;
     }
     let mut counts = BTreeMap::new();
     for write in &batch.entities {
@@ -42,6 +50,9 @@ pub(super) fn commit(connection: &mut Connection, sinks: &SinkKeys, batch: &Batc
         )?;
         done.execute([user.as_str()])?;
     }
+    if let Some(to) = batch.swept {
+        rules::swept(&transaction, to)?;
+    }
     for (id, connection) in &batch.connections {
         let mut write =
             transaction.prepare_cached("INSERT OR REPLACE INTO connection (id, state) VALUES (?1, ?2)")?;
@@ -49,22 +60,6 @@ pub(super) fn commit(connection: &mut Connection, sinks: &SinkKeys, batch: &Batc
     }
     transaction.commit()?;
     Ok(())
-}
-
-pub(super) fn use_rules(connection: &mut Connection, fingerprint: &str) -> Result<bool, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let before: Option<String> = transaction
-        .query_row("SELECT value FROM setting WHERE name = 'rules'", [], |row| row.get(0))
-        .optional()?;
-    let changed = before.as_deref() != Some(fingerprint);
-    if changed {
-        transaction
-            .execute("INSERT OR REPLACE INTO setting (name, value) VALUES ('rules', ?1)", [fingerprint])?;
-        transaction
-            .execute("INSERT OR IGNORE INTO stale (user) SELECT key FROM entity WHERE kind = 0", [])?;
-    }
-    transaction.commit()?;
-    Ok(changed && before.is_some())
 }
 
 fn journal(transaction: &Transaction<'_>, entry: &JournalEntry) -> Result<(), StoreError> {
@@ -125,6 +120,7 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
     };
     if let Some(key) = write.row.key
         && write.enqueue.is_none()
+        && !write.rescheduled
     {
         // What is desired is as it was, and with it everything but the stamps: the most frequent write of all, for
         // every user who comes names their groups.
@@ -136,10 +132,11 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
     let roles = print(&write.row.roles)?;
     let (status, generation) = (status_code(write.row.status), signed(write.row.generation));
     let absent = write.row.status == Status::Absent;
+    let evaluate_at = write.row.evaluate_at.map(micros);
     if let Some(key) = write.row.key {
         let mut update = transaction.prepare_cached(
             "UPDATE entity SET state = ?2, roles = ?3, user_name = ?4, email = ?5, status = ?6, generation = ?7,
-                 digest = ?8, absent_since = CASE WHEN ?9 THEN coalesce(absent_since, ?10) END
+                 digest = ?8, absent_since = CASE WHEN ?9 THEN coalesce(absent_since, ?10) END, evaluate_at = ?11
              WHERE key = ?1",
         )?;
         let updated = update.execute(params![
@@ -152,7 +149,8 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
             generation,
             write.row.digest,
             absent,
-            now
+            now,
+            evaluate_at
         ])?;
         return there(updated, key, write);
     }
@@ -172,6 +170,7 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
         generation,
         write.row.digest,
         absent.then_some(now),
+        evaluate_at,
     ])?)
 }
 
@@ -187,14 +186,14 @@ fn there(updated: usize, key: i64, write: &EntityWrite) -> Result<i64, StoreErro
 /// together on few pages, and new users are still appended at the end.
 const INSERT_GROUP: &str = "
     INSERT INTO entity
-        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since)
+        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since, evaluate_at)
     VALUES (1 + coalesce((SELECT max(key) FROM entity WHERE key < 1 << 40), 0),
-        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 const INSERT_USER: &str = "
     INSERT INTO entity
-        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since)
+        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since, evaluate_at)
     VALUES (1 + coalesce((SELECT max(key) FROM entity WHERE key >= 1 << 40), 1 << 40),
-        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 fn count(transaction: &Transaction<'_>, kind: i64, status: i64, change: i64) -> Result<(), StoreError> {
     let mut add = transaction.prepare_cached(

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use rolecall_sink_api::{Entity, GroupId, UserId};
+use rolecall_sink_api::{Entity, GroupId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::de::DeserializeOwned;
 
-use super::convert::{UNREADABLE, kind_code, parse, status, unsigned};
+use super::convert::{UNREADABLE, kind_code, parse, status, time, unsigned};
 use crate::directory::{GroupState, UserState};
 use crate::store::{Loaded, Row, StoreError, Wanted};
 
@@ -74,7 +74,7 @@ fn readable<T: DeserializeOwned>(entity: &Entity, state: &str, loaded: &mut Load
 
 fn entity_row(connection: &Connection, entity: &Entity) -> Result<Option<(Row, String)>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT key, generation, digest, status, roles, state FROM entity WHERE kind = ?1 AND id = ?2",
+        "SELECT key, generation, digest, status, roles, state, evaluate_at FROM entity WHERE kind = ?1 AND id = ?2",
     )?;
     let found = select
         .query_row(params![kind_code(entity.kind()), entity.id()], |row| {
@@ -85,24 +85,20 @@ fn entity_row(connection: &Connection, entity: &Entity) -> Result<Option<(Row, S
                 row.get::<_, i64>(3)?,
                 row.get::<_, String>(4)?,
                 row.get::<_, String>(5)?,
+                row.get::<_, Option<i64>>(6)?,
             ))
         })
         .optional()?;
-    let Some((key, generation, digest, status_code, roles, state)) = found else { return Ok(None) };
+    let Some((key, generation, digest, status_code, roles, state, evaluate_at)) = found else {
+        return Ok(None);
+    };
     let row = Row {
         key: Some(key),
         generation: unsigned(generation),
         digest,
         status: status(status_code),
         roles: parse(&roles, "a user's roles")?,
+        evaluate_at: evaluate_at.map(time),
     };
     Ok(Some((row, state)))
-}
-
-pub(super) fn stale(connection: &Connection, limit: u32) -> Result<Vec<UserId>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT entity.id FROM stale CROSS JOIN entity ON entity.key = stale.user LIMIT ?1",
-    )?;
-    let users = select.query_map([limit], |row| row.get(0).map(|id: String| UserId::new(id)))?;
-    Ok(users.collect::<Result<_, _>>()?)
 }

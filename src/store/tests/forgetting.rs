@@ -133,6 +133,7 @@ async fn nothing_is_written_about_a_user_who_was_forgotten_since_they_were_loade
         state: EntityState::User(loaded.directory.users.remove(&UserId::new("u1")).unwrap()),
         row: loaded.rows.remove(&user("u1")).unwrap(),
         was: Status::Absent,
+        rescheduled: false,
         memberships: Vec::new(),
         event: None,
         enqueue: Some(Priority::User),
