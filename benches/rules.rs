@@ -27,7 +27,8 @@ fn rules(exact: usize, patterns: usize) -> Rules {
         let _ = writeln!(text, "- {{name: rule {n}, when: {{group: Team {n}}}, grant: role-{n}}}");
     }
     for n in 0..patterns {
-        let _ = writeln!(text, "- {{name: glob {n}, when: {{group: {{glob: 'app-{n}-*'}}}}, grant: app-{n}}}");
+        let _ =
+            writeln!(text, "- {{name: glob {n}, when: {{group: {{glob: 'app-{n}-*'}}}}, grant: app-{n}}}");
         let _ = writeln!(
             text,
             "- {{name: regex {n}, when: {{group: {{regex: 'prj{n}-(?<p>[a-z]+)'}}}}, grant: 'p{n}-{{p}}'}}"

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{Document, Entity, GroupId, RoleName, UserId};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::desired::Withholding;
 use super::in_force::{Force, Order, Seat};
 use super::{
-    Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
+    Activity, Batch, Durability, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
     MembershipChange, Message, Priority, Receipt, Row, RulesInForce, Stale, Status, Store, StoreError,
     Submission, Unavailable, Wanted, desired,
 };
@@ -30,6 +31,8 @@ const MOST_MESSAGES: usize = 512;
 const MOST_STALE: u32 = 256;
 /// The longest sleep: a clock that jumped is noticed after this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// The most batches that are committed and not yet synced.
+const MOST_UNSYNCED: usize = 4;
 /// How long to wait before a failed evaluation of stale users is tried again.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -41,7 +44,7 @@ pub struct Committer {
     /// Where others look at both, and ask for other rules.
     seat: Seat,
     clock: fn() -> Timestamp,
-    queued: Box<dyn Fn() + Send + Sync>,
+    queued: Arc<dyn Fn() + Send + Sync>,
     /// Not before this is anybody evaluated again: the last attempt failed.
     paused_until: Option<Instant>,
     /// When the next user is to be evaluated again though nothing happens. It may be too early, never too late.
@@ -58,7 +61,7 @@ impl Committer {
     ) -> Self {
         let scopes = Arc::new(Scopes::default());
         let seat = Seat::new(Arc::clone(&rules), Arc::clone(&scopes));
-        let queued = Box::new(queued);
+        let queued = Arc::new(queued);
         Self { store, rules, scopes, seat, clock, queued, paused_until: None, alarm: Some(Timestamp::MIN) }
     }
 
@@ -74,9 +77,11 @@ impl Committer {
         self.seat.handle()
     }
 
-    /// Works until every [`Intake`](super::Intake) is gone and what they gave is committed.
+    /// Works until every [`Intake`](super::Intake) is gone and what they gave is committed, or until the disk fails the
+    /// store.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Submission>) {
         let mut stale = true;
+        let mut unsynced = JoinSet::new();
         loop {
             let submission = tokio::select! {
                 biased;
@@ -94,14 +99,18 @@ impl Committer {
                     continue;
                 }
             };
-            let Some(first) = submission else { return };
+            let Some(first) = submission else { break };
             let submissions = gather(first, &mut inbox).await;
-            stale |= self.take(submissions).await;
+            stale |= self.take(submissions, &mut unsynced).await;
+            if !synced(&mut unsynced, MOST_UNSYNCED).await {
+                return;
+            }
             // Messages never stop for long on a busy host, and a leaver's group may be what is stale.
             if stale && self.paused_until.is_none_or(|until| until <= Instant::now()) {
                 stale = self.evaluate_stale_or_pause().await;
             }
         }
+        while unsynced.join_next().await.is_some() {}
     }
 
     /// Puts other rules into force, if the store takes them. Returns whether somebody became stale.
@@ -125,19 +134,15 @@ impl Committer {
         self.alarm = self.alarm.into_iter().chain(next).min();
     }
 
-    /// Commits messages and answers them. Returns whether somebody became stale.
-    async fn take(&mut self, submissions: Vec<Submission>) -> bool {
+    /// Commits messages, and has them answered once they are on disk, while the next ones are committed. Returns
+    /// whether somebody became stale.
+    async fn take(&mut self, submissions: Vec<Submission>, unsynced: &mut JoinSet<bool>) -> bool {
         let (messages, answers): (Vec<Message>, Vec<_>) =
             submissions.into_iter().map(|submission| (submission.message, submission.answer)).unzip();
         match self.commit(messages).await {
-            Ok(Committed { receipts, queued, stale }) => {
-                for (answer, receipt) in answers.into_iter().zip(receipts) {
-                    // Whoever waited may have hung up: the message is stored all the same.
-                    let _ = answer.send(receipt);
-                }
-                if queued {
-                    (self.queued)();
-                }
+            Ok(Committed { receipts, queued, stale, durability }) => {
+                let queued = queued.then(|| Arc::clone(&self.queued));
+                unsynced.spawn(acknowledge(answers, receipts, durability, queued));
                 stale
             }
             Err(error) => {
@@ -185,10 +190,9 @@ impl Committer {
         let queued = batch.queues();
         let stale = !batch.stale_members_of.is_empty();
         self.set_alarm(&batch);
-        if !batch.journal.is_empty() {
-            self.store.commit(batch).await?;
-        }
-        Ok(Committed { receipts, queued, stale })
+        // Even of duplicates alone: what they repeat may be committed and not yet on disk.
+        let durability = self.store.commit(batch).await?;
+        Ok(Committed { receipts, queued, stale, durability })
     }
 
     async fn evaluate_stale_or_pause(&mut self) -> bool {
@@ -231,7 +235,7 @@ impl Committer {
         batch.swept = swept;
         self.set_alarm(&batch);
         let queued = batch.queues();
-        self.store.commit(batch).await?;
+        self.store.commit(batch).await?.reached().await?;
         if queued {
             (self.queued)();
         }
@@ -243,6 +247,45 @@ struct Committed {
     receipts: Vec<Result<Receipt, Unavailable>>,
     queued: bool,
     stale: bool,
+    durability: Durability,
+}
+
+/// Answers messages once they are on disk. Returns whether they are.
+async fn acknowledge(
+    answers: Vec<oneshot::Sender<Result<Receipt, Unavailable>>>,
+    receipts: Vec<Result<Receipt, Unavailable>>,
+    durability: Durability,
+    queued: Option<Arc<dyn Fn() + Send + Sync>>,
+) -> bool {
+    let synced = durability.reached().await;
+    if let Err(error) = &synced {
+        tracing::error!(%error, "messages are not on disk; their sender will send them again");
+    }
+    for (answer, receipt) in answers.into_iter().zip(receipts) {
+        let receipt = match &synced {
+            Ok(()) => receipt,
+            Err(error) => Err(Unavailable(error.to_string())),
+        };
+        // Whoever waited may have hung up: the message is stored all the same.
+        let _ = answer.send(receipt);
+    }
+    if let (Ok(()), Some(queued)) = (&synced, queued) {
+        queued();
+    }
+    synced.is_ok()
+}
+
+/// Waits until at most so many batches are not synced yet. Returns whether all that were synced are on disk: if one is
+/// not, nothing more may be taken, for what is in memory is no longer what is on disk.
+async fn synced(unsynced: &mut JoinSet<bool>, most: usize) -> bool {
+    loop {
+        let next = if unsynced.len() > most { unsynced.join_next().await } else { unsynced.try_join_next() };
+        match next {
+            Some(Ok(true)) => {}
+            Some(_) => return false,
+            None => return true,
+        }
+    }
 }
 
 /// The message and those that come with it. Whoever is ready to hand one over gets the turn to do so before the
@@ -571,5 +614,41 @@ fn urgency(entity: &Entity, before: Status, after: Status) -> Priority {
         (Entity::User(_), _, Status::Active) => Priority::User,
         (Entity::User(_), Status::Active, _) => Priority::Leaver,
         (Entity::User(_), _, _) => Priority::Inactive,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Sync = oneshot::Sender<Result<(), StoreError>>;
+    type Answer = oneshot::Receiver<Result<Receipt, Unavailable>>;
+
+    fn acknowledging() -> (Sync, Answer, JoinSet<bool>) {
+        let (answer, receipt) = oneshot::channel();
+        let (sync, durability) = Durability::pending();
+        let mut unsynced = JoinSet::new();
+        unsynced.spawn(acknowledge(vec![answer], vec![Ok(Receipt::Committed)], durability, None));
+        (sync, receipt, unsynced)
+    }
+
+    #[tokio::test]
+    async fn nothing_is_acknowledged_before_it_is_on_disk() {
+        let (sync, mut receipt, mut unsynced) = acknowledging();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(receipt.try_recv().is_err());
+        sync.send(Ok(())).unwrap();
+        assert_eq!(receipt.await.unwrap(), Ok(Receipt::Committed));
+        assert!(synced(&mut unsynced, 0).await);
+    }
+
+    #[tokio::test]
+    async fn what_the_disk_did_not_take_is_not_acknowledged_and_ends_the_work() {
+        let (sync, receipt, mut unsynced) = acknowledging();
+        sync.send(Err(StoreError::Failed("EIO".into()))).unwrap();
+        assert!(receipt.await.unwrap().is_err());
+        assert!(!synced(&mut unsynced, 0).await);
     }
 }

@@ -8,6 +8,7 @@
 mod batch;
 mod committer;
 pub mod desired;
+mod durability;
 mod events;
 mod in_force;
 mod intake;
@@ -30,6 +31,7 @@ pub use batch::{
     MembershipChange, Priority, Row, Stale, Status, Swept, Wanted,
 };
 pub use committer::Committer;
+pub use durability::Durability;
 pub use events::{Consequence, EventCursor, EventFilter, EventItem, EventStatus};
 pub use in_force::RulesInForce;
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable, WeakIntake};
@@ -65,8 +67,9 @@ pub trait Store: Send + Sync + 'static {
     /// named, and which of the events are known already.
     async fn load(&self, wanted: Wanted) -> Result<Loaded, StoreError>;
 
-    /// Makes a batch durable, in one transaction. When this returns, it has been synced to disk.
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
+    /// Commits a batch, in one transaction. Everybody sees it when this returns, and it survives the end of the
+    /// process; it survives the end of the machine once what is returned says so.
+    async fn commit(&self, batch: Batch) -> Result<Durability, StoreError>;
 
     /// Who may be out of date, at most `limit`: because a group changed, because their time has come, or because other
     /// rules came into force. They stay until a batch names them in [`Batch::evaluated`], or has swept over them.
