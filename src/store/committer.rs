@@ -15,19 +15,23 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::desired::Withholding;
+use super::in_force::{Force, Order, Seat};
 use super::{
     Activity, Batch, Durability, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
-    MembershipChange, Message, Priority, Receipt, Row, Status, Store, StoreError, Submission, Transaction,
-    Unavailable, Wanted, desired,
+    MembershipChange, Message, Priority, Receipt, Row, RulesInForce, Stale, Status, Store, StoreError,
+    Submission, Transaction, Unavailable, Wanted, desired,
 };
 use crate::directory::{Event, EventId, Fact, GroupState, Stamp, UserState};
-use crate::rules::Rules;
+use crate::rules::{Decision, Rules, Scopes};
 use crate::source::Reading;
 
 /// The most messages in one transaction.
 const MOST_MESSAGES: usize = 512;
 /// The most stale users in one transaction: few, since messages wait meanwhile.
 const MOST_STALE: u32 = 256;
+/// The longest sleep: a clock that jumped is noticed after this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The most batches that are not synced yet.
 const MOST_UNSYNCED: usize = 6;
 /// How long to wait before a failed evaluation of stale users is tried again.
@@ -37,8 +41,13 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 pub struct Committer {
     store: Arc<dyn Store>,
     rules: Arc<Rules>,
+    scopes: Arc<Scopes>,
+    /// Where others look at both, and ask for other rules.
+    seat: Seat,
     clock: fn() -> Timestamp,
     queued: Arc<dyn Fn() + Send + Sync>,
+    /// When the next user is to be evaluated again though nothing happens. It may be too early, never too late.
+    alarm: Option<Timestamp>,
 }
 
 impl Committer {
@@ -49,57 +58,110 @@ impl Committer {
         clock: fn() -> Timestamp,
         queued: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self { store, rules, clock, queued: Arc::new(queued) }
+        let scopes = Arc::new(Scopes::default());
+        let seat = Seat::new(Arc::clone(&rules), Arc::clone(&scopes));
+        let queued = Arc::new(queued);
+        Self { store, rules, scopes, seat, clock, queued, alarm: Some(Timestamp::MIN) }
+    }
+
+    /// The same with sinks that are not given everybody.
+    pub fn scoped(mut self, scopes: Arc<Scopes>) -> Self {
+        self.seat = Seat::new(Arc::clone(&self.rules), Arc::clone(&scopes));
+        self.scopes = scopes;
+        self
+    }
+
+    /// The rules in force, to be looked at and replaced while this runs.
+    pub fn rules_in_force(&self) -> RulesInForce {
+        self.seat.handle()
     }
 
     /// Works until every [`Intake`](super::Intake) is gone and what they gave is committed, or until the disk fails the
     /// store.
-    pub async fn run(self, mut inbox: mpsc::Receiver<Submission>) {
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Submission>) {
         let waiting = Waiting::default();
         let (report, mut reports) = mpsc::channel(MOST_UNSYNCED);
         let mut tasks = JoinSet::new();
-        let (mut evaluating, mut stale, mut open) = (false, true, true);
+        let (mut running, mut evaluating, mut stale, mut open) = (0, false, true, true);
         let mut not_before = Instant::now();
+        let mut order = None;
         let mut arrived = Vec::new();
         loop {
             let room = MOST_MESSAGES.saturating_sub(waiting.len());
             tokio::select! {
-                biased;
-                Some(done) = reports.recv() => match done {
-                    Report::Merged { stale: more } => stale |= more,
-                    Report::Evaluated { stale: more } => {
+            biased;
+            Some(done) = reports.recv() => {
+                running -= 1;
+                match done {
+                    Report::Merged { stale: more, alarm } => {
+                        stale |= more;
+                        self.set_alarm(alarm);
+                    }
+                    Report::Evaluated { stale: more, alarm } => {
                         evaluating = false;
                         stale |= more;
+                        self.set_alarm(alarm);
                     }
                     Report::NotEvaluated => {
                         (evaluating, stale) = (false, true);
                         not_before = Instant::now() + PAUSE_AFTER_FAILURE;
                     }
-                },
-                Some(synced) = tasks.join_next() => {
-                    // What is in memory is no longer what is on disk.
-                    if !synced.unwrap_or(false) {
-                        return;
-                    }
                 }
-                // Before messages: on a busy host they never stop, and a leaver's group may be what is stale.
-                () = tokio::time::sleep_until(not_before), if open && stale && !evaluating => {
-                    (evaluating, stale) = (true, false);
-                    tasks.spawn(self.evaluate(report.clone()));
-                }
-                count = inbox.recv_many(&mut arrived, room), if open && room > 0 => {
-                    open = count > 0;
-                    waiting.append(&mut arrived);
-                }
-                else => return,
             }
-            if tasks.len() < MOST_UNSYNCED && waiting.schedule() {
+            Some(synced) = tasks.join_next() => {
+                // What is in memory is no longer what is on disk.
+                if !synced.unwrap_or(false) {
+                    return;
+                }
+            }
+            Some(new) = self.seat.orders.recv(), if order.is_none() => order = Some(new),
+            // Before messages: on a busy host they never stop, and a leaver's group may be what is stale.
+            () = tokio::time::sleep_until(not_before), if open && stale && !evaluating && order.is_none() => {
+                (evaluating, stale) = (true, false);
+                running += 1;
+                // Until it says when the next is due, those who come meanwhile do.
+                self.alarm = None;
+                tasks.spawn(self.evaluate(report.clone()));
+            }
+            count = inbox.recv_many(&mut arrived, room), if open && room > 0 => {
+                open = count > 0;
+                waiting.append(&mut arrived);
+            }
+            () = rings(self.alarm, self.clock), if open && !stale && !evaluating => stale = true,
+            }
+            // Nobody may be evaluated by the old rules once the store knows of the new ones.
+            if running == 0
+                && let Some(order) = order.take()
+            {
+                stale |= self.put_in_force(order).await;
+            }
+            if order.is_none() && tasks.len() < MOST_UNSYNCED && waiting.schedule() {
+                running += 1;
                 tasks.spawn(self.merge(waiting.clone(), report.clone()));
             }
             if !open && tasks.is_empty() {
                 return;
             }
         }
+    }
+
+    /// Puts other rules into force, if the store takes them. Returns whether somebody became stale.
+    async fn put_in_force(&mut self, Order { rules: new, answer }: Order) -> bool {
+        let force = Force { rules: Arc::clone(&new.rules), scopes: Arc::clone(&new.scopes) };
+        let adopted = self.store.use_rules(new).await;
+        let stale = adopted.as_ref().is_ok_and(|adopted| adopted.evaluates);
+        if adopted.is_ok() {
+            self.rules = Arc::clone(&force.rules);
+            self.scopes = Arc::clone(&force.scopes);
+            self.seat.current.send_replace(force);
+        }
+        // Whoever waited may be gone; the rules are in force all the same.
+        let _ = answer.send(adopted);
+        stale
+    }
+
+    fn set_alarm(&mut self, next: Option<Timestamp>) {
+        self.alarm = self.alarm.into_iter().chain(next).min();
     }
 
     /// Commits the messages that wait when the store comes to it, and has them answered once they are on disk. Returns
@@ -110,17 +172,21 @@ impl Committer {
             waiting: waiting.clone(),
             messages: Vec::new(),
             rules: Arc::clone(&self.rules),
+            scopes: Arc::clone(&self.scopes),
             now: self.clock,
             taken: Arc::clone(&taken),
         };
         let (store, queued) = (Arc::clone(&self.store), Arc::clone(&self.queued));
         async move {
             let stored = store.transact(Box::new(transaction)).await;
-            let Taken { mut answers, receipts, queues, stale } = std::mem::take(&mut *locked(&taken));
+            let Taken { mut answers, receipts, effect } = std::mem::take(&mut *locked(&taken));
+            let Effect { stale, alarm, .. } = if stored.is_ok() { effect } else { Effect::default() };
             // The committer is there as long as its tasks are.
-            let _ = report.send(Report::Merged { stale: stale && stored.is_ok() }).await;
+            let _ = report.send(Report::Merged { stale, alarm }).await;
             match stored {
-                Ok(durability) => acknowledge(answers, receipts, durability, queues.then_some(queued)).await,
+                Ok(durability) => {
+                    acknowledge(answers, receipts, durability, effect.queues.then_some(queued)).await
+                }
                 Err(error) => {
                     // Its turn may never have come.
                     if answers.is_empty() {
@@ -133,28 +199,30 @@ impl Committer {
         }
     }
 
-    /// Evaluates some stale users again. Returns false when the disk failed.
+    /// Evaluates some again who are stale. Returns false when the disk failed.
     fn evaluate(&self, report: mpsc::Sender<Report>) -> impl Future<Output = bool> + use<> {
-        let (store, queued) = (Arc::clone(&self.store), Arc::clone(&self.queued));
-        let (rules, now) = (Arc::clone(&self.rules), self.clock);
+        let (store, queued, now) = (Arc::clone(&self.store), Arc::clone(&self.queued), (self.clock)());
+        let (rules, scopes) = (Arc::clone(&self.rules), Arc::clone(&self.scopes));
         async move {
             let evaluated = async {
-                let users = store.stale(MOST_STALE).await?;
-                if users.is_empty() {
-                    return Ok(false);
+                let stale = store.stale(now, MOST_STALE).await?;
+                if stale.entities.is_empty() && stale.swept.is_none() {
+                    let alarm = store.next_evaluation().await?;
+                    return Ok(Report::Evaluated { stale: false, alarm });
                 }
-                store.transact(Box::new(Evaluate { users, rules, now })).await?.reached().await?;
-                // Whether it put something into the queues is not known here; whoever wakes in vain sleeps again.
-                queued();
-                Ok::<bool, StoreError>(true)
-            };
-            let evaluated = match evaluated.await {
-                Ok(stale) => Report::Evaluated { stale },
-                Err(error) => {
-                    tracing::error!(%error, "users could not be evaluated again; trying again");
-                    Report::NotEvaluated
+                let effect = Arc::new(Mutex::new(Effect::default()));
+                let transaction = Evaluate { stale, rules, scopes, now, effect: Arc::clone(&effect) };
+                store.transact(Box::new(transaction)).await?.reached().await?;
+                let Effect { queues, alarm, .. } = *locked(&effect);
+                if queues {
+                    queued();
                 }
+                Ok::<Report, StoreError>(Report::Evaluated { stale: true, alarm })
             };
+            let evaluated = evaluated.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "users could not be evaluated again; trying again");
+                Report::NotEvaluated
+            });
             let _ = report.send(evaluated).await;
             true
         }
@@ -163,9 +231,28 @@ impl Committer {
 
 /// What a task says when the store has done its part.
 enum Report {
-    Merged { stale: bool },
-    Evaluated { stale: bool },
+    Merged { stale: bool, alarm: Option<Timestamp> },
+    Evaluated { stale: bool, alarm: Option<Timestamp> },
     NotEvaluated,
+}
+
+/// What a batch brings about beside what it writes.
+#[derive(Clone, Copy, Default)]
+struct Effect {
+    /// Whether it puts something into the queues.
+    queues: bool,
+    /// Whether somebody becomes stale by it.
+    stale: bool,
+    /// When the first of those it writes is to be evaluated again though nothing happens.
+    alarm: Option<Timestamp>,
+}
+
+impl Effect {
+    fn of(batch: &Batch) -> Self {
+        let alarms =
+            batch.entities.iter().filter(|write| write.rescheduled).filter_map(|write| write.row.evaluate_at);
+        Self { queues: batch.queues(), stale: !batch.stale_members_of.is_empty(), alarm: alarms.min() }
+    }
 }
 
 /// The messages that wait for the store. A transaction that is to take them is handed to it while it works on another,
@@ -212,8 +299,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Taken {
     answers: Vec<oneshot::Sender<Result<Receipt, Unavailable>>>,
     receipts: Vec<Result<Receipt, Unavailable>>,
-    queues: bool,
-    stale: bool,
+    effect: Effect,
 }
 
 /// Merges whatever messages wait when its turn comes: the more there are, the less each costs.
@@ -221,6 +307,7 @@ struct Merge {
     waiting: Waiting,
     messages: Vec<Message>,
     rules: Arc<Rules>,
+    scopes: Arc<Scopes>,
     now: fn() -> Timestamp,
     taken: Arc<Mutex<Taken>>,
 }
@@ -236,7 +323,7 @@ impl Transaction for Merge {
     }
 
     fn batch(self: Box<Self>, loaded: Loaded) -> Batch {
-        let mut work = Work::new(loaded, &self.rules, (self.now)());
+        let mut work = Work::new(loaded, &self.rules, &self.scopes, (self.now)());
         let mut journal = Vec::with_capacity(self.messages.len());
         let mut receipts = Vec::with_capacity(self.messages.len());
         let mut seen = HashSet::new();
@@ -254,47 +341,61 @@ impl Transaction for Merge {
             if !matches!(message.reading, Reading::Unreadable { .. }) {
                 seen.insert(id);
             }
+            let source = message.source.clone();
             let (entry, event, receipt) = journalled(message);
             journal.push(entry);
             receipts.push(Ok(receipt));
             if let Some(event) = event {
-                work.merge(event);
+                work.merge(event.through(&source));
             }
         }
         let mut batch = work.finish();
         batch.journal = journal;
         let mut taken = locked(&self.taken);
         taken.receipts = receipts;
-        taken.queues = batch.queues();
-        taken.stale = !batch.stale_members_of.is_empty();
+        taken.effect = Effect::of(&batch);
         batch
     }
 }
 
-/// Evaluates users again.
+/// Evaluates users again, and groups whose scope may have changed.
 struct Evaluate {
-    users: Vec<UserId>,
+    stale: Stale,
     rules: Arc<Rules>,
-    now: fn() -> Timestamp,
+    scopes: Arc<Scopes>,
+    now: Timestamp,
+    effect: Arc<Mutex<Effect>>,
 }
 
 impl Transaction for Evaluate {
     fn wanted(&mut self) -> Wanted {
-        Wanted { users: self.users.iter().cloned().collect(), ..Wanted::default() }
+        let mut wanted = Wanted::default();
+        for entity in &self.stale.entities {
+            match entity {
+                Entity::User(id) => wanted.users.insert(id.clone()),
+                Entity::Group(id) => wanted.groups.insert(id.clone()),
+            };
+        }
+        wanted
     }
 
     fn batch(self: Box<Self>, loaded: Loaded) -> Batch {
-        let mut work = Work::new(loaded, &self.rules, (self.now)());
-        for user in &self.users {
-            let user = Entity::User(user.clone());
-            if work.loaded.damaged.contains(&user) {
-                tracing::error!(%user, "what is stored of the user cannot be read; their roles stay as they are");
+        let mut evaluated = Vec::new();
+        let mut work = Work::new(loaded, &self.rules, &self.scopes, self.now);
+        for entity in self.stale.entities {
+            if let Entity::User(id) = &entity {
+                evaluated.push(id.clone());
+            }
+            if work.loaded.damaged.contains(&entity) {
+                tracing::error!(%entity, "what is stored of it cannot be read; it stays as it is");
             } else {
-                work.touch(user, None);
+                work.touch(entity, None);
             }
         }
         let mut batch = work.finish();
-        batch.evaluated = self.users;
+        batch.evaluated = evaluated;
+        batch.swept = self.stale.swept;
+        *locked(&self.effect) = Effect::of(&batch);
         batch
     }
 }
@@ -331,6 +432,14 @@ async fn acknowledge(
         queued();
     }
     synced.is_ok()
+}
+
+/// Waits until somebody may have to be evaluated again though nothing happens.
+async fn rings(alarm: Option<Timestamp>, clock: fn() -> Timestamp) {
+    let Some(alarm) = alarm else { return std::future::pending().await };
+    let left = Duration::try_from(alarm.duration_since(clock())).unwrap_or_default();
+    // A clock that people set is looked at once in a while.
+    tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
 }
 
 /// What must be loaded to merge these messages.
@@ -390,6 +499,7 @@ fn journalled(message: Message) -> (JournalEntry, Option<Event>, Receipt) {
 struct Work<'r> {
     loaded: Loaded,
     rules: &'r Rules,
+    scopes: &'r Scopes,
     now: Timestamp,
     /// The entities the batch touches, each with the latest event, by its own time, that does; `None` when the
     /// rules do.
@@ -401,10 +511,11 @@ struct Work<'r> {
 }
 
 impl<'r> Work<'r> {
-    fn new(loaded: Loaded, rules: &'r Rules, now: Timestamp) -> Self {
+    fn new(loaded: Loaded, rules: &'r Rules, scopes: &'r Scopes, now: Timestamp) -> Self {
         Self {
             loaded,
             rules,
+            scopes,
             now,
             touched: HashMap::new(),
             edges_before: HashMap::new(),
@@ -468,11 +579,11 @@ impl<'r> Work<'r> {
                         batch.stale_members_of.push(id.clone());
                     }
                     self.loaded.directory.groups.insert(id.clone(), state);
-                    batch.entities.push(write);
+                    batch.entities.extend(worth_writing(write));
                 }
                 Entity::User(id) => {
                     let state = self.loaded.directory.users.remove(id).unwrap_or_default();
-                    batch.entities.push(self.user(id, state, event));
+                    batch.entities.extend(worth_writing(self.user(id, state, event)));
                 }
             }
         }
@@ -482,11 +593,16 @@ impl<'r> Work<'r> {
 
     fn group(&mut self, id: &GroupId, state: &GroupState, event: Option<EventId>) -> EntityWrite {
         let document = desired::group(id, state).map(Document::Group);
+        let mut withheld = Withholding::default();
+        for (sink, _) in self.scopes.iter().filter(|(_, scope)| !desired::gets_group(scope, id, state)) {
+            withheld.entity(sink);
+        }
+        let wanted = Outlook { withheld, ..Outlook::default() };
         self.write(
             Entity::Group(id.clone()),
             EntityState::Group(state.clone()),
             document.as_ref(),
-            BTreeSet::new(),
+            wanted,
             Vec::new(),
             event,
         )
@@ -495,10 +611,9 @@ impl<'r> Work<'r> {
     fn user(&mut self, id: &UserId, mut state: UserState, event: Option<EventId>) -> EntityWrite {
         let groups = &self.loaded.directory.groups;
         state.drop_void_edges(|group| groups.get(group));
-        let grants = desired::grants(&state, groups, self.rules);
-        let roles: BTreeSet<RoleName> = grants.into_iter().map(|grant| grant.role).collect();
-        let document =
-            desired::user(id, &state, groups, roles.clone()).map(|user| Document::User(Box::new(user)));
+        let outlook = self.outlook(id, &state);
+        let document = desired::user(id, &state, groups, outlook.roles.clone())
+            .map(|user| Document::User(Box::new(user)));
         let before = self.edges_before.remove(id).unwrap_or_default();
         let after: BTreeSet<GroupId> = state.edges().cloned().collect();
         let memberships = after
@@ -511,10 +626,33 @@ impl<'r> Work<'r> {
             Entity::User(id.clone()),
             EntityState::User(state),
             document.as_ref(),
-            roles,
+            outlook,
             memberships,
             event,
         )
+    }
+
+    /// What rules and scopes say of a user.
+    fn outlook(&self, id: &UserId, state: &UserState) -> Outlook {
+        let groups = &self.loaded.directory.groups;
+        let Decision { roles, separated, mut next } = desired::decide(state, groups, self.rules, self.now);
+        if separated {
+            tracing::warn!(user = %id, "granted roles that no one may hold together: `rolecall explain` says which");
+        }
+        let mut withheld = Withholding::default();
+        for (sink, scope) in self.scopes.iter() {
+            let (in_scope, then) = desired::gets_user(scope, state, groups, self.now);
+            next = next.into_iter().chain(then).min();
+            if !in_scope {
+                withheld.entity(sink);
+                continue;
+            }
+            let given = |m: &desired::Membership<'_>| desired::gets_group(scope, m.id, m.group);
+            for membership in desired::memberships(state, groups).filter(|m| !given(m)) {
+                withheld.group(sink, membership.id);
+            }
+        }
+        Outlook { roles, withheld, evaluate_at: next }
     }
 
     fn write(
@@ -522,12 +660,12 @@ impl<'r> Work<'r> {
         entity: Entity,
         state: EntityState,
         document: Option<&Document>,
-        roles: BTreeSet<RoleName>,
+        Outlook { roles, withheld, evaluate_at }: Outlook,
         memberships: Vec<MembershipChange>,
         event: Option<EventId>,
     ) -> EntityWrite {
         let before = self.loaded.rows.remove(&entity).unwrap_or_default();
-        let digest = document.map(desired::digest);
+        let digest = document.map(|document| desired::digest_withholding(document, &withheld));
         let status = desired::status(document);
         let changed = digest != before.digest;
         let granted = roles.difference(&before.roles).cloned().collect();
@@ -549,8 +687,10 @@ impl<'r> Work<'r> {
                 digest,
                 status,
                 roles,
+                evaluate_at,
             },
             was: before.status,
+            rescheduled: before.evaluate_at != evaluate_at,
             entity,
             state,
             memberships,
@@ -566,6 +706,26 @@ impl Work<'_> {
     fn generation_after(&self, before: u64) -> u64 {
         u64::try_from(self.now.as_microsecond()).unwrap_or(0).max(before + 1)
     }
+}
+
+/// What rules and scopes say of an entity.
+#[derive(Default)]
+struct Outlook {
+    roles: BTreeSet<RoleName>,
+    /// What some sinks are not given.
+    withheld: Withholding,
+    /// When to ask again though nothing happens.
+    evaluate_at: Option<Timestamp>,
+}
+
+/// The write, unless it would change nothing: other rules say the same of most.
+fn worth_writing(write: EntityWrite) -> Option<EntityWrite> {
+    let nothing = write.event.is_none()
+        && write.enqueue.is_none()
+        && write.memberships.is_empty()
+        && !write.rescheduled
+        && write.row.key.is_some();
+    (!nothing).then_some(write)
 }
 
 /// How urgent a change of an entity's status, or within it, is.

@@ -10,7 +10,7 @@ use super::convert::{
 };
 use super::sinks::SinkKeys;
 use super::statements::Statements;
-use super::{load, membership};
+use super::{load, membership, rules};
 use crate::directory::EventId;
 use crate::store::{
     Activity, Batch, EntityState, EntityWrite, JournalEntry, MembershipChange, Priority, Status, StoreError,
@@ -38,6 +38,13 @@ fn write(transaction: &Transaction<'_>, sinks: &SinkKeys, batch: &Batch) -> Resu
     for group in &batch.stale_members_of {
         membership::mark_members_stale(transaction, group)?;
     }
+    // Before they are written: those whose time had come, and who cannot be read, are not asked about for ever.
+    for user in &batch.evaluated {
+        let mut done = transaction.prepare_cached(
+            "UPDATE entity SET evaluate_at = NULL WHERE kind = 0 AND id = ?1 AND evaluate_at <= ?2",
+        )?;
+        done.execute(params![user.as_str(), micros(batch.at)])?;
+    }
     let mut counts = BTreeMap::new();
     for write in &batch.entities {
         entity(transaction, &mut statements, sinks, write, micros(batch.at))?;
@@ -57,28 +64,15 @@ fn write(transaction: &Transaction<'_>, sinks: &SinkKeys, batch: &Batch) -> Resu
         )?;
         done.execute([user.as_str()])?;
     }
+    if let Some(to) = batch.swept {
+        rules::swept(transaction, to)?;
+    }
     for (id, connection) in &batch.connections {
         let mut write =
             transaction.prepare_cached("INSERT OR REPLACE INTO connection (id, state) VALUES (?1, ?2)")?;
         write.execute(params![id.0, print(connection)?])?;
     }
     Ok(())
-}
-
-pub(super) fn use_rules(connection: &mut Connection, fingerprint: &str) -> Result<bool, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let before: Option<String> = transaction
-        .query_row("SELECT value FROM setting WHERE name = 'rules'", [], |row| row.get(0))
-        .optional()?;
-    let changed = before.as_deref() != Some(fingerprint);
-    if changed {
-        transaction
-            .execute("INSERT OR REPLACE INTO setting (name, value) VALUES ('rules', ?1)", [fingerprint])?;
-        transaction
-            .execute("INSERT OR IGNORE INTO stale (user) SELECT key FROM entity WHERE kind = 0", [])?;
-    }
-    transaction.commit()?;
-    Ok(changed && before.is_some())
 }
 
 fn journal(statements: &mut Statements<'_>, entry: &JournalEntry) -> Result<(), StoreError> {
@@ -139,6 +133,7 @@ fn row(statements: &mut Statements<'_>, write: &EntityWrite, now: i64) -> Result
     };
     if let Some(key) = write.row.key
         && write.enqueue.is_none()
+        && !write.rescheduled
     {
         // What is desired is as it was, and with it everything but the stamps: the most frequent write of all, for
         // every user who comes names their groups.
@@ -150,6 +145,7 @@ fn row(statements: &mut Statements<'_>, write: &EntityWrite, now: i64) -> Result
     let roles = print(&write.row.roles)?;
     let (status, generation) = (status_code(write.row.status), signed(write.row.generation));
     let absent = write.row.status == Status::Absent;
+    let evaluate_at = write.row.evaluate_at.map(micros);
     if let Some(key) = write.row.key {
         statements.update.execute(params![
             key,
@@ -161,7 +157,8 @@ fn row(statements: &mut Statements<'_>, write: &EntityWrite, now: i64) -> Result
             generation,
             write.row.digest,
             absent,
-            now
+            now,
+            evaluate_at
         ])?;
         return Ok(key);
     }
@@ -181,6 +178,7 @@ fn row(statements: &mut Statements<'_>, write: &EntityWrite, now: i64) -> Result
         generation,
         write.row.digest,
         absent.then_some(now),
+        evaluate_at,
     ])?)
 }
 
