@@ -12,8 +12,10 @@ use super::report::{Step, Stop, ensure};
 use super::target::{Capabilities, Target};
 use crate::{Attempted, Change, Document, Entity, Group, Observed, Outcome, RemoteId, Sink, SinkDown, User};
 
-/// A sink bounds its own time; one call that takes longer than this does not.
+/// A sink bounds its own time; one call that takes longer than this, and than [`PER_CHANGE`], does not.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How much longer a call may take for each of its changes: 10,000 have as long as `delivery.batch_timeout` gives them.
+const PER_CHANGE: Duration = Duration::from_millis(24);
 /// How often a change is tried before the suite calls it stuck.
 const MAX_ATTEMPTS: u32 = 8;
 /// The longest wait before another attempt: a test target has no reason to ask for more.
@@ -189,9 +191,10 @@ impl<'t> Daemon<'t> {
     /// One call of the sink with the batch as it is, bounded in time.
     pub(super) async fn apply(&self, changes: &[Change]) -> Step<Result<Vec<Outcome>, SinkDown>> {
         let sink = self.sink()?;
-        tokio::time::timeout(PATIENCE, sink.apply(changes))
+        let patience = PATIENCE + PER_CHANGE * u32::try_from(changes.len()).unwrap_or(u32::MAX);
+        tokio::time::timeout(patience, sink.apply(changes))
             .await
-            .map_err(|_| Stop::failed(format!("apply did not come back within {} s", PATIENCE.as_secs())))
+            .map_err(|_| Stop::failed(format!("apply did not come back within {} s", patience.as_secs())))
     }
 
     /// What the sink itself reads from the target; `None` where it cannot.
