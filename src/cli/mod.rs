@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 mod output;
 mod pages;
+mod plugin;
 mod queue;
 mod send;
 mod serve;
@@ -56,6 +57,8 @@ enum Command {
     #[command(subcommand)]
     Events(events::Events),
     Explain(explain::Explain),
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     Demo(demo::Demo),
 }
 
@@ -71,6 +74,7 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Queue(queue) => queue.run(config).await,
         Command::Events(events) => events.run(config).await,
         Command::Explain(explain) => explain.run(config).await,
+        Command::Plugin(plugin) => plugin.run().await,
         Command::Demo(demo) => demo.run(inherited).await,
     };
     ended.unwrap_or_else(|failure| {
