@@ -163,6 +163,9 @@ async fn what_a_plugin_does_wrong_is_told_where_one_looks_and_delays_no_other_si
     })
     .await;
     daemon.logs("plugin: the flux is low").await;
+    let log = daemon.log();
+    let line = log.lines().find(|line| line.contains("the flux is low")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(line).unwrap()["sink"], "wrong", "{line}");
     daemon.stop().await;
 }
 
@@ -197,7 +200,8 @@ async fn a_new_plugin_passes_its_test_and_a_broken_one_is_told_what_it_broke() {
     let right = std::fs::read_to_string(&script).unwrap();
     // It forgets who is inactive.
     std::fs::write(&script, right.replace("\"active\": user[\"active\"]", "\"active\": True")).unwrap();
-    let test = ["plugin", "test", "--erase", "--json", "--", "./plugin.py", "people.json"];
+    let test =
+        ["plugin", "test", "--erase", "--large-batch", "100", "--json", "--", "./plugin.py", "people.json"];
     let tested = run_in(&people, &test).await;
     assert_eq!(tested.code, Some(1), "{tested:?}");
     let report = tested.json();

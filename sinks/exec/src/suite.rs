@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
@@ -126,14 +127,17 @@ fn delete(item: &Item) -> Result<Change, TargetError> {
         Observed::Group(group) => (group.id.clone().map(Entity::Group), &group.remote),
     };
     let entity = entity.ok_or_else(|| nameless(remote))?;
+    // As the suite's own: by the clock, and so later than what made it.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let generation = u64::try_from(now.as_micros()).unwrap_or_default();
     Ok(Change {
-        idempotency_key: format!("{NAME}/{entity}/empty"),
+        idempotency_key: format!("{NAME}/{entity}/{generation}"),
         entity,
         desired: None,
         applied: None,
         attempted: None,
         remote: Some(remote.clone()),
-        generation: u64::MAX,
+        generation,
         attempt: 1,
     })
 }

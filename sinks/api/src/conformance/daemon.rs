@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::TryStreamExt as _;
 
@@ -20,6 +20,13 @@ const PER_CHANGE: Duration = Duration::from_millis(24);
 const MAX_ATTEMPTS: u32 = 8;
 /// The longest wait before another attempt: a test target has no reason to ask for more.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// A greater generation than `last`, and than those of every case before: a target that keeps its deleted rows may
+/// remember them.
+fn generation_after(last: u64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or_default().max(last + 1)
+}
 
 /// What the daemon's store would know of one entity.
 #[derive(Clone, Default)]
@@ -82,7 +89,7 @@ impl<'t> Daemon<'t> {
     fn want(&mut self, entity: Entity, desired: Option<Document>) -> Entity {
         let entry = self.book.entry(entity.clone()).or_default();
         entry.desired = desired;
-        entry.generation += 1;
+        entry.generation = generation_after(entry.generation);
         entry.attempt = 0;
         entity
     }

@@ -188,6 +188,22 @@ async fn one_that_stops_in_the_middle_of_observe() {
 }
 
 #[tokio::test]
+async fn who_observes_and_does_not_go_on_holds_up_a_delivery_no_longer_than_an_answer_may_take() {
+    let program = Program::new(
+        "hello(observe=True)\nwhile True:\n    request = read()\n    if request['request'] == 'apply':\n        applied(request)\n\
+         \x20   else:\n        group = {'kind': 'group', 'remote': 'g', 'name': 'Staff'}\n\
+         \x20       say(request, 'observed', items=[group])\n        say(request, 'end')",
+    )
+    .within(3_000);
+    let sink = program.sink();
+    let mut observed = sink.observe().unwrap();
+    observed.try_next().await.unwrap();
+    says(&down(&sink).await.reason, &["is still busy with an `observe`"]);
+    drop(observed);
+    assert_eq!(sink.apply(&[user("ada")]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn one_that_speaks_another_version() {
     let program = Program::new("say(read(), 'hello', protocol=2, name='newer')\nread()");
     says(
