@@ -65,7 +65,7 @@ enum Delivered {
 }
 
 impl Worker {
-    /// Delivers until `stop` is cancelled, and then no further than the batch in hand.
+    /// Delivers until `stop` is cancelled, and then no further than the batch in hand; closes the sink.
     pub(super) async fn run(self, stop: CancellationToken) {
         let batch = self.config.batch;
         let mut trouble = Trouble { failures: 0, probe_at: Instant::now(), batch, confirmed: false };
@@ -75,6 +75,9 @@ impl Worker {
                 tracing::error!(sink = %self.name, %error, "the store fails; deliveries wait");
                 self.pause(PAUSE_AFTER_FAILURE, &stop).await;
             }
+        }
+        if tokio::time::timeout(self.config.batch_timeout.get(), self.sink.close()).await.is_err() {
+            tracing::warn!(sink = %self.name, "the sink took too long to close");
         }
     }
 

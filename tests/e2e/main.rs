@@ -10,6 +10,7 @@ mod crash;
 mod dead_letters;
 mod lifecycle;
 mod outage;
+mod plugin;
 mod rules;
 mod support;
 mod tls;

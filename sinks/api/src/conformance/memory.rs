@@ -17,6 +17,8 @@ use crate::{
 pub(super) enum Fault {
     WritesNothing,
     NeverUpdates,
+    FindsByName,
+    StopsAtARefusal,
     CopiesWithoutRemote,
     CopiesAlways,
     RemembersInMemoryOnly,
@@ -54,6 +56,9 @@ pub(super) enum Fault {
     ObservesOnlyActive,
     StaysLockedWhenCutOff,
 }
+
+/// A title that nobody may have here.
+const REFUSED: &str = "Emperor";
 
 #[derive(Clone, Default)]
 struct Row {
@@ -128,6 +133,11 @@ impl Target for Memory {
         Ok(self.state().users.get("admin").map(|row| format!("{:?} {:?}", row.source, row.user)))
     }
 
+    fn refused(&self, mut user: User) -> Option<User> {
+        user.profile.title = Some(REFUSED.into());
+        Some(user)
+    }
+
     async fn stop(&self) -> Result<bool, TargetError> {
         self.state().up = false;
         Ok(true)
@@ -155,14 +165,17 @@ impl Sink for MemorySink {
         if self.has(Fault::RejectsTheWholeBatch) && changes.iter().any(names_nul) {
             return Ok(changes.iter().map(|_| Outcome::reject("NUL in the batch")).collect());
         }
+        let refusal = changes.iter().position(is_refused);
         let leavers = changes.iter().any(|change| change.desired.is_none());
         let mut outcomes = Vec::new();
         for (n, change) in changes.iter().enumerate() {
             tokio::task::yield_now().await;
             let skip = self.has(Fault::WritesNothing)
                 || (self.has(Fault::HundredAtMost) && n >= 100)
+                || (self.has(Fault::StopsAtARefusal) && refusal.is_some_and(|refusal| n > refusal))
                 || (self.has(Fault::LeaversOnly) && leavers && change.desired.is_some());
             outcomes.push(match (&change.entity, change.desired_user(), change.desired_group()) {
+                _ if is_refused(change) => Outcome::reject("nobody here is called that"),
                 _ if skip => Outcome::applied(Action::Created),
                 (Entity::User(id), Some(user), _) => self.put_user(id, user, change, &known).await,
                 (Entity::User(id), None, _) => self.remove_user(id, change),
@@ -239,11 +252,13 @@ impl MemorySink {
                     row.user.attributes.get(&Attribute::UserName) == u.profile.user_name.as_ref()
                 })
         };
-        state
-            .users
-            .iter()
-            .find(|(_, row)| row.source.as_deref() == Some(id.as_str()) || by_name(row))
-            .map(|(key, _)| key.clone())
+        let is_it = |row: &Row| match user {
+            Some(user) if self.has(Fault::FindsByName) => {
+                row.user.attributes.get(&Attribute::UserName) == user.profile.user_name.as_ref()
+            }
+            _ => row.source.as_deref() == Some(id.as_str()) || by_name(row),
+        };
+        state.users.iter().find(|(_, row)| is_it(row)).map(|(key, _)| key.clone())
     }
 
     async fn put_user(
@@ -422,6 +437,10 @@ fn attributes(user: &User, write: impl Fn(String) -> String) -> BTreeMap<Attribu
         .into_iter()
         .filter_map(|attribute| Some((attribute, write(attribute.of(user)?.clone()))))
         .collect()
+}
+
+fn is_refused(change: &Change) -> bool {
+    change.desired_user().is_some_and(|user| user.profile.title.as_deref() == Some(REFUSED))
 }
 
 fn names_nul(change: &Change) -> bool {

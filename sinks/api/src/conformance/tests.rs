@@ -17,6 +17,8 @@ async fn a_right_sink_passes_every_case() {
 const CAUGHT: &[(Fault, &[&str])] = &[
     (Fault::WritesNothing, &["create"]),
     (Fault::NeverUpdates, &["update"]),
+    (Fault::FindsByName, &["user_is_renamed"]),
+    (Fault::StopsAtARefusal, &["one_refused_change"]),
     (Fault::CopiesAlways, &["the_same_change_twice"]),
     (Fault::RemembersInMemoryOnly, &["the_same_change_after_a_restart"]),
     (Fault::CopiesWithoutRemote, &["the_same_change_after_a_crash"]),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use rolecall_sink_api::conformance::{
-    Attribute, Held, HeldGroup, HeldUser, Target, TargetError, run, run_matching,
+    Attribute, Capabilities, Held, HeldGroup, HeldUser, Target, TargetError, run, run_matching,
 };
 use rolecall_sink_api::{GroupId, RoleName, Sink, User, UserId};
 use rolecall_testkit::Entry;
@@ -85,8 +85,13 @@ impl Directory {
 
 #[async_trait]
 impl Target for LdapTarget {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { large_batch: 10_000, ..Capabilities::default() }
+    }
+
+    /// A new server is there sooner than 10,000 entries are gone.
     async fn empty(&self) -> Result<(), TargetError> {
-        self.0.lock().await.empty().await;
+        *self.0.lock().await = Directory::start().await;
         Ok(())
     }
 
@@ -116,6 +121,12 @@ impl Target for LdapTarget {
         found.retain(|entry| entry.dn.ends_with(PEOPLE) || entry.dn.ends_with(GROUPS));
         found.sort_by(|a, b| a.dn.cmp(&b.dn));
         Ok((!found.is_empty()).then(|| format!("{found:#?}")))
+    }
+
+    /// Nobody is found under a DN without a name.
+    fn refused(&self, mut user: User) -> Option<User> {
+        user.profile.user_name = None;
+        Some(user)
     }
 
     async fn stop(&self) -> Result<bool, TargetError> {
@@ -176,7 +187,7 @@ fn once(first: bool, entry: &Entry) -> Result<(), TargetError> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sink_keeps_the_contract_on_a_server() {
-    let target = LdapTarget(Mutex::new(fixture::Directory::start().await));
+    let target = LdapTarget(Mutex::new(Directory::start().await));
     let report = run(&target).await;
     println!("{report}");
     assert!(report.passed(), "{report}");
