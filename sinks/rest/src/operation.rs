@@ -2,19 +2,16 @@
 
 use std::fmt;
 
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rolecall_sink_api::template::{Escape, Template, Variables};
 use rolecall_sink_api::{ConfigError, EntityKind};
+use rolecall_sink_http::{Request, header_name};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::config::{OperationConfig, OperationsConfig};
 use crate::path::Path;
-
-/// The header that lets the application tell a repetition from a new request
-/// (draft-ietf-httpapi-idempotency-key-header).
-pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Which of the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,6 +135,16 @@ impl Rendered {
     /// A GET with nothing else to it.
     pub(crate) fn get(path: String) -> Self {
         Self { method: http::Method::GET, path, headers: HeaderMap::new(), body: None }
+    }
+
+    /// The request as it is sent.
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            body: self.body.as_ref().map(|body| body.to_string().into_bytes()),
+        }
     }
 }
 
@@ -324,19 +331,6 @@ impl Body {
             }
         })
     }
-}
-
-/// A header that the configuration may set.
-pub(crate) fn header_name(name: &str) -> Result<HeaderName, String> {
-    let parsed = HeaderName::try_from(name).map_err(|_| format!("{name:?} cannot be a header's name"))?;
-    let reserved = [AUTHORIZATION, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION];
-    if parsed == AUTHORIZATION {
-        return Err("put credentials in auth, where they are read from a secret".into());
-    }
-    if reserved.contains(&parsed) || parsed == IDEMPOTENCY_KEY {
-        return Err(format!("{name} is set by the sink itself"));
-    }
-    Ok(parsed)
 }
 
 #[cfg(test)]
