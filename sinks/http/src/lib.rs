@@ -8,6 +8,7 @@
 mod answer;
 mod auth;
 mod batch;
+mod body;
 mod client;
 mod credential;
 mod exchange;
@@ -18,6 +19,7 @@ mod token;
 pub use answer::{Answer, Meaning, printable};
 pub use auth::{Auth, Basic, HeaderAuth, OAuth2};
 pub use batch::Batch;
+pub use body::Body;
 pub use client::{Application, NoAnswer, Settings};
 pub use exchange::Halt;
 pub use group_ids::GroupIds;
