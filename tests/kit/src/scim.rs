@@ -187,12 +187,18 @@ impl ScimServer {
     }
 
     async fn all(&self, collection: &str) -> BTreeMap<String, Value> {
-        let (status, list) = self.ask(Method::GET, collection, None).await;
-        assert_eq!(status, StatusCode::OK, "{collection}: {list}");
-        let resources = list["Resources"].as_array().cloned().unwrap_or_default();
-        assert_eq!(list["totalResults"], resources.len(), "{collection}: not all on one page");
-        let id = |resource: &Value| resource["id"].as_str().expect("a resource has an id").to_owned();
-        resources.into_iter().map(|resource| (id(&resource), resource)).collect()
+        let mut all = BTreeMap::new();
+        loop {
+            let page = format!("{collection}?startIndex={}", all.len() + 1);
+            let (status, list) = self.ask(Method::GET, &page, None).await;
+            assert_eq!(status, StatusCode::OK, "{page}: {list}");
+            let resources = list["Resources"].as_array().cloned().unwrap_or_default();
+            let id = |resource: &Value| resource["id"].as_str().expect("a resource has an id").to_owned();
+            all.extend(resources.into_iter().map(|resource| (id(&resource), resource)));
+            if list["totalResults"] == all.len() {
+                return all;
+            }
+        }
     }
 
     /// One request, past the bridge.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::server::Server;
 
 /// A ServiceProviderConfig with this in the place of what is offered otherwise.
-fn offers(less: &Value) -> Value {
+pub(crate) fn offers(less: &Value) -> Value {
     let mut config = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": { "supported": true },

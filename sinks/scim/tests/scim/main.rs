@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
 
 mod conformance;
+mod judged;
+mod people;
+mod protocol;
 mod server;
+mod store;
