@@ -12,7 +12,7 @@ use rolecall::config::Config;
 use rolecall::receive::Answer;
 use tempfile::TempDir;
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -22,6 +22,7 @@ const DOCUMENTS: [&str; 10] = [
     "sinks/ldap/README.md",
     "sinks/postgres/README.md",
     "sinks/rest/README.md",
+    "sinks/scim/README.md",
     "sinks/sqlite/README.md",
 ];
 
@@ -58,7 +59,7 @@ impl Host {
         for folder in ["secrets", "tls"] {
             fs::create_dir(host.0.path().join(folder)).unwrap();
         }
-        for secret in ["scalekit", "ldap", "postgres", "crm"] {
+        for secret in ["scalekit", "ldap", "postgres", "crm", "wiki"] {
             host.write(&format!("secrets/{secret}"), "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n");
         }
         let key = KeyPair::generate().unwrap();
@@ -91,14 +92,16 @@ fn the_configuration_in_the_readme_is_right() {
     let [config] = blocks("README.md", "yaml rolecall.yaml").try_into().unwrap();
     let config = host.loads(&config);
     let kinds: Vec<&str> = config.sinks.values().map(|sink| sink.kind).collect();
-    assert_eq!(kinds, ["postgres", "ldap", "rest"]);
+    assert_eq!(kinds, ["postgres", "ldap", "rest", "scim"]);
     assert_eq!(config.sources.len(), 1);
 }
 
 #[test]
 fn every_sink_in_a_readme_can_be_configured_so() {
     let host = Host::new();
-    for document in ["sinks/ldap/README.md", "sinks/postgres/README.md", "sinks/sqlite/README.md"] {
+    for document in
+        ["sinks/ldap/README.md", "sinks/postgres/README.md", "sinks/scim/README.md", "sinks/sqlite/README.md"]
+    {
         let sinks = blocks(document, "yaml sink");
         assert!(!sinks.is_empty(), "{document} shows no configuration");
         for sink in sinks {

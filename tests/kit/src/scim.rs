@@ -201,8 +201,8 @@ impl ScimServer {
         }
     }
 
-    /// One request, past the bridge.
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+    /// One request, past all that cuts connections: the status, and the answer's JSON or null.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
         let stream = TcpStream::connect(("127.0.0.1", self.back.number())).await.expect("scim2-server runs");
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("it speaks HTTP");
         tokio::spawn(connection);
