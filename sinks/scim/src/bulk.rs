@@ -14,10 +14,10 @@ use crate::urn::BULK;
 const ENVELOPE: usize = 200;
 
 /// How many of the first `writes` fit into one request. At least one: the application may take it all the same.
-pub(crate) fn fitting<'a>(writes: impl Iterator<Item = &'a Write>, limits: BulkLimits) -> usize {
+pub(crate) fn fitting<'a>(writes: impl Iterator<Item = &'a Write>, limits: &BulkLimits) -> usize {
     let mut bytes = ENVELOPE;
     let mut fitting = 0;
-    for write in writes.take(limits.operations) {
+    for write in writes.take(limits.operations()) {
         bytes = bytes.saturating_add(operation(fitting, write).to_string().len() + 1);
         if bytes > limits.bytes && fitting > 0 {
             break;
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn no_request_is_larger_than_the_application_allows() {
         let writes: Vec<Write> = (0..50).map(|_| writes()[0].clone()).collect();
-        let fitting = |operations, bytes| fitting(writes.iter(), BulkLimits { operations, bytes });
+        let fitting = |operations, bytes| fitting(writes.iter(), &BulkLimits::new(operations, bytes));
         assert_eq!(fitting(20, usize::MAX), 20);
         assert_eq!(fitting(20, 1), 1);
         let some = fitting(50, 2000);

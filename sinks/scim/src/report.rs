@@ -16,9 +16,9 @@ impl ScimSink {
         if !service.described {
             lines.push("it has no ServiceProviderConfig: it is taken to know PATCH and filters".into());
         }
-        lines.push(match (service.patch, service.bulk) {
-            (true, Some(limits)) => {
-                format!("it is written to by PATCH, up to {} changes in a bulk request", limits.operations)
+        lines.push(match (service.patch, &service.bulk) {
+            (true, Some(bulk)) => {
+                format!("it is written to by PATCH, up to {} changes in a bulk request", bulk.operations())
             }
             (true, None) => "it is written to by PATCH, one request each".into(),
             (false, _) => {

@@ -1,6 +1,8 @@
 //! What the application says of itself (RFC 7644 §4): what it can do, which resources it has, and what they are
 //! made of. One that does not say is taken at SCIM's word: PATCH and filters, no bulk and no ETags.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rolecall_sink_api::SinkDown;
 use rolecall_sink_http::{Application, Meaning, NoAnswer};
 use serde_json::Value;
@@ -16,7 +18,7 @@ const LARGEST_PAGE: u64 = 200;
 const MOST_OPERATIONS: u64 = 100;
 
 /// The application's capabilities.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Service {
     /// Whether it said anything.
     pub(crate) described: bool,
@@ -32,11 +34,28 @@ pub(crate) struct Service {
 }
 
 /// How much one bulk request may hold.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct BulkLimits {
-    pub(crate) operations: usize,
+    /// Fewer than the application named, once it did not cope with so many; with one there is no bulk.
+    operations: AtomicUsize,
     /// Of the body, in bytes.
     pub(crate) bytes: usize,
+}
+
+impl BulkLimits {
+    pub(crate) fn new(operations: usize, bytes: usize) -> Self {
+        Self { operations: AtomicUsize::new(operations), bytes }
+    }
+
+    /// The most operations in one request.
+    pub(crate) fn operations(&self) -> usize {
+        self.operations.load(Ordering::Relaxed)
+    }
+
+    /// From now on there are no more operations in one request than this.
+    pub(crate) fn at_most(&self, operations: usize) {
+        self.operations.fetch_min(operations.max(1), Ordering::Relaxed);
+    }
 }
 
 /// A type of resource that the application has (RFC 7643 §6).
@@ -68,10 +87,10 @@ impl Service {
             let stated = get(&config, feature).and_then(Value::as_object);
             stated.and_then(|feature| get(feature, name)).and_then(Value::as_u64).filter(|limit| *limit > 0)
         };
-        let bulk = supports("bulk", false).then(|| BulkLimits {
-            operations: limit("bulk", "maxOperations").unwrap_or(MOST_OPERATIONS).min(MOST_OPERATIONS)
-                as usize,
-            bytes: limit("bulk", "maxPayloadSize").map_or(usize::MAX, |bytes| bytes as usize),
+        let bulk = supports("bulk", false).then(|| {
+            let operations = limit("bulk", "maxOperations").unwrap_or(MOST_OPERATIONS).min(MOST_OPERATIONS);
+            let bytes = limit("bulk", "maxPayloadSize").unwrap_or(u64::MAX);
+            BulkLimits::new(operations as usize, usize::try_from(bytes).unwrap_or(usize::MAX))
         });
         let of = |urn, endpoint: &str| resource_type(types.as_deref(), &schemas, urn, endpoint);
         let Some(users) = of(urn::USER, "/Users") else {

@@ -1,7 +1,6 @@
 //! The sink: takes a batch apart, and puts its outcomes together.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -33,9 +32,8 @@ pub struct ScimSink {
     /// What bounds the reading; writing is bounded by the [`Writer`].
     pub(crate) reading: Semaphore,
     bulk: Bulk,
-    no_bulk: AtomicBool,
     concurrency: usize,
-    /// What the application said of itself, from the first time that it was asked.
+    /// What the application said of itself when it was last probed.
     service: RwLock<Option<Arc<Service>>>,
 }
 
@@ -67,7 +65,6 @@ impl ScimSink {
             group_ids: GroupIds::default(),
             reading: Semaphore::new(config.concurrency),
             bulk: config.bulk,
-            no_bulk: AtomicBool::new(false),
             concurrency: config.concurrency,
             service: RwLock::new(None),
         })
@@ -89,8 +86,8 @@ impl ScimSink {
     async fn settle(&self, changes: &[Change], service: &Service, batch: &Batch) -> Vec<Option<Outcome>> {
         // Without PATCH a group is written as a whole, which two must not do at once.
         let concurrency = if service.patch { self.concurrency } else { 1 };
-        let bulk = service.bulk.filter(|_| service.patch && self.bulk == Bulk::Offered);
-        let writer = Writer::new(&self.application, batch, bulk, &self.no_bulk, concurrency, changes.len());
+        let bulk = service.bulk.as_ref().filter(|_| service.patch && self.bulk == Bulk::Offered);
+        let writer = Writer::new(&self.application, batch, bulk, concurrency, changes.len());
         let width = if writer.gathers() { changes.len() } else { concurrency };
         let one = async |change: &Change| {
             let work = Work { sink: self, service, batch, writer: &writer, entity: &change.entity };
@@ -124,16 +121,20 @@ impl Sink for ScimSink {
         let mut outcomes = Vec::with_capacity(changes.len());
         // The batch's order is leavers, groups, users, groups that go: each of them side by side, and the next
         // when the one before is done.
-        for run in changes.chunk_by(|a, b| a.entity.kind() == b.entity.kind()) {
+        for run in changes.chunk_by(|a, b| a.entity.kind() == b.entity.kind() && is_leaver(a) == is_leaver(b))
+        {
             outcomes.extend(self.settle(run, &service, &batch).await);
         }
         batch.finish(outcomes)
     }
 
     async fn probe(&self) -> Result<(), SinkDown> {
-        let service = self.service().await;
-        let endpoint = service.map_or_else(|_| "/Users".to_owned(), |service| service.users.endpoint.clone());
-        self.application.probe(Some(&uri::query(&endpoint, &[("count", "1")]))).await
+        self.application.refresh_credential().map_err(|e| self.application.down(&e.to_string()))?;
+        // An application that was away may have come back as another version.
+        let service = Arc::new(Service::read(&self.application).await?);
+        let path = uri::query(&service.users.endpoint, &[("count", "1")]);
+        *self.service.write().await = Some(service);
+        self.application.probe(Some(&path)).await
     }
 
     async fn check(&self) -> Result<Vec<String>, SinkDown> {
@@ -148,4 +149,8 @@ impl Sink for ScimSink {
     fn observe(&self) -> Option<ObservedStream<'_>> {
         Some(self.observed())
     }
+}
+
+fn is_leaver(change: &Change) -> bool {
+    matches!(change.entity, Entity::User(_)) && change.desired_user().is_none_or(|user| !user.active)
 }

@@ -1,6 +1,5 @@
 //! How the writes of a batch reach the application: each by itself, or all that wait together as one bulk request.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt as _;
@@ -19,9 +18,7 @@ use crate::service::BulkLimits;
 pub(crate) struct Writer<'a> {
     application: &'a Application,
     batch: &'a Batch,
-    bulk: Option<BulkLimits>,
-    /// Whether the application refused a bulk request.
-    refused: &'a AtomicBool,
+    bulk: Option<&'a BulkLimits>,
     concurrency: usize,
     state: Mutex<State>,
     all_wait: Notify,
@@ -39,20 +36,18 @@ struct Waiting {
 }
 
 impl<'a> Writer<'a> {
-    /// For `open` changes that are settled side by side; with bulk requests, if there are `bulk` limits and none
-    /// was refused.
+    /// For `open` changes that are settled side by side; with bulk requests, if there is `bulk`.
     pub(crate) fn new(
         application: &'a Application,
         batch: &'a Batch,
-        bulk: Option<BulkLimits>,
-        refused: &'a AtomicBool,
+        bulk: Option<&'a BulkLimits>,
         concurrency: usize,
         open: usize,
     ) -> Self {
         // For one change, a bulk request is only a wrapping.
-        let bulk = bulk.filter(|_| open > 1 && !refused.load(Ordering::Relaxed));
+        let bulk = bulk.filter(|bulk| open > 1 && bulk.operations() > 1);
         let state = Mutex::new(State { waiting: Vec::new(), open });
-        Self { application, batch, bulk, refused, concurrency, state, all_wait: Notify::new() }
+        Self { application, batch, bulk, concurrency, state, all_wait: Notify::new() }
     }
 
     /// Whether writes wait for each other.
@@ -88,23 +83,26 @@ impl<'a> Writer<'a> {
         self.all_wait.notified().await;
     }
 
-    /// Sends everything that waits.
+    /// Sends the first of those that wait, as many as fit into one request. Whoever was answered goes on before
+    /// more is sent: it may turn out that nothing more should be.
     pub(crate) async fn flush(&self) {
-        let Some(limits) = self.bulk else { return };
-        let mut waiting = std::mem::take(&mut self.state().waiting);
-        while !waiting.is_empty() && self.batch.open() {
-            let fitting = bulk::fitting(waiting.iter().map(|one| &one.write), limits);
-            let rest = waiting.split_off(fitting);
-            let together = std::mem::replace(&mut waiting, rest);
-            if together.len() == 1 || self.refused.load(Ordering::Relaxed) {
-                self.one_by_one(together).await;
-            } else {
-                self.together(together).await;
+        let Some(bulk) = self.bulk else { return };
+        let first: Vec<Waiting> = {
+            let waiting = &mut self.state().waiting;
+            if !self.batch.open() {
+                // Whoever waits is told by losing the sender.
+                return waiting.clear();
             }
+            let fitting = bulk::fitting(waiting.iter().map(|one| &one.write), bulk);
+            waiting.drain(..fitting).collect()
+        };
+        if first.len() == 1 {
+            return self.one_by_one(first).await;
         }
+        self.together(first, bulk).await;
     }
 
-    async fn together(&self, waiting: Vec<Waiting>) {
+    async fn together(&self, waiting: Vec<Waiting>, bulk: &BulkLimits) {
         let writes: Vec<&Write> = waiting.iter().map(|one| &one.write).collect();
         let request = bulk::write(writes.iter().copied()).request();
         let answers: Vec<Result<Answer, NoAnswer>> = match self.application.send(&request).await {
@@ -116,13 +114,17 @@ impl<'a> Writer<'a> {
                 let said = answer.excerpt(&self.application.secrets());
                 tracing::warn!(
                     application = self.application.name(),
-                    "a bulk request was answered {said}; there will be none until the next start"
+                    "a bulk request was answered {said}; from now on each change is sent by itself"
                 );
-                self.refused.store(true, Ordering::Relaxed);
+                bulk.at_most(1);
                 return self.one_by_one(waiting).await;
             }
             Ok(answer) => vec![Ok(answer); writes.len()],
-            Err(no_answer) => vec![Err(no_answer); writes.len()],
+            Err(no_answer) => {
+                // Perhaps so many take longer than one request may.
+                bulk.at_most(writes.len() / 2);
+                vec![Err(no_answer); writes.len()]
+            }
         };
         for (one, answer) in waiting.into_iter().zip(answers) {
             // Whoever waited may have been dropped.

@@ -106,6 +106,12 @@ impl Followed {
         self.0.remote.as_ref().expect("it was made").as_str()
     }
 
+    /// The change that the user should be so.
+    pub(crate) fn change(mut self, user: User) -> Change {
+        self.0.desired = Some(Document::User(Box::new(user)));
+        self.0
+    }
+
     /// Delivers that it should be so; `None` that it should go.
     pub(crate) async fn deliver(
         &mut self,

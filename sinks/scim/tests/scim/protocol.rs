@@ -256,6 +256,58 @@ async fn a_bulk_request_that_is_refused_is_sent_one_by_one() {
 }
 
 #[tokio::test]
+async fn a_bulk_request_that_gets_no_answer_is_followed_by_smaller_ones() {
+    let application = HttpApplication::start().await;
+    let sink = sink(&application.url(), &json!({}));
+    let bulk = json!({ "supported": true, "maxOperations": 10, "maxPayloadSize": 10_000 });
+    describes(&application, json!({ "bulk": bulk }));
+    let changes = ["a", "b", "c", "d"].map(|id| comes(group(id)));
+    let nobody = [(); 4].map(|()| (200, list(&[])));
+    answers(&application, &nobody);
+    application.fail_next(1, Fault::Close);
+    let outcomes = sink.apply(&changes).await.unwrap();
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Retry { .. })), "{outcomes:?}");
+
+    answers(&application, &nobody);
+    let made = |id: usize| json!({ "method": "POST", "bulkId": id.to_string(), "status": "201", "location": "/Groups/1" });
+    let two = (200, json!({ "Operations": [made(0), made(1)] }));
+    answers(&application, &[two.clone(), two]);
+    sink.apply(&changes).await.unwrap();
+    let sizes = writes(&application)
+        .iter()
+        .map(|it| it.body["Operations"].as_array().unwrap().len())
+        .collect::<Vec<_>>();
+    assert_eq!(sizes, [4, 2, 2]);
+}
+
+#[tokio::test]
+async fn after_a_bulk_request_was_too_much_there_is_no_other() {
+    let application = HttpApplication::start().await;
+    let sink = sink(&application.url(), &json!({}));
+    let bulk = json!({ "supported": true, "maxOperations": 2, "maxPayloadSize": 10_000 });
+    describes(&application, json!({ "bulk": bulk }));
+    answers(&application, &[(); 4].map(|()| (200, list(&[]))));
+    application.fail(Fault::status(429).header("Retry-After", "7"));
+    let down = sink.apply(&["a", "b", "c", "d"].map(|id| comes(group(id)))).await.unwrap_err();
+    assert_eq!(down.after, Some(Duration::from_secs(7)));
+    assert_eq!(lines(&writes(&application)), ["POST /Bulk"]);
+}
+
+#[tokio::test]
+async fn who_leaves_does_not_wait_for_those_who_come() {
+    let application = HttpApplication::start().await;
+    let sink = sink(&application.url(), &json!({}));
+    describes(&application, json!({}));
+    let leaver = known_ada().change(user("ada").deactivated());
+    answers(&application, &[(200, account("", "")), (204, json!({})), (200, list(&[])), (200, list(&[]))]);
+    answers(&application, &[(201, json!({ "id": "8" }))]);
+    sink.apply(&[leaver, joins(user("bob"))]).await.unwrap();
+    let lines = lines(&application.requests());
+    assert_eq!(lines[4], "PATCH /Users/7", "{lines:?}");
+    assert_eq!(lines[7], "POST /Users", "{lines:?}");
+}
+
+#[tokio::test]
 async fn each_operation_of_a_bulk_request_has_its_own_outcome() {
     let application = HttpApplication::start().await;
     let sink = sink(&application.url(), &json!({}));
