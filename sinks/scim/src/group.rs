@@ -5,9 +5,8 @@ use rolecall_sink_http::Halt;
 
 use crate::attribute::Attributes;
 use crate::edit::edits;
-use crate::resource::Resource;
 use crate::service::ResourceType;
-use crate::work::{ROUNDS, Work, Written, applied, rejected};
+use crate::work::{ROUNDS, Round, Work, Written, applied, rejected};
 
 /// What is always written, whatever the application's schemas say.
 pub(crate) const ALWAYS: [&str; 2] = ["displayName", "externalId"];
@@ -33,37 +32,40 @@ impl Work<'_> {
         let before = [change.applied_group(), change.attempted_group()];
         let before: Vec<Attributes> =
             before.into_iter().flatten().filter_map(|group| self.group_attributes(of, group).ok()).collect();
-        let mut last = String::new();
-        for _ in 0..ROUNDS {
-            let found = match self.locate(of, change.remote.as_ref(), Some(group.id.as_str())).await? {
-                Some(found) => Some(found),
-                None => self.other_group(of, group, &desired).await?,
-            };
-            let Some(found) = found else {
-                match self.create(of, desired.clone()).await? {
-                    Written::Done(answer) => {
-                        let Some(made) = Resource::from_answer(&answer) else {
-                            return Err(self.reject("it was made, but the answer has no id"));
-                        };
-                        return Ok(applied(made.id, Action::Created));
-                    }
-                    // Perhaps an attempt of ours that was cut off made it just now: look again.
-                    Written::Taken(said) | Written::Stale(said) => last = said,
-                    Written::Missing(said) => return Err(rejected(said)),
-                }
-                continue;
-            };
-            let edits = edits(&found.attributes, &desired, &before);
-            if edits.is_empty() {
-                return Ok(applied(found.id, Action::Unchanged));
-            }
-            match self.modify(of, &found, &edits).await? {
-                Written::Done(_) => return Ok(applied(found.id, Action::Updated)),
-                Written::Stale(said) | Written::Missing(said) => last = said,
-                Written::Taken(said) => return Err(rejected(said)),
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            match self.keep(of, change, group, &desired, &before).await? {
+                Round::Again(_) if rounds < ROUNDS => {}
+                Round::Settled(outcome) | Round::Again(outcome) => return Ok(outcome),
             }
         }
-        Err(rejected(last))
+    }
+
+    async fn keep(
+        &self,
+        of: &ResourceType,
+        change: &Change,
+        group: &Group,
+        desired: &Attributes,
+        before: &[Attributes],
+    ) -> Result<Round, Halt> {
+        let found = match self.locate(of, change.remote.as_ref(), Some(group.id.as_str())).await? {
+            Some(found) => Some(found),
+            None => self.other_group(of, group, desired).await?,
+        };
+        let Some(found) = found else {
+            return Ok(match self.make(of, desired).await? {
+                Ok(made) => Round::Settled(applied(made, Action::Created)),
+                Err(again) => again,
+            });
+        };
+        let edits = edits(&found.attributes, desired, before);
+        if let Some(again) = self.put_right(of, &found, &edits).await? {
+            return Ok(again);
+        }
+        let action = if edits.is_empty() { Action::Unchanged } else { Action::Updated };
+        Ok(Round::Settled(applied(found.id, action)))
     }
 
     async fn dropped(&self, of: &ResourceType, change: &Change, id: &GroupId) -> Result<Outcome, Halt> {

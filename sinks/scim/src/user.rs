@@ -10,7 +10,7 @@ use crate::mapping::nobody;
 use crate::members::Membership;
 use crate::resource::Resource;
 use crate::service::ResourceType;
-use crate::work::{ROUNDS, Work, Written, applied, rejected};
+use crate::work::{ROUNDS, Round, Work, Written, applied, rejected};
 
 /// What is always written, whatever the application's schemas say.
 pub(crate) const ALWAYS: [&str; 3] = ["userName", "externalId", "active"];
@@ -43,75 +43,80 @@ impl Work<'_> {
         let of = &self.service.users;
         let desired = self.attributes(of, user)?;
         let before = self.before(of, change);
-        let mut last = String::new();
-        for _ in 0..ROUNDS {
-            let found = match self.located(change, user).await? {
-                Some(found) => Some(found),
-                None => self.other_account(of, user, &desired).await?,
-            };
-            let Some(found) = found else {
-                match self.create(of, desired.clone()).await? {
-                    Written::Done(answer) => {
-                        let Some(made) = Resource::from_answer(&answer) else {
-                            return Err(self.reject("POST /Users: it was made, but the answer has no id"));
-                        };
-                        self.members(&made.id, &Membership::of_new(user)).await?;
-                        return Ok(applied(made.id, Action::Created));
-                    }
-                    // Perhaps an attempt of ours that was cut off made it just now: look again.
-                    Written::Taken(said) | Written::Stale(said) => last = said,
-                    Written::Missing(said) => return Err(rejected(said)),
-                }
-                continue;
-            };
-            let edits = edits(&found.attributes, &desired, &before);
-            let mut action = if found.active() { Action::Updated } else { Action::Reactivated };
-            if edits.is_empty() {
-                action = Action::Unchanged;
-            } else {
-                match self.modify(of, &found, &edits).await? {
-                    Written::Done(_) => {}
-                    Written::Stale(said) | Written::Missing(said) => {
-                        last = said;
-                        continue;
-                    }
-                    Written::Taken(said) => return Err(rejected(said)),
-                }
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            match self.give_access(change, user, &desired, &before).await? {
+                Round::Again(_) if rounds < ROUNDS => {}
+                Round::Settled(outcome) | Round::Again(outcome) => return Ok(outcome),
             }
-            let joined = self.members(&found.id, &Membership::of(change, user)).await?;
-            if joined && action == Action::Unchanged {
-                action = Action::Updated;
-            }
-            return Ok(applied(found.id, action));
         }
-        Err(rejected(last))
+    }
+
+    async fn give_access(
+        &self,
+        change: &Change,
+        user: &User,
+        desired: &Attributes,
+        before: &[Attributes],
+    ) -> Result<Round, Halt> {
+        let of = &self.service.users;
+        let found = match self.located(change, user).await? {
+            Some(found) => Some(found),
+            None => self.other_account(of, user, desired).await?,
+        };
+        let Some(found) = found else {
+            let made = match self.make(of, desired).await? {
+                Ok(made) => made,
+                Err(again) => return Ok(again),
+            };
+            self.members(&made, &Membership::of_new(user)).await?;
+            return Ok(Round::Settled(applied(made, Action::Created)));
+        };
+        let edits = edits(&found.attributes, desired, before);
+        if let Some(again) = self.put_right(of, &found, &edits).await? {
+            return Ok(again);
+        }
+        let moved = self.members(&found.id, &Membership::of(change, user)).await?;
+        let action = match (edits.is_empty(), moved) {
+            (true, false) => Action::Unchanged,
+            (false, _) if !found.active() => Action::Reactivated,
+            _ => Action::Updated,
+        };
+        Ok(Round::Settled(applied(found.id, action)))
     }
 
     /// Takes access and roles away; a user who is not there has none.
     async fn without_access(&self, change: &Change, user: &User, action: Action) -> Result<Outcome, Halt> {
-        let of = &self.service.users;
-        let before = self.roles_before(of, change);
-        let mut last = String::new();
-        for _ in 0..ROUNDS {
-            let Some(found) = self.located(change, user).await? else {
-                return Ok(Outcome::Applied { remote: change.remote.clone(), action: Action::Unchanged });
-            };
-            let edits = edits(&found.attributes, &self.sink.mapping.leaver(), &before);
-            if !edits.is_empty() {
-                match self.modify(of, &found, &edits).await? {
-                    Written::Done(_) => {}
-                    Written::Stale(said) | Written::Missing(said) => {
-                        last = said;
-                        continue;
-                    }
-                    Written::Taken(said) => return Err(rejected(said)),
-                }
+        let before = self.roles_before(&self.service.users, change);
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            match self.take_access(change, user, action, &before).await? {
+                Round::Again(_) if rounds < ROUNDS => {}
+                Round::Settled(outcome) | Round::Again(outcome) => return Ok(outcome),
             }
-            let left = self.members(&found.id, &Membership::of_leaver(change, user)).await?;
-            let action = if edits.is_empty() && !left { Action::Unchanged } else { action };
-            return Ok(applied(found.id, action));
         }
-        Err(rejected(last))
+    }
+
+    async fn take_access(
+        &self,
+        change: &Change,
+        user: &User,
+        action: Action,
+        before: &[Attributes],
+    ) -> Result<Round, Halt> {
+        let Some(found) = self.located(change, user).await? else {
+            let remote = change.remote.clone();
+            return Ok(Round::Settled(Outcome::Applied { remote, action: Action::Unchanged }));
+        };
+        let edits = edits(&found.attributes, &self.sink.mapping.leaver(), before);
+        if let Some(again) = self.put_right(&self.service.users, &found, &edits).await? {
+            return Ok(again);
+        }
+        let left = self.members(&found.id, &Membership::of_leaver(change, user)).await?;
+        let action = if edits.is_empty() && !left { Action::Unchanged } else { action };
+        Ok(Round::Settled(applied(found.id, action)))
     }
 
     /// Removes a user.

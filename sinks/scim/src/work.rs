@@ -37,6 +37,15 @@ pub(crate) enum Written {
     Taken(String),
 }
 
+/// How it ended to read what is there and to put it right.
+#[derive(Debug)]
+pub(crate) enum Round {
+    /// It is as it should be.
+    Settled(Outcome),
+    /// Something else is there by now. The outcome, if there is no other round.
+    Again(Outcome),
+}
+
 /// Settles one change, with what all of the batch share.
 pub(crate) struct Work<'a> {
     pub(crate) sink: &'a ScimSink,
@@ -164,12 +173,42 @@ impl Work<'_> {
         }
     }
 
-    /// Makes a resource.
-    pub(crate) async fn create(&self, of: &ResourceType, attributes: Attributes) -> Result<Written, Halt> {
-        let body = with_schemas(attributes, of.schema);
+    /// Makes a resource, and returns the application's id for it.
+    pub(crate) async fn make(
+        &self,
+        of: &ResourceType,
+        desired: &Attributes,
+    ) -> Result<Result<String, Round>, Halt> {
+        let body = with_schemas(desired.clone(), of.schema);
         let what = format!("POST {}", of.endpoint);
         let write = Write::new(Method::POST, of.endpoint.clone(), Some(Value::Object(body)));
-        self.written(&what, write).await
+        match self.written(&what, write).await? {
+            Written::Done(answer) => match Resource::from_answer(&answer) {
+                Some(made) => Ok(Ok(made.id)),
+                None => Err(self.reject(&format!("{what}: it was made, but the answer has no id"))),
+            },
+            // Perhaps an attempt of ours that was cut off made it just now.
+            Written::Taken(said) => Ok(Err(Round::Again(Outcome::reject(said)))),
+            Written::Stale(said) => Ok(Err(Round::Again(Outcome::retry(said)))),
+            Written::Missing(said) => Err(rejected(said)),
+        }
+    }
+
+    /// Makes the edits, if there are any; how the round ends when that did not go through.
+    pub(crate) async fn put_right(
+        &self,
+        of: &ResourceType,
+        found: &Resource,
+        edits: &[Edit],
+    ) -> Result<Option<Round>, Halt> {
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        match self.modify(of, found, edits).await? {
+            Written::Done(_) => Ok(None),
+            Written::Stale(said) | Written::Missing(said) => Ok(Some(Round::Again(Outcome::retry(said)))),
+            Written::Taken(said) => Err(rejected(said)),
+        }
     }
 
     /// Makes the edits to a resource: by PATCH, or by PUT where the application has no PATCH.

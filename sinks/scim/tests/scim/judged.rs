@@ -51,7 +51,7 @@ async fn plays(server: &Server) {
     ada.becomes(&sink, complete("three")).await;
     ada.goes(&sink).await;
     admin.goes(&sink).await;
-    for part in ["random", "batch", "observe"] {
+    for part in ["random", "leavers", "observe"] {
         let report = conformance::run_matching(server, part).await;
         assert!(report.passed(), "{report}");
     }

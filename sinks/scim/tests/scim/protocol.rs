@@ -95,15 +95,15 @@ async fn what_others_changed_meanwhile_is_read_again() {
 }
 
 #[tokio::test]
-async fn an_application_where_everything_is_always_stale_is_given_up() {
+async fn where_everything_is_always_stale_it_is_tried_again_later() {
     let application = HttpApplication::start().await;
     let sink = sink(&application.url(), &json!({}));
     describes(&application, json!({ "etag": { "supported": true } }));
     for _ in 0..10 {
         answers(&application, &[(200, account("1", "Old")), (412, json!({ "detail": "too late" }))]);
     }
-    let reason = known_ada().is_refused(&sink, user("ada").titled("New")).await;
-    assert!(reason.contains("412") && reason.contains("too late"), "{reason}");
+    let outcome = known_ada().deliver(&sink, joins(user("ada").titled("New")).desired).await.unwrap();
+    assert!(matches!(&outcome, Outcome::Retry { reason, .. } if reason.contains("too late")), "{outcome:?}");
     assert_eq!(writes(&application).len(), 4);
 }
 

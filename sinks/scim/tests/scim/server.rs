@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use rolecall_sink_api::conformance::{Attribute, Held, HeldGroup, HeldUser, Target, TargetError};
+use rolecall_sink_api::conformance::{
+    Attribute, Capabilities, Held, HeldGroup, HeldUser, Target, TargetError,
+};
 use rolecall_sink_api::{GroupId, RoleName, Sink, User, UserId};
 use rolecall_sink_scim::{Config, ScimSink};
 use rolecall_testkit::{ScimServer, ScimServerOptions};
@@ -13,7 +15,9 @@ use tokio::sync::Mutex;
 /// A server, and how sinks on it are configured.
 pub(crate) struct Server {
     pub(crate) running: Mutex<ScimServer>,
-    more: Value,
+    pub(crate) more: Value,
+    /// The number of changes in the suite's large batch.
+    pub(crate) large_batch: usize,
 }
 
 impl Server {
@@ -24,7 +28,7 @@ impl Server {
 
     /// Another one; `more` is put into the sink's configuration.
     pub(crate) async fn with(options: ScimServerOptions, more: Value) -> Self {
-        Self { running: Mutex::new(options.start().await), more }
+        Self { running: Mutex::new(options.start().await), more, large_batch: 100 }
     }
 
     pub(crate) async fn scim_sink(&self) -> ScimSink {
@@ -45,6 +49,10 @@ pub(crate) fn sink(url: &str, more: &Value) -> ScimSink {
 
 #[async_trait]
 impl Target for Server {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { large_batch: self.large_batch, ..Capabilities::default() }
+    }
+
     async fn empty(&self) -> Result<(), TargetError> {
         self.running.lock().await.empty().await;
         Ok(())
