@@ -1,22 +1,24 @@
 //! The committer: the only one who changes the directory.
 //!
-//! It takes the messages that arrived while the last batch was being synced, merges them with what is stored,
-//! evaluates everybody they touch, and commits the result as one transaction. Between batches it evaluates
+//! It takes the messages that arrived while the store was busy with the last batch, merges them with what is stored,
+//! evaluates everybody they touch, and writes the result, all in one transaction on the store's own thread. While that
+//! is synced, the next one is under way. Between batches it evaluates
 //! those whom a changed group or changed rules made stale.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{Document, Entity, GroupId, RoleName, UserId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::{
     Activity, Batch, Durability, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
-    MembershipChange, Message, Priority, Receipt, Row, Status, Store, StoreError, Submission, Unavailable,
-    Wanted, desired,
+    MembershipChange, Message, Priority, Receipt, Row, Status, Store, StoreError, Submission, Transaction,
+    Unavailable, Wanted, desired,
 };
 use crate::directory::{Event, EventId, Fact, GroupState, Stamp, UserState};
 use crate::rules::Rules;
@@ -26,8 +28,8 @@ use crate::source::Reading;
 const MOST_MESSAGES: usize = 512;
 /// The most stale users in one transaction: few, since messages wait meanwhile.
 const MOST_STALE: u32 = 256;
-/// The most batches that are committed and not yet synced.
-const MOST_UNSYNCED: usize = 4;
+/// The most batches that are not synced yet.
+const MOST_UNSYNCED: usize = 6;
 /// How long to wait before a failed evaluation of stale users is tried again.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -40,7 +42,7 @@ pub struct Committer {
 }
 
 impl Committer {
-    /// A committer for `store`. `queued` is called after each batch that put something into the queues.
+    /// A committer for `store`. `queued` is called after each batch that may have put something into the queues.
     pub fn new(
         store: Arc<dyn Store>,
         rules: Arc<Rules>,
@@ -53,61 +55,192 @@ impl Committer {
     /// Works until every [`Intake`](super::Intake) is gone and what they gave is committed, or until the disk fails the
     /// store.
     pub async fn run(self, mut inbox: mpsc::Receiver<Submission>) {
-        let mut stale = true;
-        let mut pause = None;
-        let mut unsynced = JoinSet::new();
+        let waiting = Waiting::default();
+        let (report, mut reports) = mpsc::channel(MOST_UNSYNCED);
+        let mut tasks = JoinSet::new();
+        let (mut evaluating, mut stale, mut open) = (false, true, true);
+        let mut not_before = Instant::now();
+        let mut arrived = Vec::new();
         loop {
-            let submission = tokio::select! {
+            let room = MOST_MESSAGES.saturating_sub(waiting.len());
+            tokio::select! {
                 biased;
-                submission = inbox.recv() => submission,
-                () = idle(pause.take()), if stale => {
-                    stale = self.evaluate_stale_or_pause(&mut pause).await;
-                    continue;
+                Some(done) = reports.recv() => match done {
+                    Report::Merged { stale: more } => stale |= more,
+                    Report::Evaluated { stale: more } => {
+                        evaluating = false;
+                        stale |= more;
+                    }
+                    Report::NotEvaluated => {
+                        (evaluating, stale) = (false, true);
+                        not_before = Instant::now() + PAUSE_AFTER_FAILURE;
+                    }
+                },
+                Some(synced) = tasks.join_next() => {
+                    // What is in memory is no longer what is on disk.
+                    if !synced.unwrap_or(false) {
+                        return;
+                    }
                 }
-            };
-            let Some(first) = submission else { break };
-            let submissions = gather(first, &mut inbox).await;
-            stale |= self.take(submissions, &mut unsynced).await;
-            if !synced(&mut unsynced, MOST_UNSYNCED).await {
+                // Before messages: on a busy host they never stop, and a leaver's group may be what is stale.
+                () = tokio::time::sleep_until(not_before), if open && stale && !evaluating => {
+                    (evaluating, stale) = (true, false);
+                    tasks.spawn(self.evaluate(report.clone()));
+                }
+                count = inbox.recv_many(&mut arrived, room), if open && room > 0 => {
+                    open = count > 0;
+                    waiting.append(&mut arrived);
+                }
+                else => return,
+            }
+            if tasks.len() < MOST_UNSYNCED && waiting.schedule() {
+                tasks.spawn(self.merge(waiting.clone(), report.clone()));
+            }
+            if !open && tasks.is_empty() {
                 return;
             }
-            // Messages never stop for long on a busy host, and a leaver's group may be what is stale.
-            if stale && pause.is_none() {
-                stale = self.evaluate_stale_or_pause(&mut pause).await;
-            }
         }
-        while unsynced.join_next().await.is_some() {}
     }
 
-    /// Commits messages, and has them answered once they are on disk, while the next ones are committed. Returns
-    /// whether somebody became stale.
-    async fn take(&self, submissions: Vec<Submission>, unsynced: &mut JoinSet<bool>) -> bool {
-        let (messages, answers): (Vec<Message>, Vec<_>) =
-            submissions.into_iter().map(|submission| (submission.message, submission.answer)).unzip();
-        match self.commit(messages).await {
-            Ok(Committed { receipts, queued, stale, durability }) => {
-                let queued = queued.then(|| Arc::clone(&self.queued));
-                unsynced.spawn(acknowledge(answers, receipts, durability, queued));
-                stale
-            }
-            Err(error) => {
-                let messages = answers.len();
-                tracing::error!(%error, messages, "messages could not be stored; their sender will send them again");
-                for answer in answers {
-                    let _ = answer.send(Err(Unavailable(error.to_string())));
+    /// Commits the messages that wait when the store comes to it, and has them answered once they are on disk. Returns
+    /// false when the disk failed.
+    fn merge(&self, waiting: Waiting, report: mpsc::Sender<Report>) -> impl Future<Output = bool> + use<> {
+        let taken = Arc::new(Mutex::new(Taken::default()));
+        let transaction = Merge {
+            waiting: waiting.clone(),
+            messages: Vec::new(),
+            rules: Arc::clone(&self.rules),
+            now: self.clock,
+            taken: Arc::clone(&taken),
+        };
+        let (store, queued) = (Arc::clone(&self.store), Arc::clone(&self.queued));
+        async move {
+            let stored = store.transact(Box::new(transaction)).await;
+            let Taken { mut answers, receipts, queues, stale } = std::mem::take(&mut *locked(&taken));
+            // The committer is there as long as its tasks are.
+            let _ = report.send(Report::Merged { stale: stale && stored.is_ok() }).await;
+            match stored {
+                Ok(durability) => acknowledge(answers, receipts, durability, queues.then_some(queued)).await,
+                Err(error) => {
+                    // Its turn may never have come.
+                    if answers.is_empty() {
+                        answers.extend(waiting.take().into_iter().map(|submission| submission.answer));
+                    }
+                    refuse(answers, &error);
+                    true
                 }
-                false
             }
         }
     }
 
-    async fn commit(&self, messages: Vec<Message>) -> Result<Committed, StoreError> {
-        let loaded = self.store.load(wanted(&messages)).await?;
-        let mut work = Work::new(loaded, &self.rules, (self.clock)());
-        let mut journal = Vec::with_capacity(messages.len());
-        let mut receipts = Vec::with_capacity(messages.len());
+    /// Evaluates some stale users again. Returns false when the disk failed.
+    fn evaluate(&self, report: mpsc::Sender<Report>) -> impl Future<Output = bool> + use<> {
+        let (store, queued) = (Arc::clone(&self.store), Arc::clone(&self.queued));
+        let (rules, now) = (Arc::clone(&self.rules), self.clock);
+        async move {
+            let evaluated = async {
+                let users = store.stale(MOST_STALE).await?;
+                if users.is_empty() {
+                    return Ok(false);
+                }
+                store.transact(Box::new(Evaluate { users, rules, now })).await?.reached().await?;
+                // Whether it put something into the queues is not known here; whoever wakes in vain sleeps again.
+                queued();
+                Ok::<bool, StoreError>(true)
+            };
+            let evaluated = match evaluated.await {
+                Ok(stale) => Report::Evaluated { stale },
+                Err(error) => {
+                    tracing::error!(%error, "users could not be evaluated again; trying again");
+                    Report::NotEvaluated
+                }
+            };
+            let _ = report.send(evaluated).await;
+            true
+        }
+    }
+}
+
+/// What a task says when the store has done its part.
+enum Report {
+    Merged { stale: bool },
+    Evaluated { stale: bool },
+    NotEvaluated,
+}
+
+/// The messages that wait for the store. A transaction that is to take them is handed to it while it works on another,
+/// so that it need not wait for the next; which they are is settled when that one's turn comes.
+#[derive(Clone, Default)]
+struct Waiting(Arc<Mutex<Waited>>);
+
+#[derive(Default)]
+struct Waited {
+    submissions: Vec<Submission>,
+    scheduled: bool,
+}
+
+impl Waiting {
+    fn append(&self, arrived: &mut Vec<Submission>) {
+        locked(&self.0).submissions.append(arrived);
+    }
+
+    fn len(&self) -> usize {
+        locked(&self.0).submissions.len()
+    }
+
+    /// Whether a transaction is needed that takes them. The next call says so only when that one has taken some.
+    fn schedule(&self) -> bool {
+        let mut waited = locked(&self.0);
+        let needed = !waited.scheduled && !waited.submissions.is_empty();
+        waited.scheduled |= needed;
+        needed
+    }
+
+    fn take(&self) -> Vec<Submission> {
+        let mut waited = locked(&self.0);
+        waited.scheduled = false;
+        std::mem::take(&mut waited.submissions)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What became of the messages of a transaction.
+#[derive(Default)]
+struct Taken {
+    answers: Vec<oneshot::Sender<Result<Receipt, Unavailable>>>,
+    receipts: Vec<Result<Receipt, Unavailable>>,
+    queues: bool,
+    stale: bool,
+}
+
+/// Merges whatever messages wait when its turn comes: the more there are, the less each costs.
+struct Merge {
+    waiting: Waiting,
+    messages: Vec<Message>,
+    rules: Arc<Rules>,
+    now: fn() -> Timestamp,
+    taken: Arc<Mutex<Taken>>,
+}
+
+impl Transaction for Merge {
+    fn wanted(&mut self) -> Wanted {
+        let submissions = self.waiting.take().into_iter();
+        let (messages, answers) =
+            submissions.map(|submission| (submission.message, submission.answer)).unzip();
+        self.messages = messages;
+        locked(&self.taken).answers = answers;
+        wanted(&self.messages)
+    }
+
+    fn batch(self: Box<Self>, loaded: Loaded) -> Batch {
+        let mut work = Work::new(loaded, &self.rules, (self.now)());
+        let mut journal = Vec::with_capacity(self.messages.len());
+        let mut receipts = Vec::with_capacity(self.messages.len());
         let mut seen = HashSet::new();
-        for message in messages {
+        for message in self.messages {
             let id = (message.source.clone(), message.reading.id().clone());
             if work.loaded.known.contains(&id) || seen.contains(&id) {
                 receipts.push(Ok(Receipt::Duplicate));
@@ -130,31 +263,29 @@ impl Committer {
         }
         let mut batch = work.finish();
         batch.journal = journal;
-        let queued = batch.queues();
-        let stale = !batch.stale_members_of.is_empty();
-        // Even of duplicates alone: what they repeat may be committed and not yet on disk.
-        let durability = self.store.commit(batch).await?;
-        Ok(Committed { receipts, queued, stale, durability })
+        let mut taken = locked(&self.taken);
+        taken.receipts = receipts;
+        taken.queues = batch.queues();
+        taken.stale = !batch.stale_members_of.is_empty();
+        batch
+    }
+}
+
+/// Evaluates users again.
+struct Evaluate {
+    users: Vec<UserId>,
+    rules: Arc<Rules>,
+    now: fn() -> Timestamp,
+}
+
+impl Transaction for Evaluate {
+    fn wanted(&mut self) -> Wanted {
+        Wanted { users: self.users.iter().cloned().collect(), ..Wanted::default() }
     }
 
-    async fn evaluate_stale_or_pause(&self, pause: &mut Option<Duration>) -> bool {
-        self.evaluate_stale().await.unwrap_or_else(|error| {
-            tracing::error!(%error, "users could not be evaluated again; trying again");
-            *pause = Some(PAUSE_AFTER_FAILURE);
-            true
-        })
-    }
-
-    /// Evaluates some stale users again. Returns whether there are more.
-    async fn evaluate_stale(&self) -> Result<bool, StoreError> {
-        let users = self.store.stale(MOST_STALE).await?;
-        if users.is_empty() {
-            return Ok(false);
-        }
-        let wanted = Wanted { users: users.iter().cloned().collect(), ..Wanted::default() };
-        let loaded = self.store.load(wanted).await?;
-        let mut work = Work::new(loaded, &self.rules, (self.clock)());
-        for user in &users {
+    fn batch(self: Box<Self>, loaded: Loaded) -> Batch {
+        let mut work = Work::new(loaded, &self.rules, (self.now)());
+        for user in &self.users {
             let user = Entity::User(user.clone());
             if work.loaded.damaged.contains(&user) {
                 tracing::error!(%user, "what is stored of the user cannot be read; their roles stay as they are");
@@ -163,21 +294,18 @@ impl Committer {
             }
         }
         let mut batch = work.finish();
-        batch.evaluated = users;
-        let queued = batch.queues();
-        self.store.commit(batch).await?.reached().await?;
-        if queued {
-            (self.queued)();
-        }
-        Ok(true)
+        batch.evaluated = self.users;
+        batch
     }
 }
 
-struct Committed {
-    receipts: Vec<Result<Receipt, Unavailable>>,
-    queued: bool,
-    stale: bool,
-    durability: Durability,
+fn refuse(answers: Vec<oneshot::Sender<Result<Receipt, Unavailable>>>, error: &StoreError) {
+    let messages = answers.len();
+    tracing::error!(%error, messages, "messages could not be stored; their sender will send them again");
+    for answer in answers {
+        // Whoever waited may have hung up.
+        let _ = answer.send(Err(Unavailable(error.to_string())));
+    }
 }
 
 /// Answers messages once they are on disk. Returns whether they are.
@@ -203,43 +331,6 @@ async fn acknowledge(
         queued();
     }
     synced.is_ok()
-}
-
-/// Waits until at most so many batches are not synced yet. Returns whether all that were synced are on disk: if one is
-/// not, nothing more may be taken, for what is in memory is no longer what is on disk.
-async fn synced(unsynced: &mut JoinSet<bool>, most: usize) -> bool {
-    loop {
-        let next = if unsynced.len() > most { unsynced.join_next().await } else { unsynced.try_join_next() };
-        match next {
-            Some(Ok(true)) => {}
-            Some(_) => return false,
-            None => return true,
-        }
-    }
-}
-
-/// The message and those that come with it. Whoever is ready to hand one over gets the turn to do so before the
-/// batch is closed: a larger batch costs less for each, and where nobody is ready it costs no time.
-async fn gather(first: Submission, inbox: &mut mpsc::Receiver<Submission>) -> Vec<Submission> {
-    let mut submissions = vec![first];
-    loop {
-        let before = submissions.len();
-        while submissions.len() < MOST_MESSAGES
-            && let Ok(next) = inbox.try_recv()
-        {
-            submissions.push(next);
-        }
-        if submissions.len() == MOST_MESSAGES || submissions.len() == before {
-            return submissions;
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
-async fn idle(pause: Option<Duration>) {
-    if let Some(pause) = pause {
-        tokio::time::sleep(pause).await;
-    }
 }
 
 /// What must be loaded to merge these messages.
@@ -490,36 +581,38 @@ fn urgency(entity: &Entity, before: Status, after: Status) -> Priority {
 
 #[cfg(test)]
 mod tests {
+    use tokio::task::JoinHandle;
+
     use super::*;
 
     type Sync = oneshot::Sender<Result<(), StoreError>>;
     type Answer = oneshot::Receiver<Result<Receipt, Unavailable>>;
 
-    fn acknowledging() -> (Sync, Answer, JoinSet<bool>) {
+    fn acknowledging() -> (Sync, Answer, JoinHandle<bool>) {
         let (answer, receipt) = oneshot::channel();
         let (sync, durability) = Durability::pending();
-        let mut unsynced = JoinSet::new();
-        unsynced.spawn(acknowledge(vec![answer], vec![Ok(Receipt::Committed)], durability, None));
-        (sync, receipt, unsynced)
+        let acknowledged =
+            tokio::spawn(acknowledge(vec![answer], vec![Ok(Receipt::Committed)], durability, None));
+        (sync, receipt, acknowledged)
     }
 
     #[tokio::test]
     async fn nothing_is_acknowledged_before_it_is_on_disk() {
-        let (sync, mut receipt, mut unsynced) = acknowledging();
+        let (sync, mut receipt, acknowledged) = acknowledging();
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
         assert!(receipt.try_recv().is_err());
         sync.send(Ok(())).unwrap();
         assert_eq!(receipt.await.unwrap(), Ok(Receipt::Committed));
-        assert!(synced(&mut unsynced, 0).await);
+        assert!(acknowledged.await.unwrap());
     }
 
     #[tokio::test]
     async fn what_the_disk_did_not_take_is_not_acknowledged_and_ends_the_work() {
-        let (sync, receipt, mut unsynced) = acknowledging();
+        let (sync, receipt, acknowledged) = acknowledging();
         sync.send(Err(StoreError::Failed("EIO".into()))).unwrap();
         assert!(receipt.await.unwrap().is_err());
-        assert!(!synced(&mut unsynced, 0).await);
+        assert!(!acknowledged.await.unwrap());
     }
 }

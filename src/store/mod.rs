@@ -51,6 +51,15 @@ pub struct Cutoffs {
     pub tombstones: Timestamp,
 }
 
+/// Something that reads the directory and writes to it what follows from that.
+pub trait Transaction: Send {
+    /// What must be loaded. Called once, when its turn has come.
+    fn wanted(&mut self) -> Wanted;
+
+    /// What is to be written, made of what was loaded. Waits for nothing.
+    fn batch(self: Box<Self>, loaded: Loaded) -> Batch;
+}
+
 /// Durable state. All methods may be called at the same time from many tasks.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -59,13 +68,10 @@ pub trait Store: Send + Sync + 'static {
     /// confirmed is kept.
     async fn configure(&self, sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError>;
 
-    /// Everything a batch of events needs to be merged with: the entities named, the groups of the users
-    /// named, and which of the events are known already.
-    async fn load(&self, wanted: Wanted) -> Result<Loaded, StoreError>;
-
-    /// Commits a batch, in one transaction. Everybody sees it when this returns, and it survives the end of the
-    /// process; it survives the end of the machine once what is returned says so.
-    async fn commit(&self, batch: Batch) -> Result<Durability, StoreError>;
+    /// Loads what a transaction wants, hands it over, and commits the batch that is made of it, with nothing in
+    /// between. Everybody sees the batch when this returns, and it survives the end of the process; it survives the
+    /// end of the machine once what is returned says so.
+    async fn transact(&self, transaction: Box<dyn Transaction>) -> Result<Durability, StoreError>;
 
     /// Users whose roles or groups' names may be out of date because a group or the rules changed, at most
     /// `limit`. They stay until a batch names them in [`Batch::evaluated`].

@@ -10,15 +10,7 @@ use super::convert::{UNREADABLE, kind_code, parse, status, unsigned};
 use crate::directory::{GroupState, UserState};
 use crate::store::{Loaded, Row, StoreError, Wanted};
 
-pub(super) fn load(connection: &mut Connection, wanted: &Wanted) -> Result<Loaded, StoreError> {
-    // One transaction, so that the file is locked and unlocked once and not for every row.
-    let transaction = connection.transaction()?;
-    let loaded = load_all(&transaction, wanted)?;
-    transaction.commit()?;
-    Ok(loaded)
-}
-
-fn load_all(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreError> {
+pub(super) fn load(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
     let mut known =
         connection.prepare_cached("SELECT 1 FROM event WHERE id = ?1 AND source = ?2 AND status != ?3")?;

@@ -37,8 +37,8 @@ use self::checkpoint::Checkpoints;
 use self::sinks::SinkKeys;
 use self::sync::Syncer;
 use super::{
-    Batch, Consequence, Cursor, Cutoffs, Due, Durability, EventCursor, EventFilter, EventItem, JournalEntry,
-    Loaded, QueueFilter, QueueItem, Settlement, Store, StoreError, StoreView, UserView, Wanted,
+    Consequence, Cursor, Cutoffs, Due, Durability, EventCursor, EventFilter, EventItem, JournalEntry,
+    QueueFilter, QueueItem, Settlement, Store, StoreError, StoreView, Transaction, UserView,
 };
 use crate::directory::EventId;
 
@@ -259,13 +259,9 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    async fn load(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
-        self.run(move |c| load::load(c, &wanted)).await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<Durability, StoreError> {
+    async fn transact(&self, transaction: Box<dyn Transaction>) -> Result<Durability, StoreError> {
         let sinks = self.sinks();
-        self.run(move |c| commit::commit(c, &sinks, &batch)).await?;
+        self.run(move |c| commit::transact(c, &sinks, transaction)).await?;
         Ok(self.syncer.sync().await)
     }
 
