@@ -13,7 +13,7 @@ use rolecall::config::Config;
 use rolecall::receive::Answer;
 use tempfile::TempDir;
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -25,6 +25,7 @@ const DOCUMENTS: [&str; 12] = [
     "sinks/ldap/README.md",
     "sinks/postgres/README.md",
     "sinks/rest/README.md",
+    "sinks/scim/README.md",
     "sinks/sqlite/README.md",
 ];
 
@@ -61,7 +62,7 @@ impl Host {
         for folder in ["people", "secrets", "tls"] {
             fs::create_dir(host.0.path().join(folder)).unwrap();
         }
-        for secret in ["scalekit", "ldap", "postgres", "crm", "people"] {
+        for secret in ["scalekit", "ldap", "postgres", "crm", "people", "wiki"] {
             host.write(&format!("secrets/{secret}"), "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n");
         }
         let key = KeyPair::generate().unwrap();
@@ -98,16 +99,20 @@ fn the_configuration_in_the_readme_is_right() {
     let [config] = blocks("README.md", "yaml rolecall.yaml").try_into().unwrap();
     let config = host.loads(&config);
     let kinds: Vec<&str> = config.sinks.values().map(|sink| sink.kind).collect();
-    assert_eq!(kinds, ["postgres", "ldap", "rest"]);
+    assert_eq!(kinds, ["postgres", "ldap", "rest", "scim"]);
     assert_eq!(config.sources.len(), 1);
 }
 
 #[test]
 fn every_sink_in_a_readme_can_be_configured_so() {
     let host = Host::new();
-    for document in
-        ["sinks/exec/README.md", "sinks/ldap/README.md", "sinks/postgres/README.md", "sinks/sqlite/README.md"]
-    {
+    for document in [
+        "sinks/exec/README.md",
+        "sinks/ldap/README.md",
+        "sinks/postgres/README.md",
+        "sinks/scim/README.md",
+        "sinks/sqlite/README.md",
+    ] {
         let sinks = blocks(document, "yaml sink");
         assert!(!sinks.is_empty(), "{document} shows no configuration");
         for sink in sinks {

@@ -61,6 +61,7 @@ enum Command {
     Explain(explain::Explain),
     #[command(subcommand)]
     Rules(rules::Rules),
+    #[command(subcommand)]
     Plugin(plugin::Plugin),
     Demo(demo::Demo),
 }
