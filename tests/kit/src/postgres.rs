@@ -28,6 +28,8 @@ pub struct Cluster {
 pub struct PostgresOptions {
     authority: CertificateAuthority,
     encrypted_only: bool,
+    client_certificates: bool,
+    primary: Option<u16>,
     settings: Vec<(String, String)>,
 }
 
@@ -44,6 +46,18 @@ impl PostgresOptions {
         self
     }
 
+    /// Also asks for a client certificate that the authority signed for the role's name.
+    pub fn client_certificates(mut self) -> Self {
+        self.client_certificates = true;
+        self
+    }
+
+    /// Follows `primary` from what it holds now, and takes no writes until it is [promoted](Postgres::promote).
+    pub fn standby_of(mut self, primary: &Postgres) -> Self {
+        self.primary = Some(primary.port());
+        self
+    }
+
     /// Sets a server parameter: `max_connections`, `5`.
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
@@ -57,16 +71,27 @@ impl PostgresOptions {
 
     fn configure(&self, directory: &Path) {
         self.authority.equip(directory);
-        let access = match self.encrypted_only {
-            true => "hostssl all all 127.0.0.1/32 scram-sha-256\n",
-            false => "host all all 127.0.0.1/32 scram-sha-256\n",
+        let kind = if self.encrypted_only || self.client_certificates { "hostssl" } else { "host" };
+        let (users, certificate) = match self.client_certificates {
+            // The kit's own tools have none.
+            true => (format!("hostssl all {USER} 127.0.0.1/32 scram-sha-256\n"), " clientcert=verify-full"),
+            false => (String::new(), ""),
         };
+        let access = format!(
+            "host replication {USER} 127.0.0.1/32 scram-sha-256\n{users}{kind} all all 127.0.0.1/32 \
+             scram-sha-256{certificate}\n"
+        );
         fs::write(directory.join("data/pg_hba.conf"), access).expect("the directory is ours");
         let mut settings = format!(
             "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nssl = on\nssl_cert_file = '{0}/server.pem'\n\
-             ssl_key_file = '{0}/server.key'\nfsync = on\nshared_buffers = 16MB\nlogging_collector = off\n",
+             ssl_key_file = '{0}/server.key'\nssl_ca_file = '{0}/ca.pem'\nfsync = on\nshared_buffers = 16MB\nlogging_collector = off\n",
             directory.display()
         );
+        if let Some(port) = self.primary {
+            fs::write(directory.join("data/standby.signal"), "").expect("the directory is ours");
+            settings +=
+                &format!("primary_conninfo = 'host=127.0.0.1 port={port} user={USER} password={PASSWORD}'\n");
+        }
         for (name, value) in &self.settings {
             settings += &format!("{name} = '{}'\n", value.replace('\'', "''"));
         }
@@ -86,9 +111,15 @@ impl Setup for PostgresOptions {
     type Program = Cluster;
 
     async fn set_up(&self, directory: &Path) -> Cluster {
-        let template = template(&programs()).await;
         let data = directory.join("data");
-        tool::succeed(Command::new("cp").arg("-a").arg("--reflink=auto").arg(template).arg(data), "").await;
+        match self.primary {
+            Some(port) => copy_of(port, &data).await,
+            None => {
+                let template = template(&programs()).await;
+                let mut copy = Command::new("cp");
+                tool::succeed(copy.arg("-a").arg("--reflink=auto").arg(template).arg(data), "").await;
+            }
+        }
         self.configure(directory);
         Cluster { port: Port::take() }
     }
@@ -105,6 +136,8 @@ impl Postgres {
         PostgresOptions {
             authority: CertificateAuthority::new(),
             encrypted_only: false,
+            client_certificates: false,
+            primary: None,
             settings: Vec::new(),
         }
     }
@@ -163,6 +196,11 @@ impl Postgres {
         self.database_url(name)
     }
 
+    /// Makes a standby take writes from now on.
+    pub async fn promote(&self) {
+        self.query("SELECT pg_promote()").await;
+    }
+
     fn psql(&self, database: &str) -> Command {
         self.program.psql(database)
     }
@@ -197,6 +235,20 @@ impl Program for Cluster {
 
     async fn answers(&self, _: &Path) -> Result<(), String> {
         tool::answers(&mut self.psql("postgres"), "SELECT 1").await
+    }
+}
+
+/// Copies what the server on this port holds, as a standby begins.
+async fn copy_of(port: u16, data: &Path) {
+    let mut command = Command::new(programs().join("pg_basebackup"));
+    command
+        .env("PGPASSWORD", PASSWORD)
+        .args(["-h", "127.0.0.1", "-U", USER, "--checkpoint=fast", "-p", &port.to_string(), "-D"])
+        .arg(data);
+    tool::succeed(&mut command, "").await;
+    if let Some((user, group)) = server_account() {
+        let owner = format!("{user}:{group}");
+        tool::succeed(Command::new("chown").args(["-R", &owner]).arg(data), "").await;
     }
 }
 
