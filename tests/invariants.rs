@@ -172,11 +172,16 @@ fn a_sink_depends_on_the_contract_alone() {
     let sinks = crates("sinks");
     assert!(sinks.len() > 1, "the sinks are elsewhere: {sinks:?}");
     for manifest in sinks {
-        let is_contract = manifest.parent().is_some_and(|folder| folder.ends_with("api"));
+        let is = |name: &str| manifest.parent().is_some_and(|folder| folder.ends_with(name));
         for (section, name) in own_dependencies(&manifest) {
             let may = match section.as_str() {
                 "dev-dependencies" => ["rolecall-sink-api", "rolecall-testkit"].contains(&name.as_str()),
-                _ => name == "rolecall-sink-api" && !is_contract,
+                _ => match name.as_str() {
+                    "rolecall-sink-api" => !is("api"),
+                    // What the sinks for HTTP applications share.
+                    "rolecall-sink-http" => is("rest") || is("scim"),
+                    _ => false,
+                },
             };
             assert!(may, "{} has {name} in its {section}", manifest.display());
         }

@@ -2,14 +2,11 @@
 
 use std::fmt::Write as _;
 
-use rolecall_sink_api::{
-    Action, Change, Document, Entity, EntityKind, Group, GroupId, Outcome, RemoteId, SinkDown,
-};
+use http::HeaderValue;
+use rolecall_sink_api::{Action, Change, Document, Entity, EntityKind, Group, GroupId, Outcome, RemoteId};
+use rolecall_sink_http::{Answer, Batch, Halt, IDEMPOTENCY_KEY, Meaning};
 use sha2::{Digest as _, Sha256};
 
-use crate::answer::{Answer, Meaning, printable};
-use crate::batch::Batch;
-use crate::client::NoAnswer;
 use crate::operation::{Kind, Operation, Rendered};
 use crate::plan::{About, Known, Step, plan};
 use crate::sink::RestSink;
@@ -18,14 +15,6 @@ use crate::values;
 /// A plan is made anew when the application turns out to have what was to be made, or not to have what was to
 /// be changed. More than that is an application that contradicts itself.
 const PLANS: u32 = 4;
-
-/// Why a change is not brought any further.
-enum Halt {
-    /// Its outcome is known.
-    Settled(Outcome),
-    /// Nothing more is sent in this batch.
-    Closed,
-}
 
 /// How far a plan went.
 enum Walk {
@@ -208,62 +197,26 @@ impl RestSink {
         Halt::Settled(Outcome::reject(self.about(change, &reason)))
     }
 
-    /// Sends one request and deals with all that is not about this change alone.
+    /// Sends one request. One that changes something has a key, which is the same for every attempt, and is
+    /// signed.
     async fn exchange(
         &self,
         change: &Change,
         what: &str,
-        request: &Rendered,
+        rendered: &Rendered,
         key: Option<&str>,
         batch: &Batch,
     ) -> Result<Answer, Halt> {
-        if !batch.open() {
-            return Err(Halt::Closed);
-        }
-        let answer = match self.application.send(request, key).await {
-            Ok(answer) => answer,
-            Err(NoAnswer::Unreachable(why)) => {
-                batch.down(self.down(&format!("cannot be reached: {why}")));
-                return Err(Halt::Closed);
-            }
-            Err(NoAnswer::Lost(why)) => {
-                let reason = self.about(change, &format!("{what}: {why}"));
-                batch.failed(&reason);
-                return Err(Halt::Settled(Outcome::retry(reason)));
-            }
-            Err(NoAnswer::Unsendable(why)) => {
-                let reason = self.about(change, &format!("{what}: {why}"));
-                return Err(Halt::Settled(Outcome::reject(reason)));
-            }
-        };
-        let status = answer.status.as_u16();
-        tracing::debug!(sink = %self.name, entity = ?change.entity, request = what, status, "answered");
-        let after = answer.retry_after(jiff::Timestamp::now());
-        match answer.meaning() {
-            Meaning::Refused => {
-                let hint = if answer.status.is_redirection() {
-                    "redirects are not followed: set base_url to where the application is"
-                } else {
-                    "check the credentials in auth, and what they may do"
-                };
-                let reason = format!("{}; {hint}", self.said(change, what, &answer));
-                batch.down(SinkDown { reason, after });
-                Err(Halt::Closed)
-            }
-            Meaning::Busy => {
-                batch.busy(&self.said(change, what, &answer), after);
-                Err(Halt::Closed)
-            }
-            Meaning::Later => {
-                let reason = self.said(change, what, &answer);
-                batch.failed(&reason);
-                Err(Halt::Settled(Outcome::Retry { reason, after }))
-            }
-            Meaning::Done | Meaning::Missing | Meaning::Exists | Meaning::Wrong => {
-                batch.answered();
-                Ok(answer)
+        let mut request = rendered.request();
+        if let Some(key) = key {
+            let body = request.body.as_deref().unwrap_or_default();
+            request.headers.extend(self.signer.headers(key, body, jiff::Timestamp::now()));
+            // Hexadecimal.
+            if let Ok(key) = HeaderValue::from_str(key) {
+                request.headers.insert(IDEMPOTENCY_KEY, key);
             }
         }
+        self.application.exchange(&change.entity, what, &request, batch).await
     }
 
     /// Looks the entity up, where that is configured, and notes what was found.
@@ -380,12 +333,11 @@ impl RestSink {
     }
 
     fn said(&self, change: &Change, what: &str, answer: &Answer) -> String {
-        self.about(change, &format!("{what} was answered {}", answer.excerpt(&self.application.secrets())))
+        self.application.said(&change.entity, what, answer)
     }
 
     fn about(&self, change: &Change, what: &str) -> String {
-        let entity = printable(&change.entity.to_string(), 100);
-        format!("{}: {}: {entity}: {what}", self.name, self.application.name())
+        self.application.about(&change.entity, what)
     }
 }
 

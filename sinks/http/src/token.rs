@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::answer::printable;
-use crate::config::OAuth2;
+use crate::auth::OAuth2;
 
 /// The longest answer of a token endpoint that is read, in bytes.
 const LONGEST_ANSWER: usize = 64 * 1024;

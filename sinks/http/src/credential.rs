@@ -9,8 +9,8 @@ use http::{HeaderName, HeaderValue};
 use reqwest::Client;
 use rolecall_sink_api::{ConfigError, Secret, SecretSource};
 
-use crate::config::{Auth, Basic, HeaderAuth};
-use crate::operation::header_name;
+use crate::auth::{Auth, Basic, HeaderAuth};
+use crate::request::header_name;
 use crate::token::Tokens;
 
 /// What shows the application who we are.

@@ -3,34 +3,55 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use std::collections::BTreeMap;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy, Url};
-use rolecall_sink_api::{ConfigError, Secret};
+use rolecall_sink_api::tls::Tls;
+use rolecall_sink_api::{ConfigError, Secret, SinkName, Timespan};
 
 use crate::answer::{Answer, printable};
-use crate::config::Config;
+use crate::auth::Auth;
 use crate::credential::Credential;
-use crate::operation::{IDEMPOTENCY_KEY, Rendered, header_name};
-use crate::signature::Signer;
+use crate::request::{Request, header_name};
 
 /// The longest that connecting may take, whatever the whole request may.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The application, reachable over HTTP.
-pub(crate) struct Application {
+/// How an application is reached, from the configuration; errors name these keys.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `base_url`: where the application is, without credentials and without a query.
+    pub base_url: String,
+    /// `auth`: how requests are authenticated.
+    pub auth: Option<Auth>,
+    /// `headers`: what every request has.
+    pub headers: BTreeMap<String, String>,
+    /// `timeout`: the longest that one request may take.
+    pub timeout: Timespan,
+    /// `max_response_bytes`: the longest answer that is read.
+    pub max_response_bytes: usize,
+    /// `tls`: whom to trust, and who we are.
+    pub tls: Tls,
+    /// `proxy`: for all requests.
+    pub proxy: Option<String>,
+}
+
+/// An application, reachable over HTTP, and the sink that keeps it in step.
+pub struct Application {
+    pub(crate) sink: SinkName,
     client: Client,
     base: Url,
     headers: HeaderMap,
     credential: Option<Credential>,
-    signer: Signer,
     max_response_bytes: usize,
     timeout: Duration,
 }
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum NoAnswer {
+pub enum NoAnswer {
     /// No connection, or no token: nothing can be sent.
     Unreachable(String),
     /// This request got no answer; another may.
@@ -40,20 +61,29 @@ pub(crate) enum NoAnswer {
 }
 
 impl Application {
-    pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
-        let base = base_url(&config.base_url)?;
+    /// The application as `settings` describe it. Nothing is connected to yet.
+    ///
+    /// # Errors
+    /// When a value cannot be used, or a secret or certificate cannot be read.
+    pub fn new(sink: SinkName, settings: &Settings) -> Result<Self, ConfigError> {
+        if settings.timeout.get().is_zero() {
+            return Err(ConfigError::new("timeout", "must be longer than nothing"));
+        }
+        if settings.max_response_bytes == 0 {
+            return Err(ConfigError::new("max_response_bytes", "must be more than 0"));
+        }
+        let base = base_url(&settings.base_url)?;
         let mut headers = HeaderMap::new();
-        for (name, value) in &config.headers {
+        for (name, value) in &settings.headers {
             let at = format!("headers.{name}");
             let name = header_name(name).map_err(|e| ConfigError::new(&at, e))?;
             let value = HeaderValue::from_str(value)
                 .map_err(|_| ConfigError::new(&at, "the value has a character that no header can hold"))?;
             headers.insert(name, value);
         }
-        let signer = Signer::read(&config.sign_with)?;
-        let mut tls = (*config.tls.client_config()?).clone();
+        let mut tls = (*settings.tls.client_config()?).clone();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let timeout = config.timeout.get();
+        let timeout = settings.timeout.get();
         let mut builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(Policy::none())
@@ -62,70 +92,71 @@ impl Application {
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .pool_idle_timeout(Duration::from_secs(60))
             .user_agent(concat!("rolecall/", env!("CARGO_PKG_VERSION")));
-        if let Some(proxy) = &config.proxy {
+        if let Some(proxy) = &settings.proxy {
             let proxy = Proxy::all(proxy).map_err(|e| ConfigError::new("proxy", e.to_string()))?;
             builder = builder.proxy(proxy);
         }
         let client =
             builder.build().map_err(|e| ConfigError::new("base_url", format!("no client for it: {e}")))?;
-        let credential = config.auth.clone().map(|auth| Credential::new(auth, &client)).transpose()?;
-        let max_response_bytes = config.max_response_bytes;
-        Ok(Self { client, base, headers, credential, signer, max_response_bytes, timeout })
+        let credential = settings.auth.clone().map(|auth| Credential::new(auth, &client)).transpose()?;
+        let max_response_bytes = settings.max_response_bytes;
+        Ok(Self { sink, client, base, headers, credential, max_response_bytes, timeout })
     }
 
     /// Where the application is, for people to read.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.base.as_str()
     }
 
-    pub(crate) fn is_encrypted(&self) -> bool {
+    /// Whether nobody on the way can read along.
+    pub fn is_encrypted(&self) -> bool {
         self.base.scheme() == "https"
     }
 
-    /// Reads the secret again, where there is one.
-    pub(crate) fn refresh_credential(&self) -> Result<(), ConfigError> {
+    /// Reads the secret again, where there is one: it may have been replaced.
+    ///
+    /// # Errors
+    /// When it cannot be read or used.
+    pub fn refresh_credential(&self) -> Result<(), ConfigError> {
         self.credential.as_ref().map_or(Ok(()), Credential::refresh)
     }
 
-    pub(crate) fn secrets(&self) -> Vec<Secret> {
+    /// What an answer may repeat and nobody may see.
+    pub fn secrets(&self) -> Vec<Secret> {
         self.credential.as_ref().map(Credential::secrets).unwrap_or_default()
-    }
-
-    /// A request without a body.
-    pub(crate) async fn ask(&self, method: http::Method, path: &str) -> Result<Answer, NoAnswer> {
-        let rendered = Rendered { method, path: path.to_owned(), headers: HeaderMap::new(), body: None };
-        self.send(&rendered, None).await
     }
 
     /// Sends a request, once more when the connection broke: a connection that was kept from before may have
     /// been closed by the other side just then, and every request here may be repeated.
-    pub(crate) async fn send(&self, request: &Rendered, key: Option<&str>) -> Result<Answer, NoAnswer> {
-        match self.send_once(request, key).await {
+    ///
+    /// # Errors
+    /// When there is no answer, and why.
+    pub async fn send(&self, request: &Request) -> Result<Answer, NoAnswer> {
+        match self.send_once(request).await {
             Err(Broken { no_answer: NoAnswer::Lost(_), timed_out: false }) => {
-                self.send_once(request, key).await.map_err(|broken| broken.no_answer)
+                self.send_once(request).await.map_err(|broken| broken.no_answer)
             }
             other => other.map_err(|broken| broken.no_answer),
         }
     }
 
     /// Sends a request, once more with another token when the first was refused.
-    async fn send_once(&self, request: &Rendered, key: Option<&str>) -> Result<Answer, Broken> {
+    async fn send_once(&self, request: &Request) -> Result<Answer, Broken> {
         let Some(credential) = &self.credential else {
-            return self.send_as(request, key, None).await;
+            return self.send_as(request, None).await;
         };
         let (name, value) = credential.header().await.map_err(Broken::unreachable)?;
-        let answer = self.send_as(request, key, Some((name, value.clone()))).await?;
+        let answer = self.send_as(request, Some((name, value.clone()))).await?;
         if answer.status != StatusCode::UNAUTHORIZED || !credential.refused(&value) {
             return Ok(answer);
         }
         let header = credential.header().await.map_err(Broken::unreachable)?;
-        self.send_as(request, key, Some(header)).await
+        self.send_as(request, Some(header)).await
     }
 
     async fn send_as(
         &self,
-        request: &Rendered,
-        key: Option<&str>,
+        request: &Request,
         credential: Option<(HeaderName, HeaderValue)>,
     ) -> Result<Answer, Broken> {
         let url = self.url(&request.path).map_err(Broken::unsendable)?;
@@ -134,18 +165,11 @@ impl Application {
             .request(request.method.clone(), url)
             .headers(self.headers.clone())
             .headers(request.headers.clone());
-        let body = request.body.as_ref().map(serde_json::to_vec).transpose();
-        let body = body.map_err(|e| Broken::unsendable(e.to_string()))?;
-        if let Some(key) = key {
-            let signature =
-                self.signer.headers(key, body.as_deref().unwrap_or_default(), jiff::Timestamp::now());
-            builder = builder.header(HeaderName::from_static(IDEMPOTENCY_KEY), key).headers(signature);
-        }
         if let Some((name, value)) = credential {
             builder = builder.header(name, value);
         }
-        if let Some(body) = body {
-            builder = builder.body(body);
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
         }
         let response = builder.send().await.map_err(|e| self.broken(e))?;
         self.read(response).await

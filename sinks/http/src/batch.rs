@@ -12,7 +12,7 @@ const STREAK: u32 = 5;
 
 /// What the changes of one batch share.
 #[derive(Default)]
-pub(crate) struct Batch(Mutex<State>);
+pub struct Batch(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -29,17 +29,17 @@ enum Stop {
 
 impl Batch {
     /// Whether something more may be sent.
-    pub(crate) fn open(&self) -> bool {
+    pub fn open(&self) -> bool {
         self.lock().stop.is_none()
     }
 
     /// A usable answer came.
-    pub(crate) fn answered(&self) {
+    pub fn answered(&self) {
         self.lock().streak = 0;
     }
 
     /// No usable answer came.
-    pub(crate) fn failed(&self, reason: &str) {
+    pub fn failed(&self, reason: &str) {
         let mut state = self.lock();
         state.streak += 1;
         if state.streak >= STREAK && state.stop.is_none() {
@@ -49,12 +49,12 @@ impl Batch {
     }
 
     /// The application wants to be left alone for a while.
-    pub(crate) fn busy(&self, reason: &str, after: Option<Duration>) {
+    pub fn busy(&self, reason: &str, after: Option<Duration>) {
         self.lock().stop.get_or_insert(Stop::Wait { reason: reason.to_owned(), after });
     }
 
     /// The application cannot be worked with.
-    pub(crate) fn down(&self, down: SinkDown) {
+    pub fn down(&self, down: SinkDown) {
         self.lock().stop = Some(Stop::Down(down));
     }
 
@@ -64,7 +64,10 @@ impl Batch {
     /// An application that is down makes the whole batch come again. One that wants to be left alone does so
     /// only when nothing got through: otherwise a batch that is larger than the application's rate limit would
     /// begin anew each time and never end.
-    pub(crate) fn finish(&self, outcomes: Vec<Option<Outcome>>) -> Result<Vec<Outcome>, SinkDown> {
+    ///
+    /// # Errors
+    /// When the application is down, or wants to be left alone and nothing got through.
+    pub fn finish(&self, outcomes: Vec<Option<Outcome>>) -> Result<Vec<Outcome>, SinkDown> {
         let (reason, after) = match self.lock().stop.clone() {
             None => (String::new(), None),
             Some(Stop::Down(down)) => return Err(down),

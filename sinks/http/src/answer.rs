@@ -18,17 +18,20 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An answer, read as far as allowed.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
     /// The body is longer than what was read.
-    pub(crate) cut: bool,
+    pub cut: bool,
 }
 
 /// What a status means, before it is known which operation it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Meaning {
+pub enum Meaning {
     /// 2xx.
     Done,
     /// 404 and 410: there is no such thing.
@@ -46,7 +49,8 @@ pub(crate) enum Meaning {
 }
 
 impl Meaning {
-    pub(crate) fn of(status: StatusCode) -> Self {
+    /// What `status` means.
+    pub fn of(status: StatusCode) -> Self {
         match status.as_u16() {
             200..=299 => Meaning::Done,
             // A redirect is never followed: a write would be repeated as something else, and credentials
@@ -63,12 +67,13 @@ impl Meaning {
 }
 
 impl Answer {
-    pub(crate) fn meaning(&self) -> Meaning {
+    /// What its status means.
+    pub fn meaning(&self) -> Meaning {
         Meaning::of(self.status)
     }
 
     /// The value at a JSON pointer, as the text of an id.
-    pub(crate) fn id_at(&self, pointer: &str) -> Option<String> {
+    pub fn id_at(&self, pointer: &str) -> Option<String> {
         let body: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
         match body.pointer(pointer)? {
             serde_json::Value::String(id) if !id.is_empty() => Some(id.clone()),
@@ -78,12 +83,12 @@ impl Answer {
     }
 
     /// How long the application wants to be left alone.
-    pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, now)
     }
 
     /// The status and the answer's beginning, with `secrets` blotted out: an application may repeat them.
-    pub(crate) fn excerpt(&self, secrets: &[Secret]) -> String {
+    pub fn excerpt(&self, secrets: &[Secret]) -> String {
         let mut text = self.status.to_string();
         if let Some(location) = self.headers.get(http::header::LOCATION) {
             let _ = write!(text, " to {}", String::from_utf8_lossy(location.as_bytes()));
@@ -102,7 +107,7 @@ impl Answer {
 }
 
 /// At most `limit` characters of `text`, on one line, without what could drive a terminal.
-pub(crate) fn printable(text: &str, limit: usize) -> String {
+pub fn printable(text: &str, limit: usize) -> String {
     let mut out = String::new();
     for (n, c) in text.chars().enumerate() {
         if n == limit {
