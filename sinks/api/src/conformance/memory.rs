@@ -38,6 +38,7 @@ pub(super) enum Fault {
     ReadsGroupsBeforeTheBatch,
     ForgetsUnknownGroups,
     RejectsUnknownGroups,
+    ForgetsWhatItMadeBeforeARetry,
     TakesMembersAlong,
     IgnoresRename,
     MergesGroupsByName,
@@ -61,6 +62,8 @@ struct Row {
     user: HeldUser,
     deleted: bool,
     locked: bool,
+    /// Made, and waiting for its group: found by its key alone.
+    waits: bool,
 }
 
 #[derive(Default)]
@@ -76,11 +79,19 @@ struct State {
 pub(super) struct Memory {
     state: Arc<Mutex<State>>,
     fault: Option<Fault>,
+    /// The sink makes a user and asks to try again, while there is a group that they are to be in and that is not
+    /// there; and it does not read the target.
+    waits: bool,
 }
 
 impl Memory {
     pub(super) fn new(fault: Option<Fault>) -> Self {
-        Self { state: Arc::default(), fault }
+        let waits = fault == Some(Fault::ForgetsWhatItMadeBeforeARetry);
+        Self { state: Arc::default(), fault, waits }
+    }
+
+    pub(super) fn that_waits_for_groups() -> Self {
+        Self { waits: true, ..Self::new(None) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -96,7 +107,8 @@ impl Target for Memory {
     }
 
     async fn sink(&self) -> Result<Box<dyn Sink>, TargetError> {
-        Ok(Box::new(MemorySink { state: self.state.clone(), fault: self.fault, memory: Mutex::default() }))
+        let (state, memory) = (self.state.clone(), Mutex::default());
+        Ok(Box::new(MemorySink { state, fault: self.fault, waits: self.waits, memory }))
     }
 
     async fn held(&self) -> Result<Held, TargetError> {
@@ -143,6 +155,7 @@ impl Target for Memory {
 struct MemorySink {
     state: Arc<Mutex<State>>,
     fault: Option<Fault>,
+    waits: bool,
     /// Where a broken sink keeps what it should not.
     memory: Mutex<BTreeMap<Entity, String>>,
 }
@@ -184,7 +197,7 @@ impl Sink for MemorySink {
     }
 
     fn reads_target(&self) -> bool {
-        !self.has(Fault::TakesBackOnlyWhatWasConfirmed)
+        !self.has(Fault::TakesBackOnlyWhatWasConfirmed) && !self.waits
     }
 
     fn observe(&self) -> Option<ObservedStream<'_>> {
@@ -233,6 +246,12 @@ impl MemorySink {
             _ => {}
         }
         let state = self.state();
+        if self.waits
+            && let Some(key) = remote.map(RemoteId::as_str)
+            && state.users.contains_key(key)
+        {
+            return Some(key.to_owned());
+        }
         let by_name = |row: &Row| {
             self.has(Fault::AdoptsByName)
                 && user.is_some_and(|u| {
@@ -242,7 +261,7 @@ impl MemorySink {
         state
             .users
             .iter()
-            .find(|(_, row)| row.source.as_deref() == Some(id.as_str()) || by_name(row))
+            .find(|(_, row)| !row.waits && row.source.as_deref() == Some(id.as_str()) || by_name(row))
             .map(|(key, _)| key.clone())
     }
 
@@ -277,6 +296,8 @@ impl MemorySink {
             return Outcome::applied_as(key, action);
         }
         row.deleted = false;
+        row.waits = self.waits && user.groups.keys().any(|id| !self.state().groups.contains_key(id));
+        let waits = row.waits;
         let source = match self.fault {
             Some(Fault::CutsIdsAtSlash) => id.as_str().split('/').next().unwrap_or_default(),
             _ => id.as_str(),
@@ -288,6 +309,11 @@ impl MemorySink {
         row.user.active = self.active(user, created, row.user.active, change);
         self.state().users.insert(key.clone(), row);
         self.memory.lock().unwrap().insert(change.entity.clone(), key.clone());
+        if waits {
+            let told = !self.has(Fault::ForgetsWhatItMadeBeforeARetry);
+            let remote = told.then(|| RemoteId::new(key));
+            return Outcome::retry("no such group yet").with_remote(remote);
+        }
         tokio::task::yield_now().await;
 
         let groups = self.groups(user, change, known, &key);
