@@ -128,7 +128,7 @@ fn what_is_pure_neither_waits_nor_looks_at_a_clock_nor_reaches_outside() {
 
 #[test]
 fn one_place_names_the_sinks_and_one_the_store() {
-    for sink in ["ldap", "postgres", "rest", "sqlite"] {
+    for sink in ["http", "ldap", "postgres", "rest", "scim", "sqlite"] {
         let word = format!("rolecall_sink_{sink}");
         none(lines_with(&word, &["src/deliver/registry.rs"]), "only the registry names a sink");
     }

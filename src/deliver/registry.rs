@@ -42,6 +42,7 @@ pub fn kinds() -> Vec<SinkKind> {
         kind("ldap", rolecall_sink_ldap::LdapSink::new),
         kind("postgres", |name, config| rolecall_sink_postgres::PostgresSink::new(name.as_str(), config)),
         kind("rest", |name, config| rolecall_sink_rest::RestSink::new(name.as_str(), config)),
+        kind("scim", |name, config| rolecall_sink_scim::ScimSink::new(name.as_str(), config)),
         kind("sqlite", |name, config| rolecall_sink_sqlite::SqliteSink::new(name.as_str(), config)),
     ]
 }

@@ -134,14 +134,14 @@ impl Application {
         self.credential.as_ref().map(Credential::secrets).unwrap_or_default()
     }
 
-    /// Sends a request, once more when the connection broke: a connection that was kept from before may have
-    /// been closed by the other side just then, and every request here may be repeated.
+    /// Sends a request, once more when the connection broke and it may be repeated: a connection that was kept
+    /// from before may have been closed by the other side just then.
     ///
     /// # Errors
     /// When there is no answer, and why.
     pub async fn send(&self, request: &Request) -> Result<Answer, NoAnswer> {
         match self.send_once(request).await {
-            Err(Broken { no_answer: NoAnswer::Lost(_), timed_out: false }) => {
+            Err(Broken { no_answer: NoAnswer::Lost(_), timed_out: false }) if request.repeatable => {
                 self.send_once(request).await.map_err(|broken| broken.no_answer)
             }
             other => other.map_err(|broken| broken.no_answer),

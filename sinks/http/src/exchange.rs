@@ -9,7 +9,7 @@ use crate::client::{Application, NoAnswer};
 use crate::request::Request;
 
 /// Why a change is not brought any further.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Halt {
     /// Its outcome is known.
     Settled(Outcome),
@@ -35,7 +35,22 @@ impl Application {
         if !batch.open() {
             return Err(Halt::Closed);
         }
-        let answer = match self.send(request).await {
+        let answered = self.send(request).await;
+        self.judge(entity, what, answered, batch)
+    }
+
+    /// The second half of [`exchange`](Self::exchange), for an answer that came in another way.
+    ///
+    /// # Errors
+    /// As `exchange`.
+    pub fn judge(
+        &self,
+        entity: &Entity,
+        what: &str,
+        answered: Result<Answer, NoAnswer>,
+        batch: &Batch,
+    ) -> Result<Answer, Halt> {
+        let answer = match answered {
             Ok(answer) => answer,
             Err(NoAnswer::Unreachable(why)) => {
                 batch.down(self.down(&format!("cannot be reached: {why}")));

@@ -18,12 +18,14 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body; its type stands in the headers.
     pub body: Option<Vec<u8>>,
+    /// Whether the application may get it twice without harm: then it is sent again when the connection breaks.
+    pub repeatable: bool,
 }
 
 impl Request {
-    /// A request without headers of its own and without a body.
+    /// A request without headers of its own and without a body, that may be repeated.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), headers: HeaderMap::new(), body: None }
+        Self { method, path: path.into(), headers: HeaderMap::new(), body: None, repeatable: true }
     }
 }
 

@@ -148,6 +148,8 @@ impl Rendered {
             path: self.path.clone(),
             headers: self.headers.clone(),
             body: self.body.as_ref().map(|body| body.to_string().into_bytes()),
+            // Every request that changes something carries an idempotency key.
+            repeatable: true,
         }
     }
 }

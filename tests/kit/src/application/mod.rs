@@ -22,6 +22,7 @@ use crate::port::Port;
 pub use fault::Fault;
 pub use recorded::Recorded;
 use resources::Resources;
+pub(crate) use serve::listen;
 
 /// How long [`HttpApplication::wait_for`] waits.
 const PATIENCE: Duration = Duration::from_secs(60);

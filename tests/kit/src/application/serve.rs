@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// It can seem taken for a moment all the same: a process that another thread is just starting has a copy of every
 /// socket of ours, also of the one that found the port free, until it becomes another program.
-pub(super) async fn listen(port: u16) -> TcpListener {
+pub(crate) async fn listen(port: u16) -> TcpListener {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {

@@ -1,0 +1,85 @@
+//! One group, from the change to the outcome.
+
+use rolecall_sink_api::{Action, Change, Document, Group, GroupId, Outcome};
+use rolecall_sink_http::Halt;
+
+use crate::attribute::Attributes;
+use crate::edit::edits;
+use crate::resource::Resource;
+use crate::service::ResourceType;
+use crate::work::{ROUNDS, Work, Written, applied, rejected};
+
+/// What is always written, whatever the application's schemas say.
+pub(crate) const ALWAYS: [&str; 2] = ["displayName", "externalId"];
+
+impl Work<'_> {
+    /// Brings a group up to date. Who is in it is told with each user.
+    pub(crate) async fn group(&self, change: &Change, id: &GroupId) -> Result<Outcome, Halt> {
+        let Some(of) = self.service.groups.as_ref().filter(|_| self.sink.mapping.has_groups()) else {
+            return Ok(Outcome::applied(Action::Unchanged));
+        };
+        let outcome = match &change.desired {
+            Some(Document::Group(group)) => self.kept(of, change, group).await?,
+            _ => self.dropped(of, change, id).await?,
+        };
+        if let Outcome::Applied { remote, .. } = &outcome {
+            self.sink.group_ids.put(id, remote.as_ref().filter(|_| change.desired.is_some()));
+        }
+        Ok(outcome)
+    }
+
+    async fn kept(&self, of: &ResourceType, change: &Change, group: &Group) -> Result<Outcome, Halt> {
+        let desired = self.group_attributes(of, group)?;
+        let before = [change.applied_group(), change.attempted_group()];
+        let before: Vec<Attributes> =
+            before.into_iter().flatten().filter_map(|group| self.group_attributes(of, group).ok()).collect();
+        let mut last = String::new();
+        for _ in 0..ROUNDS {
+            let found = match self.locate(of, change.remote.as_ref(), Some(group.id.as_str())).await? {
+                Some(found) => Some(found),
+                None => self.other_group(of, group, &desired).await?,
+            };
+            let Some(found) = found else {
+                match self.create(of, desired.clone()).await? {
+                    Written::Done(answer) => {
+                        let Some(made) = Resource::from_answer(&answer) else {
+                            return Err(self.reject("it was made, but the answer has no id"));
+                        };
+                        return Ok(applied(made.id, Action::Created));
+                    }
+                    // Perhaps an attempt of ours that was cut off made it just now: look again.
+                    Written::Taken(said) | Written::Stale(said) => last = said,
+                    Written::Missing(said) => return Err(rejected(said)),
+                }
+                continue;
+            };
+            let edits = edits(&found.attributes, &desired, &before);
+            if edits.is_empty() {
+                return Ok(applied(found.id, Action::Unchanged));
+            }
+            match self.modify(of, &found, &edits).await? {
+                Written::Done(_) => return Ok(applied(found.id, Action::Updated)),
+                Written::Stale(said) | Written::Missing(said) => last = said,
+                Written::Taken(said) => return Err(rejected(said)),
+            }
+        }
+        Err(rejected(last))
+    }
+
+    async fn dropped(&self, of: &ResourceType, change: &Change, id: &GroupId) -> Result<Outcome, Halt> {
+        let Some(found) = self.locate(of, change.remote.as_ref(), Some(id.as_str())).await? else {
+            return Ok(Outcome::Applied { remote: change.remote.clone(), action: Action::Unchanged });
+        };
+        match self.delete(of, &found.id).await? {
+            Written::Done(_) => Ok(applied(found.id, Action::Deleted)),
+            Written::Missing(_) => Ok(applied(found.id, Action::Unchanged)),
+            Written::Stale(said) | Written::Taken(said) => Err(rejected(said)),
+        }
+    }
+
+    fn group_attributes(&self, of: &ResourceType, group: &Group) -> Result<Attributes, Halt> {
+        let mut attributes = self.sink.mapping.group(group).map_err(|why| self.reject(&why))?;
+        of.schemas.fit(&mut attributes, &ALWAYS);
+        Ok(attributes)
+    }
+}
