@@ -39,7 +39,7 @@ async fn exercise(store: &Arc<SqliteStore>) {
     running.intake.submit(unreadable).await.unwrap();
     for (index, due) in store.due(&a, clock(), 10).await.unwrap().into_iter().enumerate() {
         let resolution = match index {
-            0 => Resolution::Retry { reason: "busy".into(), due: later(30) },
+            0 => Resolution::Retry { reason: "busy".into(), due: later(30), remote: None },
             1 => Resolution::Dead { reason: "no".into(), remote: None },
             _ => Resolution::Applied { document: due.change.desired, remote: None, action: Action::Created },
         };
