@@ -8,6 +8,7 @@
 //! the suite that proves a sink keeps it.
 
 mod attempted;
+mod attributes;
 mod change;
 pub mod conformance;
 mod document;
@@ -22,6 +23,7 @@ mod timespan;
 pub mod tls;
 
 pub use attempted::Attempted;
+pub use attributes::{TEXT_ATTRIBUTES, TextAttribute};
 pub use change::{Action, Change, Outcome, RemoteId, SinkDown};
 pub use document::{Address, Document, Group, Profile, User};
 pub use error::ConfigError;

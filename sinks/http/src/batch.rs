@@ -2,23 +2,37 @@
 //! it is down or wants to be left alone.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rolecall_sink_api::{Outcome, SinkDown};
+use rolecall_sink_api::{Outcome, RemoteId, SinkDown};
 
 /// After so many requests in a row without a usable answer, the application is taken to be in trouble as a
 /// whole.
 const STREAK: u32 = 5;
+/// After so long no further change is begun: the daemon waits for the whole batch, and not for ever.
+const LONG_ENOUGH: Duration = Duration::from_secs(120);
 
 /// What the changes of one batch share.
-#[derive(Default)]
-pub struct Batch(Mutex<State>);
+pub struct Batch {
+    state: Mutex<State>,
+    begun: Instant,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { state: Mutex::default(), begun: Instant::now() }
+    }
+}
 
 #[derive(Default)]
 struct State {
     stop: Option<Stop>,
     streak: u32,
 }
+
+/// What became of a change in a batch: its outcome, or, where nothing more was to be sent before it had one, the
+/// application's id of what was made of it by then.
+pub type Settled = Result<Outcome, Option<RemoteId>>;
 
 /// Why nothing more is sent.
 #[derive(Clone)]
@@ -31,6 +45,11 @@ impl Batch {
     /// Whether something more may be sent.
     pub fn open(&self) -> bool {
         self.lock().stop.is_none()
+    }
+
+    /// Whether another change may be begun.
+    pub fn has_time(&self) -> bool {
+        self.open() && self.begun.elapsed() < LONG_ENOUGH
     }
 
     /// A usable answer came.
@@ -58,36 +77,42 @@ impl Batch {
         self.lock().stop = Some(Stop::Down(down));
     }
 
-    /// The outcomes of the batch; `None` stands for a change that was not settled because nothing more was to
-    /// be sent.
+    /// The outcomes of the batch.
     ///
-    /// An application that is down makes the whole batch come again. One that wants to be left alone does so
-    /// only when nothing got through: otherwise a batch that is larger than the application's rate limit would
-    /// begin anew each time and never end.
+    /// An application that cannot be worked with, or wants to be left alone, makes the whole batch come again, but
+    /// only when nothing came of it. Otherwise what was made would be made once more, and a batch that is larger
+    /// than the application's rate limit would begin anew each time and never end.
     ///
     /// # Errors
-    /// When the application is down, or wants to be left alone and nothing got through.
-    pub fn finish(&self, outcomes: Vec<Option<Outcome>>) -> Result<Vec<Outcome>, SinkDown> {
+    /// When the application is down, or wants to be left alone, and nothing came of the batch.
+    pub fn finish(&self, settled: Vec<Settled>) -> Result<Vec<Outcome>, SinkDown> {
         let (reason, after) = match self.lock().stop.clone() {
-            None => (String::new(), None),
-            Some(Stop::Down(down)) => return Err(down),
-            Some(Stop::Wait { reason, after }) => {
-                let settled = |outcome: &Option<Outcome>| {
-                    matches!(outcome, Some(Outcome::Applied { .. } | Outcome::Reject { .. }))
+            None => ("the batch took long enough".to_owned(), Some(Duration::ZERO)),
+            Some(stop) => {
+                let (down, after) = match stop {
+                    // That one will find it down at once costs nobody an attempt.
+                    Stop::Down(down) => (down.clone(), Some(down.after.unwrap_or_default())),
+                    Stop::Wait { reason, after } => (SinkDown { reason, after }, after),
                 };
-                if !outcomes.iter().any(settled) {
-                    return Err(SinkDown { reason, after });
+                let tells = |settled: &Settled| match settled {
+                    Ok(Outcome::Applied { .. } | Outcome::Reject { .. }) | Err(Some(_)) => true,
+                    Ok(Outcome::Retry { remote, .. }) => remote.is_some(),
+                    Err(None) => false,
+                };
+                if !settled.iter().any(tells) {
+                    return Err(down);
                 }
-                (reason, after)
+                (down.reason, after)
             }
         };
-        let left = || Outcome::Retry { reason: format!("not sent, because {reason}"), after };
-        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(left)).collect())
+        let left =
+            |made| Outcome::retry_after(format!("not sent, because {reason}"), after).with_remote(made);
+        Ok(settled.into_iter().map(|settled| settled.unwrap_or_else(left)).collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing here panics while it holds the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,15 +122,15 @@ mod tests {
 
     use super::*;
 
-    fn applied() -> Option<Outcome> {
-        Some(Outcome::applied(Action::Updated))
+    fn applied() -> Settled {
+        Ok(Outcome::applied(Action::Updated))
     }
 
     #[test]
     fn a_rate_limit_lets_what_got_through_count() {
         let batch = Batch::default();
         batch.busy("429", Some(Duration::from_secs(9)));
-        let outcomes = batch.finish(vec![applied(), None]).unwrap();
+        let outcomes = batch.finish(vec![applied(), Err(None)]).unwrap();
         assert_eq!(outcomes[0], applied().unwrap());
         assert!(matches!(&outcomes[1], Outcome::Retry { after: Some(after), .. } if after.as_secs() == 9));
     }
@@ -114,16 +139,26 @@ mod tests {
     fn a_rate_limit_before_anything_got_through_blames_no_change() {
         let batch = Batch::default();
         batch.busy("429", Some(Duration::from_secs(9)));
-        let down = batch.finish(vec![None, None]).unwrap_err();
+        let down = batch.finish(vec![Err(None), Err(None)]).unwrap_err();
         assert_eq!(down.after, Some(Duration::from_secs(9)));
     }
 
     #[test]
-    fn down_outweighs_all_else() {
+    fn an_application_that_went_down_in_mid_batch_leaves_what_was_made_known() {
         let batch = Batch::default();
         batch.busy("429", None);
         batch.down(SinkDown::new("refused"));
-        assert_eq!(batch.finish(vec![applied()]).unwrap_err().reason, "refused");
+        let down = batch.finish(vec![Err(None), Ok(Outcome::retry("500"))]).unwrap_err();
+        assert_eq!(down.reason, "refused", "down outweighs all else");
+
+        let made = Some(RemoteId::new("7"));
+        let outcomes = batch.finish(vec![applied(), Err(made.clone()), Err(None)]).unwrap();
+        assert_eq!(outcomes[0], applied().unwrap());
+        for (outcome, made) in outcomes[1..].iter().zip([made, None]) {
+            let Outcome::Retry { reason, after, remote } = outcome else { panic!("{outcome:?}") };
+            assert!(reason.contains("refused") && after.is_some(), "no attempt is counted: {outcome:?}");
+            assert_eq!(*remote, made);
+        }
     }
 
     #[test]

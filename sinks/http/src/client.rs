@@ -1,9 +1,9 @@
 //! Sending one request: where to, how long, and what can go wrong before there is an answer.
 
-use std::error::Error as _;
-use std::time::Duration;
-
 use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::redirect::Policy;
@@ -14,6 +14,7 @@ use rolecall_sink_api::{ConfigError, Secret, SinkName, Timespan};
 use crate::answer::{Answer, printable};
 use crate::auth::Auth;
 use crate::credential::Credential;
+use crate::pace::Pace;
 use crate::request::{Request, header_name};
 
 /// The longest that connecting may take, whatever the whole request may.
@@ -47,6 +48,7 @@ pub struct Application {
     credential: Option<Credential>,
     max_response_bytes: usize,
     timeout: Duration,
+    pace: Option<Pace>,
 }
 
 /// Why there is no answer.
@@ -100,7 +102,13 @@ impl Application {
             builder.build().map_err(|e| ConfigError::new("base_url", format!("no client for it: {e}")))?;
         let credential = settings.auth.clone().map(|auth| Credential::new(auth, &client)).transpose()?;
         let max_response_bytes = settings.max_response_bytes;
-        Ok(Self { sink, client, base, headers, credential, max_response_bytes, timeout })
+        Ok(Self { sink, client, base, headers, credential, max_response_bytes, timeout, pace: None })
+    }
+
+    /// The same, asked no more often than so many times a second.
+    pub fn paced(mut self, per_second: Option<NonZeroU32>) -> Self {
+        self.pace = per_second.map(Pace::per_second);
+        self
     }
 
     /// Where the application is, for people to read.
@@ -170,6 +178,9 @@ impl Application {
         }
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
+        }
+        if let Some(pace) = &self.pace {
+            pace.turn().await;
         }
         let response = builder.send().await.map_err(|e| self.broken(e))?;
         self.read(response).await

@@ -87,7 +87,7 @@ impl Application {
             Meaning::Later => {
                 let reason = self.said(entity, what, &answer);
                 batch.failed(&reason);
-                Err(Halt::Settled(Outcome::Retry { reason, after }))
+                Err(Halt::Settled(Outcome::retry_after(reason, after)))
             }
             Meaning::Done | Meaning::Missing | Meaning::Exists | Meaning::Wrong => {
                 batch.answered();

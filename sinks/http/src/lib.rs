@@ -13,12 +13,13 @@ mod client;
 mod credential;
 mod exchange;
 mod group_ids;
+mod pace;
 mod request;
 mod token;
 
 pub use answer::{Answer, Meaning, printable};
 pub use auth::{Auth, Basic, HeaderAuth, OAuth2};
-pub use batch::Batch;
+pub use batch::{Batch, Settled};
 pub use body::Body;
 pub use client::{Application, NoAnswer, Settings};
 pub use exchange::Halt;

@@ -1,6 +1,7 @@
 //! The configuration of a REST sink, as it is written.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use rolecall_sink_api::tls::Tls;
 use rolecall_sink_api::{SecretSource, Timespan};
@@ -34,6 +35,11 @@ pub struct Config {
     /// in them, and one entity's requests one after the other. Default: 4.
     #[serde(default = "default_concurrency")]
     pub concurrency: usize,
+    /// How many requests are sent in a second at most, at equal distances. A batch that takes longer than two minutes
+    /// then goes on as the next one. Default: as many as the application answers; what it says with 429 and
+    /// `Retry-After` is obeyed in any case.
+    #[serde(default)]
+    pub requests_per_second: Option<NonZeroU32>,
     /// The longest answer that is read, in bytes; more of it is not. Default: 1048576 (1 MiB).
     #[serde(default = "default_max_response_bytes")]
     pub max_response_bytes: usize,
@@ -97,6 +103,9 @@ pub struct OperationsConfig {
     pub user_reactivate: Option<OperationConfig>,
     /// Removes a user. Without it a user who goes is deactivated.
     pub user_delete: Option<OperationConfig>,
+    /// Ends a user's sessions. Sent after their access was taken away, or before they are removed. 404 counts as
+    /// done.
+    pub session_revoke: Option<OperationConfig>,
     /// Makes a group. Without it, `group_update` makes groups too (an upsert).
     pub group_create: Option<OperationConfig>,
     /// Brings a group's attributes up to date. Sent when it says something else than the last time.

@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     UserDeactivate,
     UserReactivate,
     UserDelete,
+    SessionRevoke,
     GroupCreate,
     GroupUpdate,
     GroupDelete,
@@ -31,12 +32,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 12] = [
+    const ALL: [Kind; 13] = [
         Kind::UserCreate,
         Kind::UserUpdate,
         Kind::UserDeactivate,
         Kind::UserReactivate,
         Kind::UserDelete,
+        Kind::SessionRevoke,
         Kind::GroupCreate,
         Kind::GroupUpdate,
         Kind::GroupDelete,
@@ -54,6 +56,7 @@ impl Kind {
             Kind::UserDeactivate => "user_deactivate",
             Kind::UserReactivate => "user_reactivate",
             Kind::UserDelete => "user_delete",
+            Kind::SessionRevoke => "session_revoke",
             Kind::GroupCreate => "group_create",
             Kind::GroupUpdate => "group_update",
             Kind::GroupDelete => "group_delete",
@@ -91,6 +94,7 @@ impl Kind {
             Kind::UserDeactivate => operations.user_deactivate.as_ref(),
             Kind::UserReactivate => operations.user_reactivate.as_ref(),
             Kind::UserDelete => operations.user_delete.as_ref(),
+            Kind::SessionRevoke => operations.session_revoke.as_ref(),
             Kind::GroupCreate => operations.group_create.as_ref(),
             Kind::GroupUpdate => operations.group_update.as_ref(),
             Kind::GroupDelete => operations.group_delete.as_ref(),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use http::HeaderValue;
 use rolecall_sink_api::{Action, Change, Document, Entity, EntityKind, Group, GroupId, Outcome, RemoteId};
-use rolecall_sink_http::{Answer, Batch, Halt, IDEMPOTENCY_KEY, Meaning};
+use rolecall_sink_http::{Answer, Batch, Halt, IDEMPOTENCY_KEY, Meaning, Settled};
 use sha2::{Digest as _, Sha256};
 
 use crate::operation::{Kind, Operation, Rendered};
@@ -26,24 +26,37 @@ enum Walk {
 }
 
 impl RestSink {
-    /// The outcome of `change`, or `None` when the batch was closed before it was settled.
-    pub(crate) async fn settle(&self, change: &Change, batch: &Batch) -> Option<Outcome> {
-        match self.bring(change, batch).await {
-            Ok(outcome) | Err(Halt::Settled(outcome)) => Some(outcome),
-            Err(Halt::Closed) => None,
+    /// What became of `change`.
+    pub(crate) async fn settle(&self, change: &Change, batch: &Batch) -> Settled {
+        if !batch.has_time() {
+            return Err(None);
+        }
+        let mut known = Known::from_change(&self.operations, change);
+        let halt = match self.bring(change, &mut known, batch).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(halt) => halt,
+        };
+        // Without its id, the next attempt at what was just made would make another.
+        let made = known.remote.filter(|remote| known.exists && change.remote.as_ref() != Some(remote));
+        match halt {
+            Halt::Closed => Err(made),
+            // The next attempt will be refused for good, and by then the id is kept.
+            Halt::Settled(Outcome::Reject { reason }) if made.is_some() => {
+                Ok(Outcome::retry(reason).with_remote(made))
+            }
+            Halt::Settled(outcome) => Ok(outcome.with_remote(made)),
         }
     }
 
-    async fn bring(&self, change: &Change, batch: &Batch) -> Result<Outcome, Halt> {
-        let mut known = Known::from_change(&self.operations, change);
+    async fn bring(&self, change: &Change, known: &mut Known, batch: &Batch) -> Result<Outcome, Halt> {
         if !known.exists {
-            self.find(change, &mut known, batch).await?;
+            self.find(change, known, batch).await?;
         }
         let mut action = Action::Unchanged;
         let mut refused = None;
         for _ in 0..PLANS {
-            let steps = plan(&self.operations, change, &known);
-            match self.walk(change, &steps, &mut known, &mut action, batch).await? {
+            let steps = plan(&self.operations, change, known);
+            match self.walk(change, &steps, known, &mut action, batch).await? {
                 Walk::Done => return Ok(self.applied(change, known, action)),
                 Walk::Missing(said) => {
                     let create = match change.entity {
@@ -59,7 +72,7 @@ impl RestSink {
                     known.missing();
                 }
                 Walk::Exists(said) => {
-                    self.exists(change, &mut known, &said, batch).await?;
+                    self.exists(change, known, &said, batch).await?;
                     refused = Some(said);
                 }
             }
@@ -307,6 +320,7 @@ impl RestSink {
     /// What a step did, asked before it is noted that the entity exists.
     fn action(&self, step: &Step, known: &Known) -> Action {
         match step.kind {
+            Kind::SessionRevoke => Action::Updated,
             _ if is_leaver(step) && !matches!(step.kind, Kind::UserDelete | Kind::RoleRevoke) => {
                 Action::Deactivated
             }
@@ -318,7 +332,7 @@ impl RestSink {
         }
     }
 
-    fn applied(&self, change: &Change, known: Known, action: Action) -> Outcome {
+    fn applied(&self, change: &Change, known: &Known, action: Action) -> Outcome {
         if let Entity::Group(id) = &change.entity {
             let there = change.desired.is_some();
             self.group_ids.put(id, known.remote.as_ref().filter(|_| there));
@@ -329,7 +343,7 @@ impl RestSink {
             Action::Deleted if !gone => Action::Deactivated,
             action => action,
         };
-        Outcome::Applied { remote: known.remote, action }
+        Outcome::Applied { remote: known.remote.clone(), action }
     }
 
     fn said(&self, change: &Change, what: &str, answer: &Answer) -> String {

@@ -68,7 +68,7 @@ impl RestSink {
             proxy: config.proxy,
         };
         Ok(Self {
-            application: Application::new(SinkName::new(name), &settings)?,
+            application: Application::new(SinkName::new(name), &settings)?.paced(config.requests_per_second),
             signer: Signer::read(&config.sign_with)?,
             operations,
             lookup,

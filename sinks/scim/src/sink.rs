@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use rolecall_sink_api::{Change, ConfigError, Entity, ObservedStream, Outcome, Sink, SinkDown, SinkName};
-use rolecall_sink_http::{Application, Batch, GroupIds, Halt, Settings};
+use rolecall_sink_http::{Application, Batch, GroupIds, Halt, Settings, Settled};
 use tokio::sync::{RwLock, Semaphore};
 
 use crate::config::{Bulk, Config, Leavers, OnExisting};
@@ -83,7 +83,7 @@ impl ScimSink {
 
     /// The outcomes of changes that may be settled side by side; `None` for one that was not settled because
     /// nothing more was to be sent.
-    async fn settle(&self, changes: &[Change], service: &Service, batch: &Batch) -> Vec<Option<Outcome>> {
+    async fn settle(&self, changes: &[Change], service: &Service, batch: &Batch) -> Vec<Settled> {
         // Without PATCH a group is written as a whole, which two must not do at once.
         let concurrency = if service.patch { self.concurrency } else { 1 };
         let bulk = service.bulk.as_ref().filter(|_| service.patch && self.bulk == Bulk::Offered);
@@ -97,8 +97,9 @@ impl ScimSink {
             };
             writer.settled();
             match settled {
-                Ok(outcome) | Err(Halt::Settled(outcome)) => Some(outcome),
-                Err(Halt::Closed) => None,
+                Ok(outcome) | Err(Halt::Settled(outcome)) => Ok(outcome),
+                // It is found by what only rolecall writes there.
+                Err(Halt::Closed) => Err(None),
             }
         };
         let all: Vec<_> = changes.iter().map(one).collect();

@@ -207,8 +207,7 @@ async fn what_is_out_of_attempts_is_a_dead_letter_that_says_so() {
 
 #[tokio::test]
 async fn a_wait_that_the_target_asked_for_is_no_failed_attempt() {
-    let limited =
-        || answer(|_| Outcome::Retry { reason: "rate limit".into(), after: Some(Duration::from_millis(1)) });
+    let limited = || answer(|_| Outcome::retry_after("rate limit", Some(Duration::from_millis(1))));
     let script = (0..5).map(|_| limited()).collect();
     let mut fixture = Fixture::start(&["ann"], script, vec![], quick()).await;
     for _ in 0..6 {

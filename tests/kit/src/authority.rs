@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 
 /// A certificate authority made for a test; nothing trusts it that was not told to.
@@ -51,6 +51,19 @@ impl CertificateAuthority {
         let key = KeyPair::generate().expect("ring makes a P-256 key");
         let certificate = params.signed_by(&key, &self.issuer).expect("the authority signs").pem();
         ServerCertificate { certificate, key: key.serialize_pem() }
+    }
+
+    /// A new client certificate for this name and its key, both in PEM.
+    pub fn client(&self, common_name: &str) -> (String, String) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate().expect("ring makes a P-256 key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("the authority signs").pem();
+        (certificate, key.serialize_pem())
     }
 
     /// Puts `ca.pem`, `server.pem` and `server.key` (with a new certificate) into `directory`.

@@ -2,16 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::process::Signal;
-use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::authority::CertificateAuthority;
 use crate::ldif::{self, Entry};
 use crate::port::Port;
-use crate::process::{NotStarted, Process};
+use crate::server::{Program, Server, Setup};
 use crate::tool;
 
 const BASE: &str = "dc=example,dc=com";
@@ -23,11 +21,12 @@ const PASSWORD: &str = "secret";
 ///
 /// It keeps `memberOf` (overlay memberof), moves and drops members with their entries (refint), locks accounts
 /// (ppolicy), and refuses a `uid` twice under `ou=people` (unique).
-pub struct Slapd {
-    directory: TempDir,
+pub type Slapd = Server<OpenLdap>;
+
+/// OpenLDAP's server on its two ports.
+pub struct OpenLdap {
     plain: Port,
     tls: Port,
-    process: Option<Process>,
 }
 
 /// How a [`Slapd`] shall be; made by [`Slapd::options`].
@@ -80,29 +79,9 @@ impl SlapdOptions {
 
     /// Starts it.
     pub async fn start(self) -> Slapd {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.try_start().await {
-                Ok(slapd) => return slapd,
-                Err(NotStarted::PortTaken) if tries < 5 => {}
-                Err(NotStarted::PortTaken) => panic!("slapd found its port taken {tries} times"),
-                Err(NotStarted::Broken(what)) => panic!("{what}"),
-            }
-        }
-    }
-
-    async fn try_start(&self) -> Result<Slapd, NotStarted> {
-        let directory = tempfile::Builder::new().prefix("rolecall-slapd-").tempdir();
-        let directory = directory.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}"));
-        self.authority.equip(directory.path());
-        fs::create_dir(directory.path().join("db")).expect("the directory is new");
-        fs::write(directory.path().join("slapd.conf"), self.configuration(directory.path()))
-            .expect("the directory is ours");
-        let mut slapd = Slapd { directory, plain: Port::take(), tls: Port::take(), process: None };
-        slapd.try_start().await?;
+        let slapd = Server::make(&self).await;
         slapd.add_ldif(&self.first_entries()).await;
-        Ok(slapd)
+        slapd
     }
 
     fn configuration(&self, directory: &Path) -> String {
@@ -167,6 +146,18 @@ unique_uri ldap:///ou=people,{BASE}?uid?sub
     }
 }
 
+impl Setup for SlapdOptions {
+    type Program = OpenLdap;
+
+    async fn set_up(&self, directory: &Path) -> OpenLdap {
+        self.authority.equip(directory);
+        fs::create_dir(directory.join("db")).expect("the directory is new");
+        fs::write(directory.join("slapd.conf"), self.configuration(directory))
+            .expect("the directory is ours");
+        OpenLdap { plain: Port::take(), tls: Port::take() }
+    }
+}
+
 impl Slapd {
     /// Starts one as most tests want it.
     pub async fn start() -> Self {
@@ -187,23 +178,17 @@ impl Slapd {
 
     /// `ldap://127.0.0.1:PORT`: plain, or with StartTLS.
     pub fn url(&self) -> String {
-        format!("ldap://127.0.0.1:{}", self.plain.number())
+        format!("ldap://127.0.0.1:{}", self.program.plain.number())
     }
 
     /// `ldaps://127.0.0.1:PORT`.
     pub fn ldaps_url(&self) -> String {
-        format!("ldaps://127.0.0.1:{}", self.tls.number())
+        format!("ldaps://127.0.0.1:{}", self.program.tls.number())
     }
 
     /// The Unix socket, as an `ldapi://` URL.
     pub fn ldapi_url(&self) -> String {
-        let path = self.directory.path().join("ldapi").display().to_string();
-        format!("ldapi://{}", path.replace('/', "%2F"))
-    }
-
-    /// The authority that signed the server's certificate, in PEM.
-    pub fn ca_path(&self) -> PathBuf {
-        self.directory.path().join("ca.pem")
+        ldapi_url(self.directory())
     }
 
     /// The suffix: `dc=example,dc=com`.
@@ -229,16 +214,6 @@ impl Slapd {
     /// Its password.
     pub fn admin_password(&self) -> &'static str {
         PASSWORD
-    }
-
-    /// The process id, while it runs.
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.as_ref().map(Process::id)
-    }
-
-    /// What slapd wrote so far.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
     /// What stands under `base` (itself included) and fits `filter`, by the real `ldapsearch`. `attributes` are the
@@ -283,64 +258,36 @@ impl Slapd {
         }
     }
 
-    /// Ends the server in good order. Its ports, its data and its URLs stay as they are for [`restart`](Self::restart).
-    pub async fn stop(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.stop(Signal::TERM).await;
-        }
-    }
-
-    /// Brings a stopped server back, on the same ports with the same data.
-    pub async fn restart(&mut self) {
-        self.stop().await;
-        match self.try_start().await {
-            Ok(()) => {}
-            Err(NotStarted::PortTaken) => panic!("somebody took slapd's port while it was stopped"),
-            Err(NotStarted::Broken(what)) => panic!("{what}"),
-        }
-    }
-
-    /// Makes the server hang: connections are accepted and nothing is answered.
-    pub fn pause(&self) {
-        self.process.as_ref().expect("slapd runs").pause();
-    }
-
-    /// Lets it go on.
-    pub fn resume(&self) {
-        self.process.as_ref().expect("slapd runs").resume();
-    }
-
-    async fn try_start(&mut self) -> Result<(), NotStarted> {
-        let listen = format!("{}/ {}/ {}", self.url(), self.ldaps_url(), self.ldapi_url());
-        let configuration = self.directory.path().join("slapd.conf").into_os_string();
-        // 32768 ("none") is what is always worth writing; and with -d, slapd stays in the foreground.
-        let command: [OsString; 7] = [
-            "/usr/sbin/slapd".into(),
-            "-d".into(),
-            "32768".into(),
-            "-f".into(),
-            configuration,
-            "-h".into(),
-            listen.into(),
-        ];
-        let mut process = Process::spawn("slapd", self.directory.path(), Signal::KILL, command);
-        process
-            .ready(async || {
-                let mut command = self.tool("ldapwhoami");
-                let output = tool::run(&mut command, "").await;
-                match output.status.success() {
-                    true => Ok(()),
-                    false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-                }
-            })
-            .await?;
-        self.process = Some(process);
-        Ok(())
-    }
-
     fn tool(&self, name: &str) -> Command {
-        let mut command = Command::new(name);
-        command.env("LDAPNOINIT", "1").args(["-x", "-H", &self.ldapi_url(), "-D", ADMIN, "-w", PASSWORD]);
-        command
+        tool(self.directory(), name)
     }
+}
+
+impl Program for OpenLdap {
+    const NAME: &'static str = "slapd";
+
+    fn command(&self, directory: &Path) -> Vec<OsString> {
+        let (plain, tls) = (self.plain.number(), self.tls.number());
+        let listen = format!("ldap://127.0.0.1:{plain}/ ldaps://127.0.0.1:{tls}/ {}/", ldapi_url(directory));
+        // 32768 ("none") is what is always worth writing; and with -d, slapd stays in the foreground.
+        let mut words: Vec<OsString> =
+            ["/usr/sbin/slapd", "-d", "32768", "-h", &listen, "-f"].map(Into::into).into();
+        words.push(directory.join("slapd.conf").into());
+        words
+    }
+
+    async fn answers(&self, directory: &Path) -> Result<(), String> {
+        tool::answers(&mut tool(directory, "ldapwhoami"), "").await
+    }
+}
+
+fn ldapi_url(directory: &Path) -> String {
+    let path = directory.join("ldapi").display().to_string();
+    format!("ldapi://{}", path.replace('/', "%2F"))
+}
+
+fn tool(directory: &Path, name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.env("LDAPNOINIT", "1").args(["-x", "-H", &ldapi_url(directory), "-D", ADMIN, "-w", PASSWORD]);
+    command
 }

@@ -131,7 +131,7 @@ impl<'t> Daemon<'t> {
             waiting.clear();
             let mut pause = Duration::ZERO;
             for (entity, outcome) in batch {
-                if let Outcome::Retry { reason, after } = &outcome {
+                if let Outcome::Retry { reason, after, .. } = &outcome {
                     let attempt = self.book.get(&entity).map_or(0, |entry| entry.attempt);
                     ensure(attempt < MAX_ATTEMPTS, || {
                         format!("{entity} is still to be tried again after {attempt} attempts: {reason}")
@@ -227,7 +227,7 @@ impl<'t> Daemon<'t> {
                 desired: entry.desired.clone(),
                 applied: entry.applied.clone(),
                 attempted: entry.attempted.clone(),
-                remote: entry.remote.clone(),
+                remote: entry.attempted.as_ref().and_then(|a| a.remote.clone()).or(entry.remote.clone()),
                 generation: entry.generation,
                 idempotency_key: format!("conformance/{entity}/{}", entry.generation),
                 attempt: entry.attempt,
@@ -267,7 +267,13 @@ impl<'t> Daemon<'t> {
                     Some(Document::Group(_)) | None => false,
                 };
             }
-            Outcome::Retry { .. } | Outcome::Reject { .. } => entry.uncertain = true,
+            Outcome::Retry { remote, .. } => {
+                entry.uncertain = true;
+                if let (Some(attempted), Some(_)) = (&mut entry.attempted, remote) {
+                    attempted.remote.clone_from(remote);
+                }
+            }
+            Outcome::Reject { .. } => entry.uncertain = true,
         }
     }
 

@@ -40,6 +40,7 @@ pub(super) enum Fault {
     ReadsGroupsBeforeTheBatch,
     ForgetsUnknownGroups,
     RejectsUnknownGroups,
+    ForgetsWhatItMadeBeforeARetry,
     TakesMembersAlong,
     IgnoresRename,
     MergesGroupsByName,
@@ -66,6 +67,8 @@ struct Row {
     user: HeldUser,
     deleted: bool,
     locked: bool,
+    /// Made, and waiting for its group: found by its key alone.
+    waits: bool,
 }
 
 #[derive(Default)]
@@ -81,11 +84,19 @@ struct State {
 pub(super) struct Memory {
     state: Arc<Mutex<State>>,
     fault: Option<Fault>,
+    /// The sink makes a user and asks to try again, while there is a group that they are to be in and that is not
+    /// there; and it does not read the target.
+    waits: bool,
 }
 
 impl Memory {
     pub(super) fn new(fault: Option<Fault>) -> Self {
-        Self { state: Arc::default(), fault }
+        let waits = fault == Some(Fault::ForgetsWhatItMadeBeforeARetry);
+        Self { state: Arc::default(), fault, waits }
+    }
+
+    pub(super) fn that_waits_for_groups() -> Self {
+        Self { waits: true, ..Self::new(None) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -101,7 +112,8 @@ impl Target for Memory {
     }
 
     async fn sink(&self) -> Result<Box<dyn Sink>, TargetError> {
-        Ok(Box::new(MemorySink { state: self.state.clone(), fault: self.fault, memory: Mutex::default() }))
+        let (state, memory) = (self.state.clone(), Mutex::default());
+        Ok(Box::new(MemorySink { state, fault: self.fault, waits: self.waits, memory }))
     }
 
     async fn held(&self) -> Result<Held, TargetError> {
@@ -153,6 +165,7 @@ impl Target for Memory {
 struct MemorySink {
     state: Arc<Mutex<State>>,
     fault: Option<Fault>,
+    waits: bool,
     /// Where a broken sink keeps what it should not.
     memory: Mutex<BTreeMap<Entity, String>>,
 }
@@ -197,7 +210,7 @@ impl Sink for MemorySink {
     }
 
     fn reads_target(&self) -> bool {
-        !self.has(Fault::TakesBackOnlyWhatWasConfirmed)
+        !self.has(Fault::TakesBackOnlyWhatWasConfirmed) && !self.waits
     }
 
     fn observe(&self) -> Option<ObservedStream<'_>> {
@@ -246,6 +259,12 @@ impl MemorySink {
             _ => {}
         }
         let state = self.state();
+        if self.waits
+            && let Some(key) = remote.map(RemoteId::as_str)
+            && state.users.contains_key(key)
+        {
+            return Some(key.to_owned());
+        }
         let by_name = |row: &Row| {
             self.has(Fault::AdoptsByName)
                 && user.is_some_and(|u| {
@@ -256,7 +275,7 @@ impl MemorySink {
             Some(user) if self.has(Fault::FindsByName) => {
                 row.user.attributes.get(&Attribute::UserName) == user.profile.user_name.as_ref()
             }
-            _ => row.source.as_deref() == Some(id.as_str()) || by_name(row),
+            _ => !row.waits && row.source.as_deref() == Some(id.as_str()) || by_name(row),
         };
         state.users.iter().find(|(_, row)| is_it(row)).map(|(key, _)| key.clone())
     }
@@ -292,6 +311,8 @@ impl MemorySink {
             return Outcome::applied_as(key, action);
         }
         row.deleted = false;
+        row.waits = self.waits && user.groups.keys().any(|id| !self.state().groups.contains_key(id));
+        let waits = row.waits;
         let source = match self.fault {
             Some(Fault::CutsIdsAtSlash) => id.as_str().split('/').next().unwrap_or_default(),
             _ => id.as_str(),
@@ -303,6 +324,11 @@ impl MemorySink {
         row.user.active = self.active(user, created, row.user.active, change);
         self.state().users.insert(key.clone(), row);
         self.memory.lock().unwrap().insert(change.entity.clone(), key.clone());
+        if waits {
+            let told = !self.has(Fault::ForgetsWhatItMadeBeforeARetry);
+            let remote = told.then(|| RemoteId::new(key));
+            return Outcome::retry("no such group yet").with_remote(remote);
+        }
         tokio::task::yield_now().await;
 
         let groups = self.groups(user, change, known, &key);

@@ -14,7 +14,7 @@ fn change(applied: Option<User>, attempted: Option<User>, desired: User) -> Chan
         entity: Entity::User(UserId::new("ada")),
         desired: Some(document(desired)),
         applied: applied.map(document),
-        attempted: attempted.map(|user| Attempted { given: document(user), withdrawn: false }),
+        attempted: attempted.map(|user| Attempted { given: document(user), withdrawn: false, remote: None }),
         remote: None,
         generation: 1,
         idempotency_key: "k".into(),

@@ -1,36 +1,7 @@
-//! Which column of `users` holds which attribute.
+//! Text that PostgreSQL cannot keep.
 
-use rolecall_sink_api::{Change, Document, User};
+use rolecall_sink_api::{Change, Document, TEXT_ATTRIBUTES};
 use serde_json::Value;
-
-/// A column of text, and where its value comes from.
-pub(crate) type TextColumn = (&'static str, fn(&User) -> Option<&str>);
-
-/// The text columns of `users`, in the order in which statements take them.
-pub(crate) const TEXT: [TextColumn; 22] = [
-    ("organization_id", |u| u.organization.as_ref().map(|id| id.as_str())),
-    ("external_id", |u| u.profile.external_id.as_deref()),
-    ("user_name", |u| u.profile.user_name.as_deref()),
-    ("email", |u| u.profile.email.as_deref()),
-    ("display_name", |u| u.profile.display_name.as_deref()),
-    ("given_name", |u| u.profile.given_name.as_deref()),
-    ("family_name", |u| u.profile.family_name.as_deref()),
-    ("nick_name", |u| u.profile.nick_name.as_deref()),
-    ("photo", |u| u.profile.photo.as_deref()),
-    ("profile_url", |u| u.profile.profile_url.as_deref()),
-    ("phone_number", |u| u.profile.phone_number.as_deref()),
-    ("title", |u| u.profile.title.as_deref()),
-    ("department", |u| u.profile.department.as_deref()),
-    ("division", |u| u.profile.division.as_deref()),
-    ("cost_center", |u| u.profile.cost_center.as_deref()),
-    ("employee_number", |u| u.profile.employee_number.as_deref()),
-    ("user_type", |u| u.profile.user_type.as_deref()),
-    ("organization_name", |u| u.profile.organization_name.as_deref()),
-    ("preferred_language", |u| u.profile.preferred_language.as_deref()),
-    ("locale", |u| u.profile.locale.as_deref()),
-    ("timezone", |u| u.profile.timezone.as_deref()),
-    ("pronouns", |u| u.profile.pronouns.as_deref()),
-];
 
 /// Where a change holds U+0000, which PostgreSQL can keep neither in `text` nor in `jsonb`. Found before
 /// anything is sent: the server's own error names neither the row nor the column.
@@ -49,7 +20,7 @@ pub(crate) fn nul_in(change: &Change) -> Option<String> {
         .into_iter()
         .find(|(_, value)| value.is_some_and(has_nul))
         .map(|(column, _)| column.into()),
-        Some(Document::User(user)) => TEXT
+        Some(Document::User(user)) => TEXT_ATTRIBUTES
             .iter()
             .find(|(_, value)| value(user).is_some_and(has_nul))
             .map(|(column, _)| (*column).into())

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rolecall_sink_api::{Address, Change, Document, Entity, User};
+use rolecall_sink_api::{Address, Change, Document, Entity, TEXT_ATTRIBUTES, User};
 use serde_json::Value;
 use tokio_postgres::types::Json;
 
-use crate::columns::TEXT;
+use crate::generation;
 
 /// The changes, sorted by what is to be done; ids in order, so that two writers lock rows alike.
 #[derive(Default)]
@@ -50,7 +50,7 @@ pub(crate) struct Edges<'a> {
 pub(crate) struct Users<'a> {
     pub(crate) ids: Ids<'a>,
     pub(crate) active: Vec<bool>,
-    pub(crate) text: [Vec<Option<&'a str>>; TEXT.len()],
+    pub(crate) text: [Vec<Option<&'a str>>; TEXT_ATTRIBUTES.len()],
     pub(crate) address: Vec<Option<Json<&'a Address>>>,
     pub(crate) custom: Vec<Json<&'a BTreeMap<String, Value>>>,
 }
@@ -116,11 +116,6 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The generation as PostgreSQL counts.
-pub(crate) fn generation(change: &Change) -> i64 {
-    i64::try_from(change.generation).unwrap_or(i64::MAX)
-}
-
 /// The roles the user may hold now: who has no access has none, whatever the document says.
 fn held_roles(user: &User) -> impl Iterator<Item = &str> {
     user.roles.iter().filter(|_| user.active).map(|role| role.as_str())
@@ -145,7 +140,7 @@ impl<'a> Users<'a> {
     fn push(&mut self, user: &'a User, generation: i64) {
         self.ids.push(user.id.as_str(), generation);
         self.active.push(user.active);
-        for (column, (_, value)) in self.text.iter_mut().zip(TEXT) {
+        for (column, (_, value)) in self.text.iter_mut().zip(TEXT_ATTRIBUTES) {
             column.push(value(user));
         }
         self.address.push(user.profile.address.as_ref().map(Json));

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use rolecall_sink_api::{Action, Change, Document, Entity, Outcome};
 use tokio_postgres::Row;
 
-use crate::batch::generation;
+use crate::generation;
 
 /// What a transaction found and did.
 #[derive(Default)]

@@ -6,6 +6,7 @@ use rolecall_sink_api::{
 };
 use tokio_postgres::Row;
 
+use super::migrate::{refuse_newer, version};
 use crate::PostgresSink;
 use crate::connect::Connection;
 
@@ -44,6 +45,14 @@ impl PostgresSink {
             .map_ok(|page| stream::iter(page).map(Ok))
             .try_flatten()
             .boxed()
+    }
+
+    /// A connection to read on; `None` where there are no tables of the sink's yet.
+    async fn connect_to_read(&self) -> Result<Option<Connection>, SinkDown> {
+        let connection = self.connector.connect().await?;
+        let found = self.bounded("reading the schema version of", version(&connection.client)).await?;
+        refuse_newer(&self.connector, found)?;
+        Ok(found.filter(|version| *version > 0).map(|_| connection))
     }
 
     async fn page(

@@ -6,10 +6,9 @@
 //! generation: so a write that was overtaken changes nothing at all. A NULL generation is below every
 //! comparison: such rows are not the sink's, and stay.
 
+use rolecall_sink_api::TEXT_ATTRIBUTES;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Statement};
-
-use crate::columns::TEXT;
 
 /// The statements of one session.
 pub(crate) struct Statements {
@@ -131,12 +130,15 @@ const GRANT_ROLES: &str = "\
 
 /// The upsert of users, over every column there is.
 fn put_users() -> String {
-    let columns: Vec<&str> =
-        ["active"].into_iter().chain(TEXT.map(|(name, _)| name)).chain(["address", "custom"]).collect();
+    let columns: Vec<&str> = ["active"]
+        .into_iter()
+        .chain(TEXT_ATTRIBUTES.map(|(name, _)| name))
+        .chain(["address", "custom"])
+        .collect();
     let list = |prefix: &str| {
         columns.iter().map(|column| format!("{prefix}{column}")).collect::<Vec<_>>().join(", ")
     };
-    let types = (0..TEXT.len()).map(|_| "text").chain(["jsonb", "jsonb"]);
+    let types = (0..TEXT_ATTRIBUTES.len()).map(|_| "text").chain(["jsonb", "jsonb"]);
     let arrays: String = (4..).zip(types).map(|(n, element)| format!(", ${n}::{element}[]")).collect();
     let assignments: String =
         columns.iter().map(|column| format!("{column} = excluded.{column}, ")).collect();

@@ -7,7 +7,7 @@ use tokio_postgres::{Client, Error};
 use crate::connect::Connector;
 
 /// Every migration there ever was, by number from 1. One that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_tables.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_tables.sql")];
 
 /// The version this sink works with.
 pub(crate) const KNOWN: i32 = MIGRATIONS.len() as i32;

@@ -1,14 +1,15 @@
 //! One batch, one transaction, one round trip.
 
-use rolecall_sink_api::{Change, Outcome};
-use tokio_postgres::error::SqlState;
+use rolecall_sink_api::{Change, Entity, Outcome, TEXT_ATTRIBUTES};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Client, Error, Row};
 
-use crate::batch::Batch;
-use crate::columns::TEXT;
-use crate::outcome::Written;
-use crate::session::Session;
+use super::batch::Batch;
+
+use super::outcome::Written;
+use super::statements::Statements;
+use crate::failed::{Blame, Failed};
+use crate::own::{About, Prepared};
 
 type Parameter<'a> = &'a (dyn ToSql + Sync);
 
@@ -16,9 +17,15 @@ type Parameter<'a> = &'a (dyn ToSql + Sync);
 ///
 /// Every statement is sent before the first answer is read. When one fails the server skips the rest and
 /// turns COMMIT into a rollback, so the session is clean whatever happens.
-pub(crate) async fn write(session: &Session, changes: &[&Change]) -> Result<Vec<Outcome>, Error> {
+pub(crate) async fn write(
+    client: &Client,
+    sql: &Statements,
+    on_deactivate: &[Prepared],
+    changes: &[&Change],
+) -> Result<Vec<Outcome>, Failed> {
     let batch = Batch::new(changes);
-    let (client, sql) = (&session.connection.client, &session.statements);
+    // Whose sessions to end is known only when it is known whose rows are the sink's, and not newer.
+    let ends_here = on_deactivate.is_empty() || !changes.iter().any(|change| withdraws(change));
     let (user_ids, group_ids) = (batch.user_ids(), batch.group_ids());
     let locked_users: [Parameter<'_>; 1] = [&user_ids];
     let locked_groups: [Parameter<'_>; 1] = [&group_ids];
@@ -68,7 +75,7 @@ pub(crate) async fn write(session: &Session, changes: &[&Change]) -> Result<Vec<
         client.query(&sql.grant_roles, &grants),
         client.query(&sql.remove_groups, &removed_groups),
         client.execute(&sql.empty_groups, &removed_groups),
-        client.batch_execute("COMMIT"),
+        async { if ends_here { client.batch_execute("COMMIT").await } else { Ok(()) } },
     );
     let mut failure = Failure::default();
     failure.note(begin);
@@ -90,15 +97,47 @@ pub(crate) async fn write(session: &Session, changes: &[&Change]) -> Result<Vec<
     written.changed_groups(&failure.rows(gone_groups));
     failure.note(emptied);
     failure.note(commit);
+    let outcomes: Vec<Outcome> = changes.iter().map(|change| written.outcome(change)).collect();
+    if !ends_here {
+        if failure.0.is_none() {
+            for (place, (change, outcome)) in changes.iter().zip(&outcomes).enumerate() {
+                if withdraws(change) && matches!(outcome, Outcome::Applied { .. }) {
+                    end_sessions(client, on_deactivate, change, place, &mut failure).await;
+                }
+            }
+        }
+        // Of a transaction that has failed the server makes a rollback.
+        failure.note(client.batch_execute("COMMIT").await);
+    }
     match failure.0 {
-        Some(error) => Err(error),
-        None => Ok(changes.iter().map(|change| written.outcome(change)).collect()),
+        Some(failed) => Err(failed),
+        None => Ok(outcomes),
+    }
+}
+
+/// The user must not have access.
+fn withdraws(change: &Change) -> bool {
+    matches!(change.entity, Entity::User(_)) && change.desired_user().is_none_or(|user| !user.active)
+}
+
+async fn end_sessions(
+    client: &Client,
+    on_deactivate: &[Prepared],
+    change: &Change,
+    place: usize,
+    failure: &mut Failure,
+) {
+    for prepared in on_deactivate {
+        let answer = prepared.run(client, About::of(change)).await;
+        failure.blaming(answer, |error| {
+            Some(Blame { place, waits: false, explained: prepared.sql().explain(error) })
+        });
     }
 }
 
 fn user_rows<'a>(batch: &'a Batch<'_>) -> Vec<Parameter<'a>> {
     let users = &batch.users;
-    let mut rows: Vec<Parameter<'a>> = Vec::with_capacity(TEXT.len() + 5);
+    let mut rows: Vec<Parameter<'a>> = Vec::with_capacity(TEXT_ATTRIBUTES.len() + 5);
     rows.extend([&users.ids.ids as Parameter<'a>, &users.ids.generations, &users.active]);
     rows.extend(users.text.iter().map(|column| column as Parameter<'a>));
     rows.extend([&users.address as Parameter<'a>, &users.custom]);
@@ -112,17 +151,22 @@ fn group_rows<'a>(batch: &'a Batch<'_>) -> [Parameter<'a>; 5] {
 
 /// The first error, which is the cause: what follows in the same transaction only says that it has failed.
 #[derive(Default)]
-struct Failure(Option<Error>);
+struct Failure(Option<Failed>);
 
 impl Failure {
     fn note<T>(&mut self, answer: Result<T, Error>) -> Option<T> {
+        self.blaming(answer, |_| None)
+    }
+
+    fn blaming<T>(
+        &mut self,
+        answer: Result<T, Error>,
+        blame: impl FnOnce(&Error) -> Option<Blame>,
+    ) -> Option<T> {
         match answer {
             Ok(value) => Some(value),
             Err(error) => {
-                let consequence = error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION);
-                if self.0.is_none() && !consequence {
-                    self.0 = Some(error);
-                }
+                self.0 = self.0.take().or_else(|| Failed::cause(error, blame));
                 None
             }
         }
