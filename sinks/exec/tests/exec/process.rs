@@ -232,7 +232,7 @@ async fn what_is_handed_over_and_answered_comes_through_whole() {
     let [applied, retry, reject] = outcomes.try_into().unwrap();
     assert_eq!(applied, Outcome::applied_as("r1", rolecall_sink_api::Action::Updated));
     let after = Some(Duration::from_millis(1500));
-    assert_eq!(retry, Outcome::Retry { reason: "busy".into(), after });
+    assert_eq!(retry, Outcome::Retry { reason: "busy".into(), after, remote: None });
     assert_eq!(reject, Outcome::reject("no such department"));
     let request: serde_json::Value = serde_json::from_str(&program.written("request").await).unwrap();
     assert_eq!(request["changes"], serde_json::to_value(changes).unwrap());
