@@ -1,12 +1,15 @@
 //! A connection to a directory server: requests and searches, each with its deadline.
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::{Control, ControlType, PostRead, PostReadResp, RawControl};
+use ldap3::exop::{Exop, PasswordModify, WhoAmI};
+use ldap3::result::ExopResult;
 use ldap3::{Ldap, LdapConnAsync, LdapError, LdapResult, Mod, Scope, SearchEntry, SearchStream};
-use rolecall_sink_api::SinkDown;
+use rolecall_sink_api::{Secret, SinkDown};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -15,6 +18,7 @@ use crate::entry::{AttributeName, Attributes, Entry};
 use crate::outcome::{self, Operation, Verdict};
 use crate::query::Query;
 use crate::request::{Modification, ModificationKind, Reply, Request, Tolerance};
+use crate::right::{EFFECTIVE_RIGHTS, NO_OP};
 use crate::root_dse::RootDse;
 
 /// Entries per page of a search.
@@ -35,7 +39,12 @@ pub(crate) struct Connection {
     driver: JoinHandle<()>,
     url: String,
     operation_timeout: Duration,
-    id_attribute: AttributeName,
+    /// The attribute that comes back with an added entry, when the server can do that.
+    id_attribute: Option<AttributeName>,
+    /// Whether nobody on the way can read what is sent.
+    pub(crate) is_private: bool,
+    /// Where the server last referred us to.
+    referred: Mutex<Vec<String>>,
     /// What the server says about itself.
     pub(crate) server: RootDse,
     used: Instant,
@@ -54,7 +63,7 @@ impl Connection {
         ldap: Ldap,
         url: String,
         operation_timeout: Duration,
-        id_attribute: AttributeName,
+        is_private: bool,
     ) -> Self {
         let driver = tokio::spawn(async move {
             // Whoever waits for an answer learns that the connection is gone; why is of use in the log alone.
@@ -63,7 +72,18 @@ impl Connection {
             }
         });
         let (server, used) = (RootDse::default(), Instant::now());
-        Self { ldap, driver, url, operation_timeout, id_attribute, server, used }
+        let (id_attribute, referred) = (None, Mutex::default());
+        Self { ldap, driver, url, operation_timeout, id_attribute, is_private, referred, server, used }
+    }
+
+    /// Lets an add also return the new entry's id, in one round trip where the server can (RFC 4527).
+    pub(crate) fn return_ids(&mut self, attribute: &AttributeName) {
+        self.id_attribute = self.server.has_control(POST_READ).then(|| attribute.clone());
+    }
+
+    /// Where the server referred to last; none when it did not.
+    pub(crate) fn referred_to(&self) -> Vec<String> {
+        self.referred.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The handle, for the bind.
@@ -133,7 +153,7 @@ impl Connection {
         attributes: Vec<&str>,
     ) -> Result<Vec<Entry>, SinkDown> {
         let attributes = attributes.into_iter().map(str::to_owned).collect();
-        let mut found = self.stream(base, scope, filter.to_owned(), attributes).await?;
+        let mut found = self.stream(self.ldap.clone(), base, scope, filter.to_owned(), attributes).await?;
         let mut entries = Vec::new();
         while let Some(entry) = found.next(self).await? {
             entries.push(entry);
@@ -144,11 +164,12 @@ impl Connection {
     /// All entries that `query` finds, one after the other.
     pub(crate) async fn search_stream(&self, query: &Query) -> Result<EntryStream, SinkDown> {
         let attributes = query.attributes.iter().map(|name| name.as_str().to_owned()).collect();
-        self.stream(query.base.as_str(), Scope::Subtree, query.filter(), attributes).await
+        self.stream(self.ldap.clone(), query.base.as_str(), Scope::Subtree, query.filter(), attributes).await
     }
 
     async fn stream(
         &self,
+        mut ldap: Ldap,
         base: &str,
         scope: Scope,
         filter: String,
@@ -158,7 +179,6 @@ impl Connection {
         let shown: String = filter.chars().take(SHOWN).collect();
         let what =
             format!("search {base:?} for {shown}{}", if shown.len() < filter.len() { "…" } else { "" });
-        let mut ldap = self.ldap.clone();
         ldap.with_timeout(self.operation_timeout);
         let mut adapters: Vec<Box<dyn Adapter<'static, String, Vec<String>>>> =
             vec![Box::new(EntriesOnly::new())];
@@ -184,8 +204,8 @@ impl Connection {
         ldap.with_timeout(self.operation_timeout);
         let result = match request {
             Request::Add { dn, attributes } => {
-                if self.server.has_control(POST_READ) {
-                    ldap.with_controls(PostRead::new(vec![self.id_attribute.as_str()]));
+                if let Some(id) = &self.id_attribute {
+                    ldap.with_controls(PostRead::new(vec![id.as_str()]));
                 }
                 ldap.add(dn.as_str(), add_list(attributes)).await
             }
@@ -207,8 +227,60 @@ impl Connection {
             Request::Delete { dn } => ldap.delete(dn.as_str()).await,
         };
         let result = result.map_err(|e| self.broken(&format!("{} {}", request.verb(), request.dn()), &e))?;
-        let id = new_id(&result, &self.id_attribute);
-        Ok(Reply { id, ..reply_of(result) })
+        let id = self.id_attribute.as_ref().and_then(|attribute| new_id(&result, attribute));
+        Ok(Reply { id, ..self.answer(result) })
+    }
+
+    /// Gives an account a password by the operation for that (RFC 3062), and waits for the answer, whatever it is.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub(crate) async fn set_password(&self, dn: &Dn, password: &Secret) -> Result<Reply, SinkDown> {
+        let mut ldap = self.ldap.clone();
+        ldap.with_timeout(self.operation_timeout);
+        let request =
+            PasswordModify { user_id: Some(dn.as_str()), old_pass: None, new_pass: Some(password.expose()) };
+        let result = ldap.extended(request).await;
+        let ExopResult(_, result) =
+            result.map_err(|e| self.broken(&format!("set the password of {dn}"), &e))?;
+        Ok(self.answer(result))
+    }
+
+    /// What would become of a new entry below `base`, without any effect (the control for that is critical).
+    pub(crate) async fn try_add(&self, base: &Dn) -> Result<Reply, SinkDown> {
+        let mut ldap = self.ldap.clone();
+        ldap.with_timeout(self.operation_timeout);
+        ldap.with_controls(RawControl { ctype: NO_OP.to_owned(), crit: true, val: None });
+        let dn = format!("cn=rolecall-check,{base}");
+        let value = |text: &str| HashSet::from([text.to_owned()]);
+        let role = vec![
+            ("objectClass".to_owned(), value("organizationalRole")),
+            ("cn".to_owned(), value("rolecall-check")),
+        ];
+        let result = ldap.add(&dn, role).await;
+        Ok(self.answer(result.map_err(|e| self.broken(&format!("try to add {dn}"), &e))?))
+    }
+
+    /// The entry `dn` with our own rights to it, by the control for that.
+    pub(crate) async fn rights(&self, dn: &Dn, attributes: Vec<String>) -> Result<Option<Entry>, SinkDown> {
+        let mut ldap = self.ldap.clone();
+        ldap.with_timeout(self.operation_timeout);
+        let asked = ldap.extended(WhoAmI).await.map_err(|e| self.broken("ask who we are", &e))?;
+        let ExopResult(Exop { val: Some(us), .. }, _) = asked else { return Ok(None) };
+        let control = RawControl { ctype: EFFECTIVE_RIGHTS.to_owned(), crit: true, val: Some(us) };
+        let mut ldap = self.ldap.clone();
+        ldap.with_controls(control);
+        let filter = "(objectClass=*)".to_owned();
+        self.stream(ldap, dn.as_str(), Scope::Base, filter, attributes).await?.next(self).await
+    }
+
+    /// An answer, and a note of where it refers to.
+    fn answer(&self, result: LdapResult) -> Reply {
+        let reply = reply_of(result);
+        if reply.code == outcome::REFERRAL {
+            self.referred.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&reply.referrals);
+        }
+        reply
     }
 }
 
@@ -226,7 +298,7 @@ impl EntryStream {
         if let Some(found) = next {
             return Entry::try_from(SearchEntry::construct(found)).map(Some).map_err(|e| fail(e.to_string()));
         }
-        let reply = reply_of(self.inner.finish().await);
+        let reply = connection.answer(self.inner.finish().await);
         match outcome::verdict(reply.code, Operation::Search, &reply.text) {
             Verdict::Done => Ok(None),
             _ => Err(fail(outcome::describe(&reply))),

@@ -20,6 +20,11 @@ impl AttributeName {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The attribute itself: `userCertificate` of `userCertificate;binary` (RFC 4512 §2.5).
+    pub(crate) fn without_options(&self) -> Self {
+        Self(self.0.split(';').next().unwrap_or_default().to_owned())
+    }
 }
 
 impl PartialEq for AttributeName {

@@ -35,29 +35,37 @@ mod directory;
 mod dn;
 mod entry;
 mod groups;
+mod id;
 mod ldif;
 mod leavers;
+mod lock;
 mod mapping;
+mod mappings;
 mod mark;
 mod members;
 mod observe;
 mod outcome;
+mod password;
 mod people;
 mod plan;
 mod pool;
+mod preset;
 mod query;
 mod request;
+mod right;
 mod root_dse;
 mod schema;
+mod server_kind;
 mod sink;
 mod template;
 mod tie;
 mod upsert;
 mod url;
+mod windows;
 mod work;
 
 pub use config::{
-    AttributeTemplate, AttributeTemplates, Bind, BindMethod, Config, Groups, Ldif, Leavers, Marker,
-    OnDeactivate, OnDelete, OnExisting, People, Roles,
+    AttributeTemplate, AttributeTemplates, Bind, BindMethod, Config, FirstPassword, Flavour, Groups, Ldif,
+    Leavers, Marker, OnDeactivate, OnDelete, OnExisting, People, Referrals, Roles,
 };
 pub use sink::LdapSink;

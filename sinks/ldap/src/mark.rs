@@ -52,12 +52,14 @@ pub(crate) enum Owner {
 }
 
 impl Marks {
-    pub(crate) fn new(marker: &Marker) -> Result<Self, ConfigError> {
+    /// The configured marks; `attribute` is where they go unless that is configured too.
+    pub(crate) fn new(marker: &Marker, attribute: &str) -> Result<Self, ConfigError> {
+        let attribute = marker.attribute.as_deref().unwrap_or(attribute);
         if marker.prefix.trim().is_empty() {
             return Err(ConfigError::new("marker.prefix", "must not be empty"));
         }
         Ok(Self {
-            attribute: template::attribute_name(&marker.attribute, "marker.attribute")?,
+            attribute: template::attribute_name(attribute, "marker.attribute")?,
             prefix: marker.prefix.trim().to_owned(),
         })
     }

@@ -7,13 +7,13 @@ use rolecall_sink_api::{
     GroupId, Observed, ObservedGroup, ObservedStream, ObservedUser, RemoteId, RoleName, SinkDown, UserId,
 };
 
-use crate::access::Access;
 use crate::connection::Connection;
 use crate::dn::Dn;
 use crate::entry::Entry;
 use crate::groups::name_of;
 use crate::mapping::{GroupMapping, Mapping};
 use crate::mark::GroupKey;
+use crate::pool::Pool;
 use crate::query::{Condition, Query};
 
 /// What each member is in, by the member's DN.
@@ -25,20 +25,17 @@ struct Memberships {
 
 /// Groups first, then people page by page, each found by the mark. A connection of its own carries it, so that it
 /// does not get into a batch's way. Only who is in which group is held meanwhile.
-pub(crate) fn observe<'a>(access: &'a Access, mapping: &'a Mapping) -> ObservedStream<'a> {
-    stream::once(all(access, mapping)).try_flatten().boxed()
+pub(crate) fn observe(pool: &Pool) -> ObservedStream<'_> {
+    stream::once(all(pool)).try_flatten().boxed()
 }
 
-async fn all<'a>(
-    access: &'a Access,
-    mapping: &'a Mapping,
-) -> Result<impl Stream<Item = Result<Observed, SinkDown>> + 'a, SinkDown> {
-    let connection = access.connect().await?;
+async fn all(pool: &Pool) -> Result<impl Stream<Item = Result<Observed, SinkDown>> + use<>, SinkDown> {
+    let (connection, mapping) = pool.extra().await?;
     let mut groups = Vec::new();
     let mut memberships = Memberships::default();
     for kind in mapping.groups.iter().chain(&mapping.roles) {
-        for entry in marked_groups(&connection, mapping, kind).await? {
-            group(mapping, kind, &entry, &mut memberships, &mut groups);
+        for entry in marked_groups(&connection, &mapping, kind).await? {
+            group(&mapping, kind, &entry, &mut memberships, &mut groups);
         }
     }
     let query = Query {
@@ -52,7 +49,7 @@ async fn all<'a>(
         Ok(next.map(|entry| (entry, (connection, people))))
     });
     let people = people.try_filter_map(move |entry| {
-        future::ready(Ok(person(mapping, &entry, &mut memberships).map(Observed::User)))
+        future::ready(Ok(person(&mapping, &entry, &mut memberships).map(Observed::User)))
     });
     Ok(stream::iter(groups.into_iter().map(Ok)).chain(people))
 }

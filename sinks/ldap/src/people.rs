@@ -246,7 +246,7 @@ async fn memberships_now(
             continue;
         }
         // A name that somebody else has by now is theirs, and so are its memberships.
-        if work.directory.read(former, std::slice::from_ref(&work.mapping.id)).await?.is_none() {
+        if work.directory.read(former, std::slice::from_ref(&work.mapping.id.name)).await?.is_none() {
             now.push((former.clone(), groups_of(work, former).await?));
         }
     }

@@ -56,9 +56,12 @@ impl Sought {
         self.remote.as_ref().map(RemoteId::as_str).filter(|id| !id.starts_with("dn:"))
     }
 
+    fn has_id(&self, entry: &Entry, work: &Work<'_>) -> bool {
+        self.id().is_some_and(|id| work.mapping.id.of(entry).is_some_and(|found| found == id))
+    }
+
     fn is(&self, entry: &Entry, work: &Work<'_>) -> bool {
-        let same_id = self.id().is_some_and(|id| entry.attributes.texts(&work.mapping.id).any(|e| e == id));
-        same_id || work.mapping.marks.owner(entry, &self.mark) == Owner::This
+        self.has_id(entry, work) || work.mapping.marks.owner(entry, &self.mark) == Owner::This
     }
 }
 
@@ -96,7 +99,8 @@ pub(crate) async fn locate(
         let mut missing = still_missing(&found);
         missing.retain(|&at| sought[at].id().is_some());
         for some in missing.chunks(MAX_VALUES) {
-            let ids = some.iter().filter_map(|&at| Some((work.mapping.id.clone(), sought[at].id()?.into())));
+            let id = &work.mapping.id;
+            let ids = some.iter().filter_map(|&at| Some((id.name.clone(), id.value(sought[at].id()?))));
             look_for(work, &root, fetch, ids.collect(), some, sought, &mut found).await?;
         }
     }
@@ -128,9 +132,7 @@ async fn look_for(
 
 /// The one among `entries` that is meant. The id counts for more than the mark, which anybody may copy.
 fn pick(work: &Work<'_>, sought: &Sought, entries: &[Entry]) -> Found {
-    let by_id = entries.iter().find(|e| {
-        sought.id().is_some_and(|id| e.attributes.texts(&work.mapping.id).any(|found| found == id))
-    });
+    let by_id = entries.iter().find(|entry| sought.has_id(entry, work));
     if let Some(entry) = by_id {
         return Found::Ours(Box::new(entry.clone()));
     }

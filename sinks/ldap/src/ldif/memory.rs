@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compare;
+use crate::compare::{self, Rules};
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Attributes, Entry, Value};
 use crate::plan;
@@ -101,7 +101,7 @@ impl Memory {
             }
             Request::Rename { dn, to } => match self.take(dn) {
                 Some(mut entry) => {
-                    plan::rename(&mut entry, to);
+                    plan::rename(&mut entry, to, &Rules::default());
                     self.put(entry);
                     Reply::new(0, "")
                 }

@@ -34,9 +34,10 @@ impl LdifFile {
         if self.has_made(&mark) || self.read(&dn).is_some() {
             return;
         }
-        let mut attributes = person.rendered.new_entry(&mapping.people.classes);
+        let mut attributes = mapping.people.new_entry(&person.rendered);
         attributes.push(mapping.marks.attribute.clone(), mark.into());
         if !person.active {
+            mapping.leavers.lock().inspect(|lock| lock.put_on(&mut attributes));
             attributes.push(mapping.marks.attribute.clone(), mapping.marks.inactive());
         }
         self.put(Entry { dn: dn.clone(), attributes });
@@ -64,7 +65,7 @@ impl LdifFile {
         if self.has_made(mark) || self.read(&rendered.dn).is_some() {
             return;
         }
-        let mut attributes = rendered.new_entry(&group.entry.classes);
+        let mut attributes = group.entry.new_entry(&rendered);
         attributes.push(mapping.marks.attribute.clone(), mark.into());
         self.put(Entry { dn: rendered.dn, attributes });
     }
