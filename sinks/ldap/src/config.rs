@@ -47,6 +47,10 @@ pub struct Config {
     /// How many operations may wait for their answers at once on the connection, 1 to 256. Default: 16.
     #[serde(default = "sixteen")]
     pub in_flight: u16,
+    /// How many values one modification of a group adds or removes at most, 1 to 10000: servers limit the size of
+    /// a request. Default: 1000.
+    #[serde(default = "thousand")]
+    pub members_per_modify: u16,
     /// The attribute with the server's own id of an entry, which ties entry and user together so that a rename
     /// by an administrator breaks nothing. Default: entryUUID (RFC 4530). Where entries have none, the DN is
     /// the tie.
@@ -194,9 +198,12 @@ pub struct Groups {
     /// The attributes. Default: cn, the group's name.
     #[serde(default)]
     pub attributes: AttributeTemplates,
-    /// The attribute with the members' DNs. Default: member.
+    /// The attribute with the members. Default: member.
     #[serde(default = "member")]
     pub member_attribute: String,
+    /// What a member's value is. Default: uid for memberUid, and dn for every other attribute.
+    #[serde(default)]
+    pub member_value: Option<MemberValue>,
     /// A DN that stands in for members in a group without any, because groupOfNames must have one. It leaves
     /// when a member comes. It had better be nobody's: whoever has this DN is in every empty group. Null for
     /// classes that may be empty. Default: cn=rolecall-placeholder.
@@ -205,6 +212,16 @@ pub struct Groups {
     /// What to do with an entry that is there already and not the sink's. Default: refuse.
     #[serde(default)]
     pub on_existing: OnExisting,
+}
+
+/// What stands for a person in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberValue {
+    /// The DN of their entry, as in groupOfNames (`member`) and groupOfUniqueNames (`uniqueMember`).
+    Dn,
+    /// Their uid, as in posixGroup (`memberUid`). Such groups may be empty and get no placeholder.
+    Uid,
 }
 
 /// How a role shows: as membership in a group of its own, as a value of an attribute of the person, or both.
@@ -224,9 +241,12 @@ pub struct Roles {
     /// The attributes of a role group; the variable is `role`. Default: cn, the role's name.
     #[serde(default)]
     pub attributes: AttributeTemplates,
-    /// The attribute with the members' DNs. Default: member.
+    /// The attribute with the members. Default: member.
     #[serde(default = "member")]
     pub member_attribute: String,
+    /// What a member's value is. Default: uid for memberUid, and dn for every other attribute.
+    #[serde(default)]
+    pub member_value: Option<MemberValue>,
     /// As in `groups`. Default: cn=rolecall-placeholder.
     #[serde(default = "placeholder")]
     pub placeholder: Option<String>,
@@ -289,6 +309,10 @@ fn thirty_seconds() -> Timespan {
 
 fn sixteen() -> u16 {
     16
+}
+
+fn thousand() -> u16 {
+    1000
 }
 
 fn entry_uuid() -> String {

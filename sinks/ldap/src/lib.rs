@@ -39,7 +39,9 @@ mod ldif;
 mod leavers;
 mod mapping;
 mod mark;
+mod member;
 mod members;
+mod memberships;
 mod observe;
 mod outcome;
 mod people;
@@ -58,6 +60,6 @@ mod work;
 
 pub use config::{
     AttributeTemplate, AttributeTemplates, Bind, BindMethod, Config, Groups, Ldif, Leavers, Marker,
-    OnDeactivate, OnDelete, OnExisting, People, Roles,
+    MemberValue, OnDeactivate, OnDelete, OnExisting, People, Roles,
 };
 pub use sink::LdapSink;

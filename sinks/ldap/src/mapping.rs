@@ -6,11 +6,12 @@ use rolecall_sink_api::template::Variables;
 use rolecall_sink_api::{ConfigError, Group, GroupId, RoleName, User};
 use serde_json::json;
 
-use crate::config::Config;
+use crate::config::{Config, MemberValue};
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Entry, Value};
 use crate::leavers::Leavers;
 use crate::mark::{GroupKey, Marks};
+use crate::member;
 use crate::template::{self, EntryTemplate, Rendered, Source};
 
 const PEOPLE_DEFAULTS: [(&str, &str); 12] = [
@@ -42,13 +43,18 @@ pub(crate) struct Mapping {
     pub(crate) roles: Option<GroupMapping>,
     role_attribute: Option<AttributeName>,
     pub(crate) leavers: Leavers,
+    /// Values in one modification of a group at most.
+    pub(crate) members_per_modify: usize,
 }
 
 /// How groups, or the groups of roles, are made.
 #[derive(Debug)]
 pub(crate) struct GroupMapping {
+    /// Whether they are the groups of roles.
+    pub(crate) are_roles: bool,
     pub(crate) entry: EntryTemplate,
     pub(crate) member: AttributeName,
+    pub(crate) member_value: MemberValue,
     pub(crate) placeholder: Option<Dn>,
 }
 
@@ -88,7 +94,8 @@ impl Mapping {
                 },
                 &Variables::group(),
             )?;
-            GroupMapping::new(entry, &groups.member_attribute, groups.placeholder.as_deref(), "groups")
+            let (member, placeholder) = (&groups.member_attribute, groups.placeholder.as_deref());
+            GroupMapping::new(false, entry, member, groups.member_value, placeholder)
         });
         let roles = config.roles.as_ref().and_then(|roles| roles.dn.as_deref().map(|dn| (roles, dn)));
         let roles = roles.map(|(roles, dn)| {
@@ -104,7 +111,8 @@ impl Mapping {
                 },
                 &Variables::new(["role"]),
             )?;
-            GroupMapping::new(entry, &roles.member_attribute, roles.placeholder.as_deref(), "roles")
+            let (member, placeholder) = (&roles.member_attribute, roles.placeholder.as_deref());
+            GroupMapping::new(true, entry, member, roles.member_value, placeholder)
         });
         let role_attribute = config.roles.as_ref().and_then(|roles| roles.attribute.as_deref());
         let mapping = Self {
@@ -117,18 +125,25 @@ impl Mapping {
                 .map(|name| template::attribute_name(name, "roles.attribute"))
                 .transpose()?,
             leavers: Leavers::compile(&config.leavers, &user)?,
+            members_per_modify: usize::from(config.members_per_modify),
         };
+        if !(1..=10_000).contains(&mapping.members_per_modify) {
+            return Err(ConfigError::new("members_per_modify", "must be between 1 and 10000"));
+        }
         mapping.check_marker()?;
+        mapping.check_uids()?;
         Ok(mapping)
     }
 
     /// The marker's attribute keeps values of others, a mapped one does not: it cannot be both.
     fn check_marker(&self) -> Result<(), ConfigError> {
         let marker = &self.marks.attribute;
-        let groups = self.groups.iter().chain(&self.roles);
         let mapped = self
             .person_attributes()
-            .chain(groups.flat_map(|g| g.entry.attribute_names().chain(std::iter::once(&g.member))))
+            .chain(
+                self.group_mappings()
+                    .flat_map(|g| g.entry.attribute_names().chain(std::iter::once(&g.member))),
+            )
             .any(|name| name == marker);
         if mapped {
             return Err(ConfigError::new(
@@ -137,6 +152,19 @@ impl Mapping {
             ));
         }
         Ok(())
+    }
+
+    /// Groups that hold uids are of use to people only who have one.
+    fn check_uids(&self) -> Result<(), ConfigError> {
+        let uid = member::uid();
+        let have_one = self.people.is_named_by(&uid) || self.person_attributes().any(|name| *name == uid);
+        match self.group_mappings().find(|group| group.member_value == MemberValue::Uid) {
+            Some(group) if !have_one => Err(ConfigError::new(
+                format!("{}.member_value", group.entry.section),
+                "groups cannot hold uids of people who have none: map uid in people.attributes",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Every attribute of a person's entry that the sink may set, but for the marker.
@@ -149,6 +177,7 @@ impl Mapping {
         let mut names: Vec<_> = self.person_attributes().cloned().collect();
         names.extend(self.common_fetch());
         names.extend(self.leavers.lock_attribute());
+        names.push(member::uid());
         names
     }
 
@@ -234,6 +263,11 @@ impl Mapping {
         user.roles.iter().filter(|_| user.active)
     }
 
+    /// How groups and the groups of roles are made, where there are any.
+    pub(crate) fn group_mappings(&self) -> impl Iterator<Item = &GroupMapping> {
+        self.groups.iter().chain(&self.roles)
+    }
+
     /// How the groups of this kind are made.
     pub(crate) fn group_mapping(&self, key: &GroupKey) -> Option<&GroupMapping> {
         match key {
@@ -259,11 +293,13 @@ impl Mapping {
 
 impl GroupMapping {
     fn new(
+        are_roles: bool,
         entry: EntryTemplate,
         member: &str,
+        member_value: Option<MemberValue>,
         placeholder: Option<&str>,
-        section: &str,
     ) -> Result<Self, ConfigError> {
+        let section = entry.section;
         let member = template::attribute_name(member, &format!("{section}.member_attribute"))?;
         if entry.attribute_names().any(|name| *name == member) {
             return Err(ConfigError::new(
@@ -271,10 +307,12 @@ impl GroupMapping {
                 "members are the sink's business: leave them out of the mapping",
             ));
         }
-        let placeholder = placeholder.map(Dn::parse).transpose();
+        let default = if member == "memberUid".into() { MemberValue::Uid } else { MemberValue::Dn };
+        let member_value = member_value.unwrap_or(default);
+        let placeholder = placeholder.filter(|_| member_value == MemberValue::Dn).map(Dn::parse).transpose();
         let placeholder =
             placeholder.map_err(|e| ConfigError::new(format!("{section}.placeholder"), e.to_string()))?;
-        Ok(Self { entry, member, placeholder })
+        Ok(Self { are_roles, entry, member, member_value, placeholder })
     }
 
     /// What a new group's member attribute holds: `members`, or the placeholder when there are none.

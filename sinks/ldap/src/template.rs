@@ -17,7 +17,7 @@ use crate::entry::{AttributeName, Attributes, Value};
 #[derive(Debug)]
 pub(crate) struct EntryTemplate {
     /// The section of the configuration: `people`.
-    section: &'static str,
+    pub(crate) section: &'static str,
     dn: Template,
     /// Below which entry all of them lie.
     pub(crate) base: Dn,
@@ -78,6 +78,12 @@ impl EntryTemplate {
         }
         let classes = source.classes.to_vec();
         Ok(Self { section, dn, base, classes, attributes, on_existing: source.on_existing })
+    }
+
+    /// Whether every entry has `attribute` in its name: `uid` when the DN begins with `uid=`.
+    pub(crate) fn is_named_by(&self, attribute: &AttributeName) -> bool {
+        let rdn = self.dn.source().split(['{', ',']).next().unwrap_or_default();
+        rdn.split('+').any(|part| part.split('=').next().is_some_and(|name| attribute == &name.trim().into()))
     }
 
     /// The attributes that the templates set.

@@ -10,6 +10,7 @@
 mod application;
 mod authority;
 mod ldif;
+mod operations;
 mod port;
 mod postgres;
 mod process;
@@ -20,6 +21,7 @@ mod until;
 pub use application::{Fault, HttpApplication, HttpApplicationOptions, Recorded};
 pub use authority::CertificateAuthority;
 pub use ldif::Entry;
+pub use operations::Operations;
 pub use postgres::{Postgres, PostgresOptions};
 pub use slapd::{Slapd, SlapdOptions};
 pub use until::until;
