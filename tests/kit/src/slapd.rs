@@ -2,18 +2,17 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
-use tokio::process::Command;
 
 use crate::authority::CertificateAuthority;
-use crate::ldif::{self, Entry};
+use crate::ldap_client::LdapClient;
 use crate::operations::Operations;
 use crate::port::Port;
 use crate::process::{NotStarted, Process};
-use crate::tool;
 
 const BASE: &str = "dc=example,dc=com";
 const ADMIN: &str = "cn=admin,dc=example,dc=com";
@@ -26,6 +25,7 @@ const PASSWORD: &str = "secret";
 /// (ppolicy), and refuses a `uid` twice under `ou=people` (unique).
 pub struct Slapd {
     directory: TempDir,
+    client: LdapClient,
     plain: Port,
     tls: Port,
     process: Option<Process>,
@@ -112,10 +112,18 @@ impl SlapdOptions {
         let directory = tempfile::Builder::new().prefix("rolecall-slapd-").tempdir();
         let directory = directory.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}"));
         self.authority.equip(directory.path());
+        self.authority.equip_client(directory.path(), "rolecall");
         fs::create_dir(directory.path().join("db")).expect("the directory is new");
         fs::write(directory.path().join("slapd.conf"), self.configuration(directory.path()))
             .expect("the directory is ours");
-        let mut slapd = Slapd { directory, plain: Port::take(), tls: Port::take(), process: None };
+        let client = LdapClient {
+            url: ldapi_url(directory.path()),
+            bind_dn: ADMIN.to_owned(),
+            password: PASSWORD.to_owned(),
+            ca: directory.path().join("ca.pem"),
+            log: directory.path().join("log"),
+        };
+        let mut slapd = Slapd { directory, client, plain: Port::take(), tls: Port::take(), process: None };
         slapd.try_start().await?;
         slapd.add_ldif(&self.first_entries()).await;
         Ok(slapd)
@@ -143,6 +151,10 @@ moduleload unique
 TLSCACertificateFile {directory}/ca.pem
 TLSCertificateFile {directory}/server.pem
 TLSCertificateKeyFile {directory}/server.key
+TLSVerifyClient try
+# Whoever comes with the kit's client certificate, or through the socket, is rolecall by SASL EXTERNAL.
+authz-regexp \"^cn=rolecall$\" \"{SERVICE}\"
+authz-regexp \"^gidNumber=[0-9]+\\+uidNumber=[0-9]+,cn=peercred,cn=external,cn=auth$\" \"{SERVICE}\"
 # The kit's own tools come through the socket, whatever is asked of others.
 localSSF 256
 {security}
@@ -227,13 +239,17 @@ impl Slapd {
 
     /// The Unix socket, as an `ldapi://` URL.
     pub fn ldapi_url(&self) -> String {
-        let path = self.directory.path().join("ldapi").display().to_string();
-        format!("ldapi://{}", path.replace('/', "%2F"))
+        ldapi_url(self.directory.path())
     }
 
     /// The authority that signed the server's certificate, in PEM.
     pub fn ca_path(&self) -> PathBuf {
         self.directory.path().join("ca.pem")
+    }
+
+    /// A client certificate by which SASL EXTERNAL is rolecall's account, and its key, both in PEM.
+    pub fn client_certificate(&self) -> (PathBuf, PathBuf) {
+        (self.directory.path().join("client.pem"), self.directory.path().join("client.key"))
     }
 
     /// The suffix: `dc=example,dc=com`.
@@ -264,53 +280,6 @@ impl Slapd {
     /// The process id, while it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
-    }
-
-    /// What slapd wrote so far.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
-    }
-
-    /// What stands under `base` (itself included) and fits `filter`, by the real `ldapsearch`. `attributes` are the
-    /// names to return; none means all, and `+` means the operational ones. None when `base` does not exist.
-    pub async fn search(&self, base: &str, filter: &str, attributes: &[&str]) -> Vec<Entry> {
-        let mut command = self.tool("ldapsearch");
-        command.args(["-LLL", "-b", base, filter]).args(attributes);
-        let output = tool::run(&mut command, "").await;
-        match output.status.code() {
-            Some(0) => ldif::entries(&String::from_utf8_lossy(&output.stdout)),
-            Some(32) => Vec::new(),
-            _ => panic!("ldapsearch failed: {}\n{}", String::from_utf8_lossy(&output.stderr), self.log()),
-        }
-    }
-
-    /// The entry with this name.
-    pub async fn entry(&self, dn: &str, attributes: &[&str]) -> Option<Entry> {
-        let mut found = self.search(dn, "(objectClass=*)", attributes).await;
-        (!found.is_empty()).then(|| found.swap_remove(0))
-    }
-
-    /// Adds the entries in `ldif`.
-    pub async fn add_ldif(&self, ldif: &str) {
-        tool::succeed(&mut self.tool("ldapadd"), ldif).await;
-    }
-
-    /// Makes the changes in `ldif` (RFC 2849 change records).
-    pub async fn modify_ldif(&self, ldif: &str) {
-        tool::succeed(&mut self.tool("ldapmodify"), ldif).await;
-    }
-
-    /// Whether somebody can sign in with this name and password.
-    pub async fn can_bind(&self, dn: &str, password: &str) -> bool {
-        let mut command = Command::new("ldapwhoami");
-        command.env("LDAPNOINIT", "1").args(["-x", "-H", &self.ldapi_url(), "-D", dn, "-w", password]);
-        let output = tool::run(&mut command, "").await;
-        match output.status.code() {
-            Some(0) => true,
-            // invalidCredentials (a locked account too), or unwillingToPerform (an empty password).
-            Some(49 | 53) => false,
-            _ => panic!("ldapwhoami failed: {}\n{}", String::from_utf8_lossy(&output.stderr), self.log()),
-        }
     }
 
     /// Ends the server in good order. Its ports, its data and its URLs stay as they are for [`restart`](Self::restart).
@@ -385,23 +354,21 @@ impl Slapd {
             listen.into(),
         ];
         let mut process = Process::spawn("slapd", self.directory.path(), Signal::KILL, command);
-        process
-            .ready(async || {
-                let mut command = self.tool("ldapwhoami");
-                let output = tool::run(&mut command, "").await;
-                match output.status.success() {
-                    true => Ok(()),
-                    false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-                }
-            })
-            .await?;
+        process.ready(async || self.client.answers().await).await?;
         self.process = Some(process);
         Ok(())
     }
+}
 
-    fn tool(&self, name: &str) -> Command {
-        let mut command = Command::new(name);
-        command.env("LDAPNOINIT", "1").args(["-x", "-H", &self.ldapi_url(), "-D", ADMIN, "-w", PASSWORD]);
-        command
+/// Its administrator's tools, through the Unix socket.
+impl Deref for Slapd {
+    type Target = LdapClient;
+
+    fn deref(&self) -> &LdapClient {
+        &self.client
     }
+}
+
+fn ldapi_url(directory: &Path) -> String {
+    format!("ldapi://{}", directory.join("ldapi").display().to_string().replace('/', "%2F"))
 }
