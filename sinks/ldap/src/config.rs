@@ -54,6 +54,10 @@ pub struct Config {
     /// detect, which asks the server.
     #[serde(default)]
     pub flavour: Flavour,
+    /// How many values one modification of a group adds or removes at most, 1 to 10000: servers limit the size of
+    /// a request. Default: 1000.
+    #[serde(default = "thousand")]
+    pub members_per_modify: u16,
     /// The attribute with the server's own id of an entry, which ties entry and user together so that a rename
     /// by an administrator breaks nothing. Where entries have none, the DN is the tie. Default: entryUUID (RFC
     /// 4530), nsUniqueId on 389 Directory Server, objectGUID in Active Directory.
@@ -260,9 +264,12 @@ pub struct Groups {
     /// The attributes. Default: cn, the group's name; in Active Directory sAMAccountName, made from it.
     #[serde(default)]
     pub attributes: AttributeTemplates,
-    /// The attribute with the members' DNs. Default: member.
+    /// The attribute with the members. Default: member.
     #[serde(default)]
     pub member_attribute: Option<String>,
+    /// What a member's value is. Default: uid for memberUid, and dn for every other attribute.
+    #[serde(default)]
+    pub member_value: Option<MemberValue>,
     /// A DN that stands in for members in a group without any, because groupOfNames must have one. It leaves
     /// when a member comes. It had better be nobody's: whoever has this DN is in every empty group. Null for
     /// classes that may be empty. Default: cn=rolecall-placeholder; null on 389 Directory Server and in Active
@@ -273,6 +280,16 @@ pub struct Groups {
     /// What to do with an entry that is there already and not the sink's. Default: refuse.
     #[serde(default)]
     pub on_existing: OnExisting,
+}
+
+/// What stands for a person in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberValue {
+    /// The DN of their entry, as in groupOfNames (`member`) and groupOfUniqueNames (`uniqueMember`).
+    Dn,
+    /// Their uid, as in posixGroup (`memberUid`). Such groups may be empty and get no placeholder.
+    Uid,
 }
 
 /// How a role shows: as membership in a group of its own, as a value of an attribute of the person, or both.
@@ -294,9 +311,12 @@ pub struct Roles {
     /// sAMAccountName, made from it.
     #[serde(default)]
     pub attributes: AttributeTemplates,
-    /// The attribute with the members' DNs. Default: member.
+    /// The attribute with the members. Default: member.
     #[serde(default)]
     pub member_attribute: Option<String>,
+    /// What a member's value is. Default: uid for memberUid, and dn for every other attribute.
+    #[serde(default)]
+    pub member_value: Option<MemberValue>,
     /// As in `groups`.
     #[serde(default, deserialize_with = "said")]
     #[schemars(with = "Option<String>")]
@@ -361,6 +381,10 @@ fn thirty_seconds() -> Timespan {
 
 fn sixteen() -> u16 {
     16
+}
+
+fn thousand() -> u16 {
+    1000
 }
 
 /// Tells what is left out (`None`) from what is said to be nothing (`Some(None)`).

@@ -42,7 +42,9 @@ mod lock;
 mod mapping;
 mod mappings;
 mod mark;
+mod member;
 mod members;
+mod memberships;
 mod observe;
 mod outcome;
 mod password;
@@ -66,6 +68,6 @@ mod work;
 
 pub use config::{
     AttributeTemplate, AttributeTemplates, Bind, BindMethod, Config, FirstPassword, Flavour, Groups, Ldif,
-    Leavers, Marker, OnDeactivate, OnDelete, OnExisting, People, Referrals, Roles,
+    Leavers, Marker, MemberValue, OnDeactivate, OnDelete, OnExisting, People, Referrals, Roles,
 };
 pub use sink::LdapSink;

@@ -8,12 +8,13 @@ use rolecall_sink_api::{ConfigError, Group, GroupId, RoleName, User};
 use serde_json::json;
 
 use crate::compare::Rules;
-use crate::config::{Config, FirstPassword};
+use crate::config::{Config, FirstPassword, MemberValue};
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Entry, Value};
 use crate::id::IdAttribute;
 use crate::leavers::Leavers;
 use crate::mark::{GroupKey, Marks};
+use crate::member;
 use crate::preset::Preset;
 use crate::server_kind::ServerKind;
 use crate::template::{self, EntryTemplate, Rendered, Source};
@@ -34,13 +35,18 @@ pub(crate) struct Mapping {
     first_password: FirstPassword,
     /// How values are compared.
     pub(crate) rules: Arc<Rules>,
+    /// Values in one modification of a group at most.
+    pub(crate) members_per_modify: usize,
 }
 
 /// How groups, or the groups of roles, are made.
 #[derive(Debug)]
 pub(crate) struct GroupMapping {
+    /// Whether they are the groups of roles.
+    pub(crate) are_roles: bool,
     pub(crate) entry: EntryTemplate,
     pub(crate) member: AttributeName,
+    pub(crate) member_value: MemberValue,
     pub(crate) placeholder: Option<Dn>,
 }
 
@@ -86,7 +92,7 @@ impl Mapping {
                 &Variables::group(),
             )?;
             let (member, placeholder) = (groups.member_attribute.as_deref(), groups.placeholder.as_ref());
-            GroupMapping::new(entry, member, placeholder, preset, "groups")
+            GroupMapping::new(false, entry, member, groups.member_value, placeholder, preset)
         });
         let roles = config.roles.as_ref().filter(|roles| roles.dn.is_some() || roles.base.is_some());
         let roles = roles.map(|roles| {
@@ -104,7 +110,7 @@ impl Mapping {
                 &Variables::new(["role"]),
             )?;
             let (member, placeholder) = (roles.member_attribute.as_deref(), roles.placeholder.as_ref());
-            GroupMapping::new(entry, member, placeholder, preset, "roles")
+            GroupMapping::new(true, entry, member, roles.member_value, placeholder, preset)
         });
         let role_attribute = config.roles.as_ref().and_then(|roles| roles.attribute.as_deref());
         let id = config.id_attribute.as_deref().unwrap_or(preset.id);
@@ -121,19 +127,26 @@ impl Mapping {
             leavers: Leavers::compile(&config.leavers, preset.lock, &user)?,
             first_password: config.people.first_password.unwrap_or(preset.first_password),
             rules,
+            members_per_modify: usize::from(config.members_per_modify),
         };
+        if !(1..=10_000).contains(&mapping.members_per_modify) {
+            return Err(ConfigError::new("members_per_modify", "must be between 1 and 10000"));
+        }
         mapping.check_marker()?;
         mapping.check_lock()?;
+        mapping.check_uids()?;
         Ok(mapping)
     }
 
     /// The marker's attribute keeps values of others, a mapped one does not: it cannot be both.
     fn check_marker(&self) -> Result<(), ConfigError> {
         let marker = &self.marks.attribute;
-        let groups = self.groups.iter().chain(&self.roles);
         let mapped = self
             .person_attributes()
-            .chain(groups.flat_map(|g| g.entry.attribute_names().chain(std::iter::once(&g.member))))
+            .chain(
+                self.group_mappings()
+                    .flat_map(|g| g.entry.attribute_names().chain(std::iter::once(&g.member))),
+            )
             .any(|name| name == marker);
         if mapped {
             return Err(ConfigError::new(
@@ -171,6 +184,19 @@ impl Mapping {
         self.sets_passwords() && self.kind != ServerKind::ActiveDirectory
     }
 
+    /// Groups that hold uids are of use to people only who have one.
+    fn check_uids(&self) -> Result<(), ConfigError> {
+        let uid = member::uid();
+        let have_one = self.people.is_named_by(&uid) || self.person_attributes().any(|name| *name == uid);
+        match self.group_mappings().find(|group| group.member_value == MemberValue::Uid) {
+            Some(group) if !have_one => Err(ConfigError::new(
+                format!("{}.member_value", group.entry.section),
+                "groups cannot hold uids of people who have none: map uid in people.attributes",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Every attribute of a person's entry that the sink may set, but for the marker.
     pub(crate) fn person_attributes(&self) -> impl Iterator<Item = &AttributeName> {
         self.people.attribute_names().chain(&self.role_attribute).chain(self.leavers.attribute_names())
@@ -181,6 +207,7 @@ impl Mapping {
         let mut names: Vec<_> = self.person_attributes().cloned().collect();
         names.extend(self.common_fetch());
         names.extend(self.leavers.lock_attribute());
+        names.push(member::uid());
         names
     }
 
@@ -263,6 +290,11 @@ impl Mapping {
         user.roles.iter().filter(|_| user.active)
     }
 
+    /// How groups and the groups of roles are made, where there are any.
+    pub(crate) fn group_mappings(&self) -> impl Iterator<Item = &GroupMapping> {
+        self.groups.iter().chain(&self.roles)
+    }
+
     /// How the groups of this kind are made.
     pub(crate) fn group_mapping(&self, key: &GroupKey) -> Option<&GroupMapping> {
         match key {
@@ -288,12 +320,14 @@ impl Mapping {
 
 impl GroupMapping {
     fn new(
+        are_roles: bool,
         entry: EntryTemplate,
         member: Option<&str>,
+        member_value: Option<MemberValue>,
         placeholder: Option<&Option<String>>,
         preset: &Preset,
-        section: &str,
     ) -> Result<Self, ConfigError> {
+        let section = entry.section;
         let member = member.unwrap_or(preset.member);
         let placeholder = placeholder.map_or(preset.placeholder, |said| said.as_deref());
         let member = template::attribute_name(member, &format!("{section}.member_attribute"))?;
@@ -303,10 +337,12 @@ impl GroupMapping {
                 "members are the sink's business: leave them out of the mapping",
             ));
         }
-        let placeholder = placeholder.map(Dn::parse).transpose();
+        let default = if member == "memberUid".into() { MemberValue::Uid } else { MemberValue::Dn };
+        let member_value = member_value.unwrap_or(default);
+        let placeholder = placeholder.filter(|_| member_value == MemberValue::Dn).map(Dn::parse).transpose();
         let placeholder =
             placeholder.map_err(|e| ConfigError::new(format!("{section}.placeholder"), e.to_string()))?;
-        Ok(Self { entry, member, placeholder })
+        Ok(Self { are_roles, entry, member, member_value, placeholder })
     }
 
     /// What a new group's member attribute holds: `members`, or the placeholder when there are none.

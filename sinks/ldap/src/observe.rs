@@ -8,19 +8,19 @@ use rolecall_sink_api::{
 };
 
 use crate::connection::Connection;
-use crate::dn::Dn;
 use crate::entry::Entry;
 use crate::groups::name_of;
 use crate::mapping::{GroupMapping, Mapping};
 use crate::mark::GroupKey;
+use crate::member::{Identity, Member};
 use crate::pool::Pool;
 use crate::query::{Condition, Query};
 
-/// What each member is in, by the member's DN.
+/// What each member is in, by the value that stands for them.
 #[derive(Default)]
 struct Memberships {
-    groups: BTreeMap<Dn, BTreeSet<RemoteId>>,
-    roles: BTreeMap<Dn, BTreeSet<RoleName>>,
+    groups: BTreeMap<Member, BTreeSet<RemoteId>>,
+    roles: BTreeMap<Member, BTreeSet<RoleName>>,
 }
 
 /// Groups first, then people page by page, each found by the mark. A connection of its own carries it, so that it
@@ -33,7 +33,7 @@ async fn all(pool: &Pool) -> Result<impl Stream<Item = Result<Observed, SinkDown
     let (connection, mapping) = pool.extra().await?;
     let mut groups = Vec::new();
     let mut memberships = Memberships::default();
-    for kind in mapping.groups.iter().chain(&mapping.roles) {
+    for kind in mapping.group_mappings() {
         for entry in marked_groups(&connection, &mapping, kind).await? {
             group(&mapping, kind, &entry, &mut memberships, &mut groups);
         }
@@ -56,12 +56,16 @@ async fn all(pool: &Pool) -> Result<impl Stream<Item = Result<Observed, SinkDown
 
 fn person(mapping: &Mapping, entry: &Entry, memberships: &mut Memberships) -> Option<ObservedUser> {
     let id = UserId::new(mapping.marks.user_of(entry)?);
+    let identity = Identity::of(entry);
+    let member = |kind: &GroupMapping| identity.member(kind.member_value);
+    let groups = mapping.groups.as_ref().and_then(member).and_then(|it| memberships.groups.remove(&it));
+    let roles = mapping.roles.as_ref().and_then(member).and_then(|it| memberships.roles.remove(&it));
     Some(ObservedUser {
         remote: RemoteId::new(mapping.remote_of(entry)),
         id: Some(id),
         active: mapping.leavers.gives_access(&mapping.marks, entry),
-        groups: memberships.groups.remove(&entry.dn).unwrap_or_default(),
-        roles: mapping.roles_shown(entry, memberships.roles.remove(&entry.dn).unwrap_or_default()),
+        groups: groups.unwrap_or_default(),
+        roles: mapping.roles_shown(entry, roles.unwrap_or_default()),
     })
 }
 
@@ -87,9 +91,12 @@ fn group(
     memberships: &mut Memberships,
     observed: &mut Vec<Observed>,
 ) {
-    let Some(key) = mapping.marks.group_of(entry) else { return };
+    let Some(key) = mapping.marks.group_of(entry).filter(|key| key.is_role() == kind.are_roles) else {
+        return;
+    };
     let remote = RemoteId::new(mapping.remote_of(entry));
-    for member in entry.attributes.texts(&kind.member).filter_map(|text| Dn::parse(text).ok()) {
+    let members = entry.attributes.texts(&kind.member);
+    for member in members.filter_map(|text| Member::read(kind.member_value, text)) {
         match &key {
             GroupKey::Group(_) => _ = memberships.groups.entry(member).or_default().insert(remote.clone()),
             GroupKey::Role(role) => _ = memberships.roles.entry(member).or_default().insert(role.clone()),

@@ -111,6 +111,11 @@ impl Sink for LdapSink {
         }
     }
 
+    fn batch(&self) -> u32 {
+        // Each group is modified once in a batch, however many come and go: the more at once, the fewer requests.
+        500
+    }
+
     fn reads_target(&self) -> bool {
         // A file is read back when it is opened, and remembers after that.
         true

@@ -20,7 +20,7 @@ use crate::preset::EntryPreset;
 #[derive(Debug)]
 pub(crate) struct EntryTemplate {
     /// The section of the configuration: `people`.
-    section: &'static str,
+    pub(crate) section: &'static str,
     dn: Template,
     /// Below which entry all of them lie.
     pub(crate) base: Dn,
@@ -94,6 +94,12 @@ impl EntryTemplate {
         let initial = initial.filter(|(name, _)| !attributes.contains_key(name)).collect();
         let (on_existing, rules) = (source.on_existing, Arc::clone(source.rules));
         Ok(Self { section, dn, base, classes, attributes, initial, on_existing, rules })
+    }
+
+    /// Whether every entry has `attribute` in its name: `uid` when the DN begins with `uid=`.
+    pub(crate) fn is_named_by(&self, attribute: &AttributeName) -> bool {
+        let rdn = self.dn.source().split(['{', ',']).next().unwrap_or_default();
+        rdn.split('+').any(|part| part.split('=').next().is_some_and(|name| attribute == &name.trim().into()))
     }
 
     /// The attributes that the templates set.

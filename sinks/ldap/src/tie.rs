@@ -90,19 +90,15 @@ pub(crate) async fn locate(
 
     let missing = still_missing(&found);
     let marker = &work.mapping.marks.attribute;
-    for some in missing.chunks(MAX_VALUES) {
-        let marks = some.iter().map(|&at| (marker.clone(), sought[at].mark.as_str().into()));
-        look_for(work, base, fetch, marks.collect(), some, sought, &mut found).await?;
-    }
+    let by_mark = |at: usize| Some((marker.clone(), sought[at].mark.as_str().into()));
+    look_for(work, base, fetch, sought, &missing, by_mark, &mut found).await?;
     // Somebody moved these away, or removed them: the id finds them wherever they are.
     if let Some(root) = work.directory.root_of(base) {
         let mut missing = still_missing(&found);
         missing.retain(|&at| sought[at].id().is_some());
-        for some in missing.chunks(MAX_VALUES) {
-            let id = &work.mapping.id;
-            let ids = some.iter().filter_map(|&at| Some((id.name.clone(), id.value(sought[at].id()?))));
-            look_for(work, &root, fetch, ids.collect(), some, sought, &mut found).await?;
-        }
+        let id = &work.mapping.id;
+        let by_id = |at: usize| Some((id.name.clone(), id.value(sought[at].id()?)));
+        look_for(work, &root, fetch, sought, &missing, by_id, &mut found).await?;
     }
     Ok(found)
 }
@@ -111,21 +107,27 @@ fn still_missing(found: &[Found]) -> Vec<usize> {
     (0..found.len()).filter(|&at| matches!(found[at], Found::Nothing)).collect()
 }
 
-/// One search for `any`, whose results are the entries sought at the positions `some`.
+/// Looks for those at the positions `missing` by the value that `value` gives for each, many in one search.
 async fn look_for(
     work: &Work<'_>,
     base: &Dn,
     fetch: &[AttributeName],
-    any: Vec<(AttributeName, Value)>,
-    some: &[usize],
     sought: &[Sought],
+    missing: &[usize],
+    value: impl Fn(usize) -> Option<(AttributeName, Value)>,
     found: &mut [Found],
 ) -> Result<(), SinkDown> {
-    let query =
-        Query { base: base.clone(), conditions: vec![Condition::Any(any)], attributes: fetch.to_vec() };
-    let entries = work.directory.search(&query).await?;
-    for &at in some {
-        found[at] = pick(work, &sought[at], &entries);
+    let chunks: Vec<&[usize]> = missing.chunks(MAX_VALUES).collect();
+    let searches = chunks.iter().map(|some| {
+        let any = some.iter().filter_map(|&at| value(at)).collect();
+        let query =
+            Query { base: base.clone(), conditions: vec![Condition::Any(any)], attributes: fetch.to_vec() };
+        async move { work.directory.search(&query).await }.boxed()
+    });
+    for (some, entries) in chunks.iter().zip(work.all(searches.collect()).await?) {
+        for &at in *some {
+            found[at] = pick(work, &sought[at], &entries);
+        }
     }
     Ok(())
 }

@@ -36,8 +36,6 @@ pub(crate) struct Upserted {
     pub(crate) dn: Dn,
     pub(crate) remote: String,
     pub(crate) action: Action,
-    /// The name it had before, when it was renamed.
-    pub(crate) former: Option<Dn>,
 }
 
 /// What came of trying to add.
@@ -93,8 +91,7 @@ pub(crate) async fn upsert(
         Some(true) if was_inactive => Action::Reactivated,
         _ => Action::Updated,
     };
-    let former = (entry.dn != upsert.rendered.dn).then(|| entry.dn.clone());
-    Ok(Upserted { dn: upsert.rendered.dn.clone(), remote: work.mapping.remote_of(&entry), action, former })
+    Ok(Upserted { dn: upsert.rendered.dn.clone(), remote: work.mapping.remote_of(&entry), action })
 }
 
 async fn add(work: &Work<'_>, upsert: &Upsert<'_>) -> Result<Added, Failure> {
@@ -110,7 +107,7 @@ async fn add(work: &Work<'_>, upsert: &Upsert<'_>) -> Result<Added, Failure> {
                 Some(id) => id,
                 None => read_id(work, dn).await?,
             };
-            Ok(Added::New(Upserted { dn: dn.clone(), remote, action: Action::Created, former: None }))
+            Ok(Added::New(Upserted { dn: dn.clone(), remote, action: Action::Created }))
         }
         Verdict::Taken => {
             let entry = work.directory.read(dn, upsert.fetch).await?;

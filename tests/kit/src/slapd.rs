@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::authority::CertificateAuthority;
 use crate::ldap_client::LdapClient;
+use crate::operations::Operations;
 use crate::port::Port;
 use crate::process::{NotStarted, Process};
 
@@ -34,6 +35,8 @@ pub struct Slapd {
 pub struct SlapdOptions {
     authority: CertificateAuthority,
     size_limit: Option<u32>,
+    room: u64,
+    plain: bool,
     read_only: bool,
     encrypted_only: bool,
     access: Vec<String>,
@@ -50,6 +53,19 @@ impl SlapdOptions {
     /// The most entries that a search returns to rolecall's account, paged or not; without it there is no limit.
     pub fn size_limit(mut self, entries: u32) -> Self {
         self.size_limit = Some(entries);
+        self
+    }
+
+    /// The most bytes that its database may hold; without it, a gibibyte.
+    pub fn room(mut self, bytes: u64) -> Self {
+        self.room = bytes;
+        self
+    }
+
+    /// Leaves out the overlays that help: it then neither keeps `memberOf`, nor moves or drops members with their
+    /// entries, nor refuses a `uid` twice.
+    pub fn plain(mut self) -> Self {
+        self.plain = true;
         self
     }
 
@@ -118,6 +134,8 @@ impl SlapdOptions {
         let security = if self.encrypted_only { "security ssf=128" } else { "" };
         let limit = self.size_limit.map_or("unlimited".to_owned(), |entries| entries.to_string());
         let right = if self.read_only { "read" } else { "write" };
+        let room = self.room;
+        let overlays = if self.plain { String::new() } else { overlays() };
         let first: String = self.access.iter().map(|rule| format!("access {rule}\n")).collect();
         format!(
             "include /etc/ldap/schema/core.schema
@@ -142,24 +160,22 @@ localSSF 256
 {security}
 sizelimit {limit}
 
+database monitor
+
 database mdb
-maxsize 1073741824
+maxsize {room}
+readonly off
 suffix \"{BASE}\"
 rootdn \"{ADMIN}\"
 rootpw {PASSWORD}
 directory {directory}/db
-index objectClass,uid,mail,cn,member,entryUUID eq
+index objectClass,uid,mail,cn,member,uniqueMember,memberUid,uidNumber,gidNumber,entryUUID eq
+index businessCategory,description eq,sub
 {first}access to attrs=userPassword by dn.exact=\"{SERVICE}\" {right} by self write by anonymous auth by * none
 access to * by dn.exact=\"{SERVICE}\" {right} by users read by * none
-overlay memberof
-memberof-refint TRUE
-overlay refint
-refint_attributes member uniqueMember
 overlay ppolicy
 ppolicy_default \"cn=default,ou=policies,{BASE}\"
-overlay unique
-unique_uri ldap:///ou=people,{BASE}?uid?sub
-"
+{overlays}"
         )
     }
 
@@ -179,6 +195,18 @@ unique_uri ldap:///ou=people,{BASE}?uid?sub
     }
 }
 
+fn overlays() -> String {
+    format!(
+        "overlay memberof
+memberof-refint TRUE
+overlay refint
+refint_attributes member uniqueMember
+overlay unique
+unique_uri ldap:///ou=people,{BASE}?uid?sub
+"
+    )
+}
+
 impl Slapd {
     /// Starts one as most tests want it.
     pub async fn start() -> Self {
@@ -190,6 +218,8 @@ impl Slapd {
         SlapdOptions {
             authority: CertificateAuthority::new(),
             size_limit: None,
+            room: 1 << 30,
+            plain: false,
             read_only: false,
             encrypted_only: false,
             access: Vec::new(),
@@ -257,6 +287,37 @@ impl Slapd {
         if let Some(process) = self.process.take() {
             process.stop(Signal::TERM).await;
         }
+    }
+
+    /// Ends the server as a power cut would end it for its clients: at once, with whatever it was doing half done.
+    pub async fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop(Signal::KILL).await;
+        }
+    }
+
+    /// Gives its database room for so many bytes from the next start on.
+    pub fn set_room(&self, bytes: u64) {
+        self.configure("maxsize ", &format!("maxsize {bytes}"));
+    }
+
+    /// Lets the database take writes, or none, from the next start on.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.configure("readonly ", if read_only { "readonly on" } else { "readonly off" });
+    }
+
+    /// Puts `line` where one begins with `start`.
+    fn configure(&self, start: &str, line: &str) {
+        let path = self.directory.path().join("slapd.conf");
+        let before = fs::read_to_string(&path).expect("the kit wrote it");
+        let lines = before.lines().map(|old| if old.starts_with(start) { line } else { old });
+        fs::write(&path, lines.collect::<Vec<_>>().join("\n") + "\n").expect("the directory is ours");
+    }
+
+    /// How many operations it has carried out since it started, those of the kit's own tools among them.
+    pub async fn operations(&self) -> Operations {
+        let found = self.search("cn=Operations,cn=Monitor", "(cn=*)", &["cn", "monitorOpCompleted"]).await;
+        Operations::from_monitor(&found)
     }
 
     /// Brings a stopped server back, on the same ports with the same data.

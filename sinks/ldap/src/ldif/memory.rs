@@ -22,7 +22,8 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(marker: AttributeName) -> Self {
-        let indexed = vec![marker.clone(), "member".into(), "uniqueMember".into()];
+        let indexed = ["member", "uniqueMember", "memberUid", "uid"].map(AttributeName::from);
+        let indexed = indexed.into_iter().chain([marker.clone()]).collect();
         Self { entries: BTreeMap::new(), index: BTreeMap::new(), indexed, marker, made: BTreeSet::new() }
     }
 

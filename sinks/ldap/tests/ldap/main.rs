@@ -4,6 +4,7 @@
 mod check;
 mod conformance;
 mod connection;
+mod cost;
 mod fixture;
 mod groups;
 mod ldif;
