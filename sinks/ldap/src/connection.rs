@@ -1,22 +1,23 @@
 //! A connection to a directory server: requests and searches, each with its deadline.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::{Control, ControlType, PostRead, PostReadResp, RawControl};
 use ldap3::exop::{Exop, PasswordModify, WhoAmI};
-use ldap3::result::ExopResult;
+use ldap3::result::{ExopResult, SearchResult};
 use ldap3::{Ldap, LdapConnAsync, LdapError, LdapResult, Mod, Scope, SearchEntry, SearchStream};
 use rolecall_sink_api::{Secret, SinkDown};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::dn::Dn;
-use crate::entry::{AttributeName, Attributes, Entry};
+use crate::entry::{AttributeName, Attributes, Entry, Value};
 use crate::outcome::{self, Operation, Verdict};
 use crate::query::Query;
+use crate::ranges;
 use crate::request::{Modification, ModificationKind, Reply, Request, Tolerance};
 use crate::right::{EFFECTIVE_RIGHTS, NO_OP};
 use crate::root_dse::RootDse;
@@ -140,8 +141,27 @@ impl Connection {
 
     /// All entries that `query` finds.
     pub(crate) async fn search(&self, query: &Query) -> Result<Vec<Entry>, SinkDown> {
-        let names: Vec<&str> = query.attributes.iter().map(AttributeName::as_str).collect();
-        self.search_raw(query.base.as_str(), Scope::Subtree, &query.filter(), names).await
+        let mut waiting = vec![query.clone()];
+        let mut found: BTreeMap<Dn, Entry> = BTreeMap::new();
+        while let Some(query) = waiting.pop() {
+            let mut stream = self.search_stream(&query).await?;
+            loop {
+                match stream.next(self).await {
+                    Ok(Some(entry)) => _ = found.insert(entry.dn.clone(), entry),
+                    Ok(None) => break,
+                    // The server returns only so many at once: asking for fewer, they all come.
+                    Err(down) if !stream.is_over_limit => return Err(down),
+                    Err(down) => match query.halves() {
+                        Some(halves) => {
+                            waiting.extend(halves);
+                            break;
+                        }
+                        None => return Err(down),
+                    },
+                }
+            }
+        }
+        Ok(found.into_values().collect())
     }
 
     /// A search with the filter and attributes as given. A base that does not exist has no entries.
@@ -187,7 +207,38 @@ impl Connection {
         }
         let started = ldap.streaming_search_with(adapters, base, scope, &filter, attributes).await;
         let inner = started.map_err(|e| self.broken(&what, &e))?;
-        Ok(EntryStream { inner, what })
+        Ok(EntryStream { inner, what, is_over_limit: false })
+    }
+
+    /// The entry with the values that the server returns in further parts.
+    async fn complete(&self, mut entry: Entry) -> Result<Entry, SinkDown> {
+        let mut parts = 0;
+        while let Some(next) = ranges::join(&mut entry) {
+            parts += 1;
+            if parts > ranges::MAX_PARTS {
+                return Err(SinkDown::new(format!(
+                    "{}: read {}: {next}: too many values",
+                    self.url, entry.dn
+                )));
+            }
+            let mut ldap = self.ldap.clone();
+            ldap.with_timeout(self.operation_timeout);
+            let read =
+                ldap.search(entry.dn.as_str(), Scope::Base, "(objectClass=*)", vec![next.as_str()]).await;
+            let SearchResult(found, result) =
+                read.map_err(|e| self.broken(&format!("read {}", entry.dn), &e))?;
+            let reply = self.answer(result);
+            if outcome::verdict(reply.code, Operation::Search, &reply.text) != Verdict::Done {
+                let what = outcome::describe(&reply);
+                return Err(SinkDown::new(format!("{}: read {}: {what}", self.url, entry.dn)));
+            }
+            for (name, values) in found.into_iter().flat_map(|found| SearchEntry::construct(found).attrs) {
+                entry
+                    .attributes
+                    .append(AttributeName::new(name), values.into_iter().map(Value::from).collect());
+            }
+        }
+        Ok(entry)
     }
 
     fn broken(&self, what: &str, error: &LdapError) -> SinkDown {
@@ -288,6 +339,8 @@ impl Connection {
 pub(crate) struct EntryStream {
     inner: SearchStream<'static, String, Vec<String>>,
     what: String,
+    /// Whether it ended because the server returns no more than it has.
+    is_over_limit: bool,
 }
 
 impl EntryStream {
@@ -296,9 +349,11 @@ impl EntryStream {
         let next = self.inner.next().await.map_err(|e| connection.broken(&self.what, &e))?;
         let fail = |what: String| SinkDown::new(format!("{}: {}: {what}", connection.url, self.what));
         if let Some(found) = next {
-            return Entry::try_from(SearchEntry::construct(found)).map(Some).map_err(|e| fail(e.to_string()));
+            let entry = Entry::try_from(SearchEntry::construct(found)).map_err(|e| fail(e.to_string()))?;
+            return connection.complete(entry).await.map(Some);
         }
         let reply = connection.answer(self.inner.finish().await);
+        self.is_over_limit = reply.code == outcome::SIZE_LIMIT;
         match outcome::verdict(reply.code, Operation::Search, &reply.text) {
             Verdict::Done => Ok(None),
             _ => Err(fail(outcome::describe(&reply))),

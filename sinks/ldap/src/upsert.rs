@@ -64,7 +64,12 @@ pub(crate) async fn upsert(
     let mut undo = Vec::new();
     let was_inactive = marks.is_inactive(&entry);
     match upsert.active {
-        Some(false) => present.push((marks.attribute.clone(), marks.inactive())),
+        Some(false) => {
+            present.push((marks.attribute.clone(), marks.inactive()));
+            if !was_inactive && lock(work, upsert).is_some_and(|lock| lock.holds(&entry.attributes)) {
+                present.push((marks.attribute.clone(), marks.locked_before()));
+            }
+        }
         Some(true) => undo = work.mapping.leavers.undo(marks, &entry),
         None => {}
     }
@@ -111,7 +116,8 @@ async fn add(work: &Work<'_>, upsert: &Upsert<'_>) -> Result<Added, Failure> {
         }
         Verdict::Taken => {
             let entry = work.directory.read(dn, upsert.fetch).await?;
-            let entry = entry.ok_or_else(|| Failure::Retry(explain(&request, &reply)))?;
+            // What is taken is not the name, then, but something else that must be unique.
+            let entry = entry.ok_or_else(|| Failure::Doubt(explain(&request, &reply)))?;
             whose(work, upsert, entry).map(Added::Existing)
         }
         _ => Err(Failure::of(&request, Operation::Add, &reply)
