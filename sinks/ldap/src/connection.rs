@@ -94,10 +94,15 @@ impl Connection {
 
     /// Whether the connection may be used again, found out by a round trip when it idled.
     pub(crate) async fn still_works(&self) -> bool {
-        if self.ldap.clone().is_closed() {
+        if self.is_closed() {
             return false;
         }
         self.used.elapsed() < IDLE || self.ping().await.is_ok()
+    }
+
+    /// Whether it has ended, as far as is known on this side.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.ldap.clone().is_closed()
     }
 
     /// Unbinds, and waits until the server has closed the connection: what was sent on it is done with then.

@@ -13,5 +13,6 @@ mod ldif;
 mod ldif_writer;
 mod leavers;
 mod limits;
+mod passwords;
 mod people;
 mod referrals;
