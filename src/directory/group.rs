@@ -1,30 +1,24 @@
 //! What the events say of one group.
 
 use rolecall_sink_api::{GroupId, OrganizationId};
-use serde::{Deserialize, Serialize};
 
 use super::stamped::{Stamped, newest};
 use super::{GroupProfile, Stamp};
 
 /// All that is stated of a group, each fact with the stamp of the event that states it. Who is in it stands
 /// with each user. Canonical, as [`UserState`](super::UserState) is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupState {
     /// The newest profile, from an event about the group itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    profile: Option<Stamped<GroupProfile>>,
+    pub(super) profile: Option<Stamped<GroupProfile>>,
     /// The newest mention in a user's list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    mention: Option<Stamped<()>>,
+    pub(super) mention: Option<Stamped<()>>,
     /// The newest name in a user's list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<Stamped<String>>,
+    pub(super) name: Option<Stamped<String>>,
     /// The newest organization in a user's list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    organization: Option<Stamped<OrganizationId>>,
+    pub(super) organization: Option<Stamped<OrganizationId>>,
     /// The newest deletion: every fact that is not newer is void for good, memberships included.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    gone: Option<Stamp>,
+    pub(super) gone: Option<Stamp>,
 }
 
 impl GroupState {

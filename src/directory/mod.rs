@@ -7,6 +7,7 @@ mod group;
 pub(crate) mod history;
 mod merge;
 mod stamped;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod user;

@@ -1,11 +1,9 @@
 //! A fact and when it was stated.
 
-use serde::{Deserialize, Serialize};
-
 use super::Stamp;
 
 /// A value and the stamp of the event that stated it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamped<T> {
     pub(super) stamp: Stamp,
     pub(super) value: T,

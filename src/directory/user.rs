@@ -11,32 +11,26 @@ use super::{GroupState, Stamp};
 /// All that is stated of a user, each fact with the stamp of the event that states it.
 ///
 /// Canonical: two states that were merged from the same events are equal, whatever the order. What a newer
-/// fact has made void is not kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// fact has made void is not kept. Written down with each stamp once: see `stored`.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UserState {
     /// The newest profile.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    profile: Option<Stamped<UserProfile>>,
+    pub(super) profile: Option<Stamped<UserProfile>>,
     /// Whether they may have access.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    active: Option<Stamped<bool>>,
+    pub(super) active: Option<Stamped<bool>>,
     /// The provider's own roles.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    provider_roles: Option<Stamped<BTreeSet<String>>>,
+    pub(super) provider_roles: Option<Stamped<BTreeSet<String>>>,
     /// The newest statement of *all* the user's groups: every edge that is older is void.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    groups_as_of: Option<Stamp>,
+    pub(super) groups_as_of: Option<Stamp>,
     /// The newest statement about each single membership, none older than `groups_as_of` or `gone`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    edges: BTreeMap<GroupId, Stamped<bool>>,
+    pub(super) edges: BTreeMap<GroupId, Stamped<bool>>,
     /// The newest deletion: every fact that is not newer is void for good.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    gone: Option<Stamp>,
+    pub(super) gone: Option<Stamp>,
 }
 
 /// A profile as one event states it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct UserProfile {
+pub(super) struct UserProfile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     organization: Option<OrganizationId>,
     attributes: Box<Profile>,

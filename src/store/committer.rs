@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{Document, Entity, GroupId, RoleName, UserId};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::{
-    Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
+    Activity, Batch, Durability, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
     MembershipChange, Message, Priority, Receipt, Row, Status, Store, StoreError, Submission, Unavailable,
     Wanted, desired,
 };
@@ -25,6 +26,8 @@ use crate::source::Reading;
 const MOST_MESSAGES: usize = 512;
 /// The most stale users in one transaction: few, since messages wait meanwhile.
 const MOST_STALE: u32 = 256;
+/// The most batches that are committed and not yet synced.
+const MOST_UNSYNCED: usize = 4;
 /// How long to wait before a failed evaluation of stale users is tried again.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -33,7 +36,7 @@ pub struct Committer {
     store: Arc<dyn Store>,
     rules: Arc<Rules>,
     clock: fn() -> Timestamp,
-    queued: Box<dyn Fn() + Send + Sync>,
+    queued: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Committer {
@@ -44,13 +47,15 @@ impl Committer {
         clock: fn() -> Timestamp,
         queued: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self { store, rules, clock, queued: Box::new(queued) }
+        Self { store, rules, clock, queued: Arc::new(queued) }
     }
 
-    /// Works until every [`Intake`](super::Intake) is gone and what they gave is committed.
+    /// Works until every [`Intake`](super::Intake) is gone and what they gave is committed, or until the disk fails the
+    /// store.
     pub async fn run(self, mut inbox: mpsc::Receiver<Submission>) {
         let mut stale = true;
         let mut pause = None;
+        let mut unsynced = JoinSet::new();
         loop {
             let submission = tokio::select! {
                 biased;
@@ -60,29 +65,29 @@ impl Committer {
                     continue;
                 }
             };
-            let Some(first) = submission else { return };
+            let Some(first) = submission else { break };
             let submissions = gather(first, &mut inbox).await;
-            stale |= self.take(submissions).await;
+            stale |= self.take(submissions, &mut unsynced).await;
+            if !synced(&mut unsynced, MOST_UNSYNCED).await {
+                return;
+            }
             // Messages never stop for long on a busy host, and a leaver's group may be what is stale.
             if stale && pause.is_none() {
                 stale = self.evaluate_stale_or_pause(&mut pause).await;
             }
         }
+        while unsynced.join_next().await.is_some() {}
     }
 
-    /// Commits messages and answers them. Returns whether somebody became stale.
-    async fn take(&self, submissions: Vec<Submission>) -> bool {
+    /// Commits messages, and has them answered once they are on disk, while the next ones are committed. Returns
+    /// whether somebody became stale.
+    async fn take(&self, submissions: Vec<Submission>, unsynced: &mut JoinSet<bool>) -> bool {
         let (messages, answers): (Vec<Message>, Vec<_>) =
             submissions.into_iter().map(|submission| (submission.message, submission.answer)).unzip();
         match self.commit(messages).await {
-            Ok(Committed { receipts, queued, stale }) => {
-                for (answer, receipt) in answers.into_iter().zip(receipts) {
-                    // Whoever waited may have hung up: the message is stored all the same.
-                    let _ = answer.send(receipt);
-                }
-                if queued {
-                    (self.queued)();
-                }
+            Ok(Committed { receipts, queued, stale, durability }) => {
+                let queued = queued.then(|| Arc::clone(&self.queued));
+                unsynced.spawn(acknowledge(answers, receipts, durability, queued));
                 stale
             }
             Err(error) => {
@@ -127,10 +132,9 @@ impl Committer {
         batch.journal = journal;
         let queued = batch.queues();
         let stale = !batch.stale_members_of.is_empty();
-        if !batch.journal.is_empty() {
-            self.store.commit(batch).await?;
-        }
-        Ok(Committed { receipts, queued, stale })
+        // Even of duplicates alone: what they repeat may be committed and not yet on disk.
+        let durability = self.store.commit(batch).await?;
+        Ok(Committed { receipts, queued, stale, durability })
     }
 
     async fn evaluate_stale_or_pause(&self, pause: &mut Option<Duration>) -> bool {
@@ -161,7 +165,7 @@ impl Committer {
         let mut batch = work.finish();
         batch.evaluated = users;
         let queued = batch.queues();
-        self.store.commit(batch).await?;
+        self.store.commit(batch).await?.reached().await?;
         if queued {
             (self.queued)();
         }
@@ -173,6 +177,45 @@ struct Committed {
     receipts: Vec<Result<Receipt, Unavailable>>,
     queued: bool,
     stale: bool,
+    durability: Durability,
+}
+
+/// Answers messages once they are on disk. Returns whether they are.
+async fn acknowledge(
+    answers: Vec<oneshot::Sender<Result<Receipt, Unavailable>>>,
+    receipts: Vec<Result<Receipt, Unavailable>>,
+    durability: Durability,
+    queued: Option<Arc<dyn Fn() + Send + Sync>>,
+) -> bool {
+    let synced = durability.reached().await;
+    if let Err(error) = &synced {
+        tracing::error!(%error, "messages are not on disk; their sender will send them again");
+    }
+    for (answer, receipt) in answers.into_iter().zip(receipts) {
+        let receipt = match &synced {
+            Ok(()) => receipt,
+            Err(error) => Err(Unavailable(error.to_string())),
+        };
+        // Whoever waited may have hung up: the message is stored all the same.
+        let _ = answer.send(receipt);
+    }
+    if let (Ok(()), Some(queued)) = (&synced, queued) {
+        queued();
+    }
+    synced.is_ok()
+}
+
+/// Waits until at most so many batches are not synced yet. Returns whether all that were synced are on disk: if one is
+/// not, nothing more may be taken, for what is in memory is no longer what is on disk.
+async fn synced(unsynced: &mut JoinSet<bool>, most: usize) -> bool {
+    loop {
+        let next = if unsynced.len() > most { unsynced.join_next().await } else { unsynced.try_join_next() };
+        match next {
+            Some(Ok(true)) => {}
+            Some(_) => return false,
+            None => return true,
+        }
+    }
 }
 
 /// The message and those that come with it. Whoever is ready to hand one over gets the turn to do so before the
@@ -442,5 +485,41 @@ fn urgency(entity: &Entity, before: Status, after: Status) -> Priority {
         (Entity::User(_), _, Status::Active) => Priority::User,
         (Entity::User(_), Status::Active, _) => Priority::Leaver,
         (Entity::User(_), _, _) => Priority::Inactive,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Sync = oneshot::Sender<Result<(), StoreError>>;
+    type Answer = oneshot::Receiver<Result<Receipt, Unavailable>>;
+
+    fn acknowledging() -> (Sync, Answer, JoinSet<bool>) {
+        let (answer, receipt) = oneshot::channel();
+        let (sync, durability) = Durability::pending();
+        let mut unsynced = JoinSet::new();
+        unsynced.spawn(acknowledge(vec![answer], vec![Ok(Receipt::Committed)], durability, None));
+        (sync, receipt, unsynced)
+    }
+
+    #[tokio::test]
+    async fn nothing_is_acknowledged_before_it_is_on_disk() {
+        let (sync, mut receipt, mut unsynced) = acknowledging();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(receipt.try_recv().is_err());
+        sync.send(Ok(())).unwrap();
+        assert_eq!(receipt.await.unwrap(), Ok(Receipt::Committed));
+        assert!(synced(&mut unsynced, 0).await);
+    }
+
+    #[tokio::test]
+    async fn what_the_disk_did_not_take_is_not_acknowledged_and_ends_the_work() {
+        let (sync, receipt, mut unsynced) = acknowledging();
+        sync.send(Err(StoreError::Failed("EIO".into()))).unwrap();
+        assert!(receipt.await.unwrap().is_err());
+        assert!(!synced(&mut unsynced, 0).await);
     }
 }

@@ -8,6 +8,7 @@
 mod batch;
 mod committer;
 pub mod desired;
+mod durability;
 mod events;
 mod intake;
 mod retention;
@@ -28,6 +29,7 @@ pub use batch::{
     MembershipChange, Priority, Row, Status, Wanted,
 };
 pub use committer::Committer;
+pub use durability::Durability;
 pub use events::{Consequence, EventCursor, EventFilter, EventItem, EventStatus};
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable, WeakIntake};
 pub use retention::Retention;
@@ -61,8 +63,9 @@ pub trait Store: Send + Sync + 'static {
     /// named, and which of the events are known already.
     async fn load(&self, wanted: Wanted) -> Result<Loaded, StoreError>;
 
-    /// Makes a batch durable, in one transaction. When this returns, it has been synced to disk.
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
+    /// Commits a batch, in one transaction. Everybody sees it when this returns, and it survives the end of the
+    /// process; it survives the end of the machine once what is returned says so.
+    async fn commit(&self, batch: Batch) -> Result<Durability, StoreError>;
 
     /// Users whose roles or groups' names may be out of date because a group or the rules changed, at most
     /// `limit`. They stay until a batch names them in [`Batch::evaluated`].

@@ -4,6 +4,10 @@ use rusqlite::{Connection, params};
 
 use crate::store::StoreError;
 
+/// (entity, at, sink, what, event, detail)
+pub(super) const NOTE: &str =
+    "INSERT INTO activity (entity, at, sink, what, event, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
 /// Notes what became of an entity: in a sink, or in the directory itself (`None`).
 pub(super) fn note(
     connection: &Connection,
@@ -14,10 +18,6 @@ pub(super) fn note(
     detail: Option<&str>,
     now: i64,
 ) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO activity (entity, at, sink, what, event, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![entity, now, sink, what, event, detail])?;
+    connection.prepare_cached(NOTE)?.execute(params![entity, now, sink, what, event, detail])?;
     Ok(())
 }

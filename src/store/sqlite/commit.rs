@@ -5,19 +5,22 @@ use std::collections::BTreeMap;
 use rolecall_sink_api::{Entity, EntityKind};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::activity::note;
 use super::convert::{
     DEAD, UNREADABLE, WAITING, journal_code, kind_code, micros, print, priority_code, signed, status_code,
 };
 use super::membership;
 use super::sinks::SinkKeys;
+use super::statements::Statements;
 use crate::directory::EventId;
-use crate::store::{Activity, Batch, EntityState, EntityWrite, JournalEntry, Priority, Status, StoreError};
+use crate::store::{
+    Activity, Batch, EntityState, EntityWrite, JournalEntry, MembershipChange, Priority, Status, StoreError,
+};
 
 pub(super) fn commit(connection: &mut Connection, sinks: &SinkKeys, batch: &Batch) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut statements = Statements::prepare(&transaction)?;
     for entry in &batch.journal {
-        journal(&transaction, entry)?;
+        journal(&mut statements, entry)?;
     }
     // Before the batch's own memberships: its users were evaluated with what it says of their groups.
     for group in &batch.stale_members_of {
@@ -25,7 +28,7 @@ pub(super) fn commit(connection: &mut Connection, sinks: &SinkKeys, batch: &Batc
     }
     let mut counts = BTreeMap::new();
     for write in &batch.entities {
-        entity(&transaction, sinks, write, micros(batch.at))?;
+        entity(&transaction, &mut statements, sinks, write, micros(batch.at))?;
         let kind = kind_code(write.entity.kind());
         if write.row.key.is_some() {
             *counts.entry((kind, status_code(write.was))).or_insert(0) -= 1;
@@ -47,6 +50,7 @@ pub(super) fn commit(connection: &mut Connection, sinks: &SinkKeys, batch: &Batc
             transaction.prepare_cached("INSERT OR REPLACE INTO connection (id, state) VALUES (?1, ?2)")?;
         write.execute(params![id.0, print(connection)?])?;
     }
+    drop(statements);
     transaction.commit()?;
     Ok(())
 }
@@ -67,18 +71,9 @@ pub(super) fn use_rules(connection: &mut Connection, fingerprint: &str) -> Resul
     Ok(changed && before.is_some())
 }
 
-fn journal(transaction: &Transaction<'_>, entry: &JournalEntry) -> Result<(), StoreError> {
+fn journal(statements: &mut Statements<'_>, entry: &JournalEntry) -> Result<(), StoreError> {
     let (status, reason) = journal_code(&entry.status);
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO event (id, source, message_id, kind, at, signed_at, received_at, status, reason, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (id, source) DO UPDATE SET seq = (SELECT 1 + max(seq) FROM event), message_id = excluded.message_id,
-             kind = excluded.kind, at = excluded.at, signed_at = excluded.signed_at,
-             received_at = excluded.received_at, status = excluded.status, reason = excluded.reason,
-             body = excluded.body
-         WHERE event.status = ?11",
-    )?;
-    insert.execute(params![
+    statements.journal.execute(params![
         entry.id.as_str(),
         entry.source,
         entry.message_id,
@@ -96,29 +91,38 @@ fn journal(transaction: &Transaction<'_>, entry: &JournalEntry) -> Result<(), St
 
 fn entity(
     transaction: &Transaction<'_>,
+    statements: &mut Statements<'_>,
     sinks: &SinkKeys,
     write: &EntityWrite,
     now: i64,
 ) -> Result<(), StoreError> {
-    let key = row(transaction, write, now)?;
+    let key = row(statements, write, now)?;
     for change in &write.memberships {
-        membership::change(transaction, key, change)?;
+        match change {
+            MembershipChange::Add(group) => {
+                statements.add_membership.execute(params![key, group.as_str()])?;
+            }
+            MembershipChange::Remove(group) => membership::remove(transaction, key, group)?,
+        }
     }
     if let Some(priority) = write.enqueue {
         for sink in sinks.keys() {
-            enqueue(transaction, sink, key, write, priority, now)?;
+            let urgent = priority == Priority::Inactive && has_access(transaction, sink, key)?;
+            let priority = if urgent { Priority::Leaver } else { priority };
+            enqueue(statements, sink, key, write, priority, now)?;
         }
     }
     if let Some(activity) = &write.activity {
         let event = write.event.as_ref().map(EventId::as_str);
         let detail = role_changes(activity);
-        note(transaction, None, key, activity.what.as_str(), event, detail.as_deref(), now)?;
+        let none: Option<i64> = None;
+        statements.note.execute(params![key, now, none, activity.what.as_str(), event, detail])?;
     }
     Ok(())
 }
 
 /// Writes the entity's own row and returns its key.
-fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i64, StoreError> {
+fn row(statements: &mut Statements<'_>, write: &EntityWrite, now: i64) -> Result<i64, StoreError> {
     let (state, profile) = match &write.state {
         EntityState::User(user) => (print(user)?, user.profile()),
         EntityState::Group(group) => (print(group)?, None),
@@ -128,8 +132,7 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
     {
         // What is desired is as it was, and with it everything but the stamps: the most frequent write of all, for
         // every user who comes names their groups.
-        let mut update = transaction.prepare_cached("UPDATE entity SET state = ?2 WHERE key = ?1")?;
-        return there(update.execute(params![key, state])?, key, write);
+        return there(statements.restate.execute(params![key, state])?, key, write);
     }
     let user_name = profile.and_then(|p| p.user_name.as_deref());
     let email = profile.and_then(|p| p.email.as_deref());
@@ -137,12 +140,7 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
     let (status, generation) = (status_code(write.row.status), signed(write.row.generation));
     let absent = write.row.status == Status::Absent;
     if let Some(key) = write.row.key {
-        let mut update = transaction.prepare_cached(
-            "UPDATE entity SET state = ?2, roles = ?3, user_name = ?4, email = ?5, status = ?6, generation = ?7,
-                 digest = ?8, absent_since = CASE WHEN ?9 THEN coalesce(absent_since, ?10) END
-             WHERE key = ?1",
-        )?;
-        let updated = update.execute(params![
+        let updated = statements.update.execute(params![
             key,
             state,
             roles,
@@ -157,10 +155,10 @@ fn row(transaction: &Transaction<'_>, write: &EntityWrite, now: i64) -> Result<i
         return there(updated, key, write);
     }
     let kind = write.entity.kind();
-    let mut insert = transaction.prepare_cached(match kind {
-        EntityKind::User => INSERT_USER,
-        EntityKind::Group => INSERT_GROUP,
-    })?;
+    let insert = match kind {
+        EntityKind::User => &mut statements.insert_user,
+        EntityKind::Group => &mut statements.insert_group,
+    };
     Ok(insert.insert(params![
         kind_code(kind),
         write.entity.id(),
@@ -183,19 +181,6 @@ fn there(updated: usize, key: i64, write: &EntityWrite) -> Result<i64, StoreErro
     Ok(key)
 }
 
-/// Groups have the keys below 2⁴⁰, users those from there on. So groups, which nearly every batch writes, lie
-/// together on few pages, and new users are still appended at the end.
-const INSERT_GROUP: &str = "
-    INSERT INTO entity
-        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since)
-    VALUES (1 + coalesce((SELECT max(key) FROM entity WHERE key < 1 << 40), 0),
-        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-const INSERT_USER: &str = "
-    INSERT INTO entity
-        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since)
-    VALUES (1 + coalesce((SELECT max(key) FROM entity WHERE key >= 1 << 40), 1 << 40),
-        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-
 fn count(transaction: &Transaction<'_>, kind: i64, status: i64, change: i64) -> Result<(), StoreError> {
     let mut add = transaction.prepare_cached(
         "INSERT INTO entity_count (kind, status, n) VALUES (?1, ?2, ?3)
@@ -209,29 +194,18 @@ fn count(transaction: &Transaction<'_>, kind: i64, status: i64, change: i64) -> 
 /// clock that is put back does not hold it up), and a dead letter lives again. What already waited keeps its turn,
 /// and who has lost access stays as urgent as they were.
 fn enqueue(
-    transaction: &Transaction<'_>,
+    statements: &mut Statements<'_>,
     sink: i64,
     entity: i64,
     write: &EntityWrite,
     priority: Priority,
     now: i64,
 ) -> Result<(), StoreError> {
-    let urgent = priority == Priority::Inactive && has_access(transaction, sink, entity)?;
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO queue (sink, entity, generation, priority, since, due, attempts, state, error, event)
-         VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, NULL, ?7)
-         ON CONFLICT (sink, entity) DO UPDATE SET
-             generation = excluded.generation,
-             priority = CASE WHEN excluded.priority = ?8 AND queue.priority < ?8
-                 THEN queue.priority ELSE excluded.priority END,
-             since = CASE queue.state WHEN ?9 THEN excluded.since ELSE queue.since END,
-             due = excluded.due, attempts = 0, state = ?6, event = excluded.event",
-    )?;
-    insert.execute(params![
+    statements.enqueue.execute(params![
         sink,
         entity,
         signed(write.row.generation),
-        priority_code(if urgent { Priority::Leaver } else { priority }),
+        priority_code(priority),
         now,
         WAITING,
         write.event.as_ref().map(EventId::as_str),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rolecall_sink_api::{Entity, GroupId, UserId};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 use serde::de::DeserializeOwned;
 
 use super::convert::{UNREADABLE, kind_code, parse, status, unsigned};
@@ -27,11 +27,11 @@ fn load_all(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreErr
             loaded.known.insert((source.clone(), event.clone()));
         }
     }
+    let mut select = connection.prepare_cached(ENTITY)?;
     let mut groups: BTreeSet<GroupId> = wanted.groups.clone();
     for id in &wanted.users {
         let entity = Entity::User(id.clone());
-        if let Some((row, state)) = entity_row(connection, &entity)? {
-            let Some(state) = readable::<UserState>(&entity, &state, &mut loaded) else { continue };
+        if let Some((row, state)) = entity_row::<UserState>(&mut select, &entity, &mut loaded)? {
             groups.extend(state.edges().cloned());
             loaded.directory.users.insert(id.clone(), state);
             loaded.rows.insert(entity, row);
@@ -39,8 +39,7 @@ fn load_all(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreErr
     }
     for id in groups {
         let entity = Entity::Group(id.clone());
-        if let Some((row, state)) = entity_row(connection, &entity)? {
-            let Some(state) = readable::<GroupState>(&entity, &state, &mut loaded) else { continue };
+        if let Some((row, state)) = entity_row::<GroupState>(&mut select, &entity, &mut loaded)? {
             loaded.directory.groups.insert(id, state);
             loaded.rows.insert(entity, row);
         }
@@ -62,41 +61,35 @@ fn load_all(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreErr
     Ok(loaded)
 }
 
-/// A state, unless it cannot be read: then the entity is noted as damaged, and the others go on.
-fn readable<T: DeserializeOwned>(entity: &Entity, state: &str, loaded: &mut Loaded) -> Option<T> {
-    parse(state, "a state")
+const ENTITY: &str =
+    "SELECT key, generation, digest, status, roles, state FROM entity WHERE kind = ?1 AND id = ?2";
+
+/// What is stored of an entity. When it cannot be read, the entity is noted as damaged, and the others go on.
+fn entity_row<T: DeserializeOwned>(
+    select: &mut Statement<'_>,
+    entity: &Entity,
+    loaded: &mut Loaded,
+) -> Result<Option<(Row, T)>, StoreError> {
+    let mut rows = select.query(params![kind_code(entity.kind()), entity.id()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let read = read_row(row);
+    Ok(read
         .inspect_err(|error| {
             tracing::error!(%entity, %error, "an entity is damaged");
             loaded.damaged.insert(entity.clone());
         })
-        .ok()
+        .ok())
 }
 
-fn entity_row(connection: &Connection, entity: &Entity) -> Result<Option<(Row, String)>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT key, generation, digest, status, roles, state FROM entity WHERE kind = ?1 AND id = ?2",
-    )?;
-    let found = select
-        .query_row(params![kind_code(entity.kind()), entity.id()], |row| {
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get::<_, i64>(1)?,
-                row.get::<_, Option<[u8; 16]>>(2)?,
-                row.get::<_, i64>(3)?,
-                row.get::<_, String>(4)?,
-                row.get::<_, String>(5)?,
-            ))
-        })
-        .optional()?;
-    let Some((key, generation, digest, status_code, roles, state)) = found else { return Ok(None) };
+fn read_row<T: DeserializeOwned>(found: &rusqlite::Row<'_>) -> Result<(Row, T), StoreError> {
     let row = Row {
-        key: Some(key),
-        generation: unsigned(generation),
-        digest,
-        status: status(status_code),
-        roles: parse(&roles, "a user's roles")?,
+        key: Some(found.get(0)?),
+        generation: unsigned(found.get(1)?),
+        digest: found.get(2)?,
+        status: status(found.get(3)?),
+        roles: parse(found.get_ref(4)?.as_str()?, "an entity's roles")?,
     };
-    Ok(Some((row, state)))
+    Ok((row, parse(found.get_ref(5)?.as_str()?, "a state")?))
 }
 
 pub(super) fn stale(connection: &Connection, limit: u32) -> Result<Vec<UserId>, StoreError> {

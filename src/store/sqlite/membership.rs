@@ -3,32 +3,19 @@
 use rolecall_sink_api::GroupId;
 use rusqlite::{Connection, params};
 
-use crate::store::{MembershipChange, StoreError};
+use crate::store::StoreError;
 
 /// How many new memberships gather before they go into the index.
-const GATHERED: i64 = 2000;
+const GATHERED: i64 = 8000;
 
-/// Notes that a user's state now speaks of a group, or no longer does.
-pub(super) fn change(
-    connection: &Connection,
-    user: i64,
-    change: &MembershipChange,
-) -> Result<(), StoreError> {
-    match change {
-        MembershipChange::Add(group) => {
-            connection
-                .prepare_cached("INSERT OR IGNORE INTO membership_new (user, group_id) VALUES (?1, ?2)")?
-                .execute(params![user, group.as_str()])?;
-        }
-        MembershipChange::Remove(group) => {
-            connection
-                .prepare_cached("DELETE FROM membership_new WHERE user = ?1 AND group_id = ?2")?
-                .execute(params![user, group.as_str()])?;
-            connection
-                .prepare_cached("DELETE FROM membership WHERE group_id = ?2 AND user = ?1")?
-                .execute(params![user, group.as_str()])?;
-        }
-    }
+/// Notes that a user's state no longer speaks of a group.
+pub(super) fn remove(connection: &Connection, user: i64, group: &GroupId) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM membership_new WHERE user = ?1 AND group_id = ?2")?
+        .execute(params![user, group.as_str()])?;
+    connection
+        .prepare_cached("DELETE FROM membership WHERE group_id = ?2 AND user = ?1")?
+        .execute(params![user, group.as_str()])?;
     Ok(())
 }
 

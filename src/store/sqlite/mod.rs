@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file, written by one thread, read by a few.
 
 mod activity;
+mod checkpoint;
 mod commit;
 mod convert;
 mod events;
@@ -12,6 +13,8 @@ mod prune;
 mod queue;
 mod schema;
 mod sinks;
+mod statements;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -30,10 +33,12 @@ use rolecall_sink_api::{Attempted, Entity, SinkName, UserId};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
+use self::checkpoint::Checkpoints;
 use self::sinks::SinkKeys;
+use self::sync::Syncer;
 use super::{
-    Batch, Consequence, Cursor, Cutoffs, Due, EventCursor, EventFilter, EventItem, JournalEntry, Loaded,
-    QueueFilter, QueueItem, Settlement, Store, StoreError, StoreView, UserView, Wanted,
+    Batch, Consequence, Cursor, Cutoffs, Due, Durability, EventCursor, EventFilter, EventItem, JournalEntry,
+    Loaded, QueueFilter, QueueItem, Settlement, Store, StoreError, StoreView, UserView, Wanted,
 };
 use crate::directory::EventId;
 
@@ -44,13 +49,11 @@ const WAITING_WRITES: usize = 64;
 /// SQLite's page cache of the writer and of each reader, in KiB.
 const WRITER_CACHE: i64 = 64 * 1024;
 const READER_CACHE: i64 = 8 * 1024;
-/// How many pages of 4 KiB the write-ahead log gathers before they are moved into the database.
-const CHECKPOINT_PAGES: i64 = 4000;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// A [`Store`] in one SQLite file: write-ahead log, `synchronous=FULL`, so that a commit is on disk when it
-/// returns. One process at a time.
+/// A [`Store`] in one SQLite file with a write-ahead log, which is synced beside the thread that writes it. One process
+/// at a time.
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
@@ -60,6 +63,8 @@ pub struct SqliteStore {
     pruned: Mutex<prune::Place>,
     /// Writes; holds the lock beside the store until the database is closed.
     thread: Option<JoinHandle<()>>,
+    /// Syncs what was written.
+    syncer: Syncer,
 }
 
 #[derive(Debug)]
@@ -81,10 +86,7 @@ impl SqliteStore {
         let mut writer =
             connect(path, OpenFlags::default(), WRITER_CACHE).map_err(|e| failed(e.to_string()))?;
         writer
-            .execute_batch(&format!(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                 PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
-            ))
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
             .map_err(|e| failed(e.to_string()))?;
         schema::migrate(&mut writer, &shown)?;
         let readers = (0..READERS)
@@ -98,10 +100,14 @@ impl SqliteStore {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| failed(e.to_string()))?;
         let keys = sinks::configured(&writer)?;
+        let syncer =
+            Syncer::start(path).map_err(|e| failed(format!("cannot open its write-ahead log: {e}")))?;
+        let mover = connect(path, OpenFlags::default(), READER_CACHE).map_err(|e| failed(e.to_string()))?;
+        let checkpoints = Checkpoints::begin(&mut writer, mover).map_err(failed)?;
         let (sender, jobs) = mpsc::channel(WAITING_WRITES);
         let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || write_thread(writer, jobs, lock))
+            .spawn(move || write_thread(writer, checkpoints, jobs, lock))
             .map_err(|e| failed(format!("cannot start a thread: {e}")))?;
         Ok(Self {
             path: path.to_owned(),
@@ -113,15 +119,30 @@ impl SqliteStore {
             sinks: RwLock::new(Arc::new(keys)),
             pruned: Mutex::new(prune::Place::START),
             thread: Some(thread),
+            syncer,
         })
     }
 
-    /// Runs `job` on the writing thread, after all that were given to it before.
+    /// Runs `job` on the writing thread, after all that were given to it before, and syncs what it wrote.
     async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        let done = self.run(job).await?;
+        self.syncer.sync().await.reached().await?;
+        Ok(done)
+    }
+
+    /// Runs `job` on the writing thread, after all that were given to it before.
+    async fn run<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        if self.syncer.has_failed() {
+            return Err(sync::lost("an earlier sync failed"));
+        }
         let (answer, result) = tokio::sync::oneshot::channel();
         let job: Job = Box::new(move |connection| {
             // A transaction that is cut off by a panic is rolled back; the next job finds the store as it was.
@@ -192,10 +213,17 @@ impl Readers {
     }
 }
 
-fn write_thread(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, lock: File) {
+fn write_thread(
+    mut connection: Connection,
+    mut checkpoints: Checkpoints,
+    mut jobs: mpsc::Receiver<Job>,
+    lock: File,
+) {
     while let Some(job) = jobs.blocking_recv() {
         job(&mut connection);
+        checkpoints.after_write(&connection);
     }
+    drop(checkpoints);
     // The last connection to close empties the write-ahead log; when that fails, the next start does it.
     let _ = connection.close();
     drop(lock);
@@ -232,12 +260,13 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
-        self.write(move |c| load::load(c, &wanted)).await
+        self.run(move |c| load::load(c, &wanted)).await
     }
 
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+    async fn commit(&self, batch: Batch) -> Result<Durability, StoreError> {
         let sinks = self.sinks();
-        self.write(move |c| commit::commit(c, &sinks, &batch)).await
+        self.run(move |c| commit::commit(c, &sinks, &batch)).await?;
+        Ok(self.syncer.sync().await)
     }
 
     async fn stale(&self, limit: u32) -> Result<Vec<UserId>, StoreError> {
