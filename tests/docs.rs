@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser as _};
@@ -12,16 +13,19 @@ use rolecall::config::Config;
 use rolecall::receive::Answer;
 use tempfile::TempDir;
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "config/REFERENCE.md",
     "sinks/README.md",
+    "sinks/exec/PROTOCOL.md",
+    "sinks/exec/README.md",
     "sinks/ldap/README.md",
     "sinks/postgres/README.md",
     "sinks/rest/README.md",
+    "sinks/scim/README.md",
     "sinks/sqlite/README.md",
 ];
 
@@ -55,23 +59,27 @@ struct Host(TempDir);
 impl Host {
     fn new() -> Self {
         let host = Self(TempDir::new().unwrap());
-        for folder in ["secrets", "tls"] {
+        for folder in ["people", "secrets", "tls"] {
             fs::create_dir(host.0.path().join(folder)).unwrap();
         }
-        for secret in ["scalekit", "ldap", "postgres", "crm"] {
+        for secret in ["scalekit", "ldap", "postgres", "crm", "people", "wiki"] {
             host.write(&format!("secrets/{secret}"), "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n");
         }
         let key = KeyPair::generate().unwrap();
         let certificate =
             CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap();
         host.write("tls/ca.pem", &certificate.pem());
+        let plugin = host.write("people/plugin.py", "#!/bin/sh\n");
+        fs::set_permissions(plugin, PermissionsExt::from_mode(0o755)).unwrap();
         host
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.path().join(name);
         let here = self.0.path().display().to_string();
-        let text = text.replace("/etc/rolecall", &here).replace("/var/lib/rolecall", &here);
+        let text = ["/etc/rolecall", "/var/lib/rolecall", "/usr/local/lib/rolecall"]
+            .iter()
+            .fold(text.to_owned(), |text, place| text.replace(place, &here));
         fs::write(&path, text).unwrap();
         path
     }
@@ -91,14 +99,20 @@ fn the_configuration_in_the_readme_is_right() {
     let [config] = blocks("README.md", "yaml rolecall.yaml").try_into().unwrap();
     let config = host.loads(&config);
     let kinds: Vec<&str> = config.sinks.values().map(|sink| sink.kind).collect();
-    assert_eq!(kinds, ["postgres", "ldap", "rest"]);
+    assert_eq!(kinds, ["postgres", "ldap", "rest", "scim"]);
     assert_eq!(config.sources.len(), 1);
 }
 
 #[test]
 fn every_sink_in_a_readme_can_be_configured_so() {
     let host = Host::new();
-    for document in ["sinks/ldap/README.md", "sinks/postgres/README.md", "sinks/sqlite/README.md"] {
+    for document in [
+        "sinks/exec/README.md",
+        "sinks/ldap/README.md",
+        "sinks/postgres/README.md",
+        "sinks/scim/README.md",
+        "sinks/sqlite/README.md",
+    ] {
         let sinks = blocks(document, "yaml sink");
         assert!(!sinks.is_empty(), "{document} shows no configuration");
         for sink in sinks {

@@ -129,7 +129,7 @@ fn what_is_pure_neither_waits_nor_looks_at_a_clock_nor_reaches_outside() {
 
 #[test]
 fn one_place_names_the_sinks_and_one_the_store() {
-    for sink in ["ldap", "postgres", "rest", "sqlite"] {
+    for sink in ["exec", "http", "ldap", "postgres", "rest", "scim", "sqlite"] {
         let word = format!("rolecall_sink_{sink}");
         none(lines_with(&word, &["src/deliver/registry.rs"]), "only the registry names a sink");
     }
@@ -173,11 +173,16 @@ fn a_sink_depends_on_the_contract_alone() {
     let sinks = crates("sinks");
     assert!(sinks.len() > 1, "the sinks are elsewhere: {sinks:?}");
     for manifest in sinks {
-        let is_contract = manifest.parent().is_some_and(|folder| folder.ends_with("api"));
+        let is = |name: &str| manifest.parent().is_some_and(|folder| folder.ends_with(name));
         for (section, name) in own_dependencies(&manifest) {
             let may = match section.as_str() {
                 "dev-dependencies" => ["rolecall-sink-api", "rolecall-testkit"].contains(&name.as_str()),
-                _ => name == "rolecall-sink-api" && !is_contract,
+                _ => match name.as_str() {
+                    "rolecall-sink-api" => !is("api"),
+                    // What the sinks for HTTP applications share.
+                    "rolecall-sink-http" => is("rest") || is("scim"),
+                    _ => false,
+                },
             };
             assert!(may, "{} has {name} in its {section}", manifest.display());
         }

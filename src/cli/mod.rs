@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 mod output;
 mod pages;
+mod plugin;
 mod queue;
 mod reasons;
 mod rules;
@@ -60,6 +61,8 @@ enum Command {
     Explain(explain::Explain),
     #[command(subcommand)]
     Rules(rules::Rules),
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     Demo(demo::Demo),
 }
 
@@ -76,6 +79,7 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Events(events) => events.run(config).await,
         Command::Explain(explain) => explain.run(config).await,
         Command::Rules(rules) => rules.run(config).await,
+        Command::Plugin(plugin) => plugin.run().await,
         Command::Demo(demo) => demo.run(inherited).await,
     };
     ended.unwrap_or_else(|failure| {

@@ -8,6 +8,7 @@ use rcgen::{CertificateParams, KeyPair};
 use super::reference::{paths, reference};
 use super::tests::Host;
 use super::{AdminConfig, LogConfig, RetentionConfig, rules_schema, schema};
+use crate::deliver::registry::exec::protocol;
 use crate::deliver::{DeliveryConfig, registry};
 use crate::receive::ListenConfig;
 use crate::rules::Rules;
@@ -38,6 +39,8 @@ fn the_schemas_are_those_of_the_types() {
     let json = |schema| serde_json::to_string_pretty(&schema).unwrap() + "\n";
     is_up_to_date("schemas/rolecall.schema.json", &json(schema()));
     is_up_to_date("schemas/rules.schema.json", &json(rules_schema()));
+    is_up_to_date("schemas/plugin-request.schema.json", &json(protocol::request_schema()));
+    is_up_to_date("schemas/plugin-answer.schema.json", &json(protocol::answer_schema()));
 }
 
 #[test]
@@ -73,7 +76,12 @@ fn with_every_key(example: &str) -> String {
 
 /// A host with the files that the example names.
 fn host(example: &str) -> Host {
-    let host = Host::new(&example.replace("/etc/rolecall", "DIR").replace("/var/lib/rolecall", "DIR"));
+    let host = Host::new(
+        &example
+            .replace("/etc/rolecall", "DIR")
+            .replace("/var/lib/rolecall", "DIR")
+            .replace("/usr/local/lib/rolecall", "DIR"),
+    );
     std::fs::create_dir(host.dir().join("secrets")).unwrap();
     std::fs::create_dir(host.dir().join("tls")).unwrap();
     for name in ["scalekit", "signing"] {
@@ -89,6 +97,8 @@ fn host(example: &str) -> Host {
         host.file(&format!("tls/{name}.pem"), &certificate);
         host.file(&format!("tls/{name}.key"), key.serialize_pem());
     }
+    std::fs::create_dir(host.dir().join("people")).unwrap();
+    host.program("people/plugin.py");
     host.file("rules.yaml", std::fs::read_to_string(published("rules.yaml")).unwrap());
     host
 }

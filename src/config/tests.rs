@@ -36,6 +36,12 @@ impl Host {
         std::fs::write(self.dir.path().join(name), content).unwrap();
     }
 
+    pub(super) fn program(&self, name: &str) {
+        self.file(name, "#!/bin/sh\n");
+        let executable = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+        std::fs::set_permissions(self.dir.path().join(name), executable).unwrap();
+    }
+
     fn with(mut self, variable: &str, value: &str) -> Self {
         self.environment.push((variable.into(), value.replace("DIR", self.path()).into()));
         self

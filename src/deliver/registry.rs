@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use rolecall_sink_api::{ConfigError, Sink, SinkName};
+/// The exec sink, for the commands that are about plugins.
+pub use rolecall_sink_exec as exec;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
@@ -39,9 +41,11 @@ impl SinkKind {
 /// Every kind of sink.
 pub fn kinds() -> Vec<SinkKind> {
     vec![
+        kind("exec", exec::ExecSink::new),
         kind("ldap", rolecall_sink_ldap::LdapSink::new),
         kind("postgres", |name, config| rolecall_sink_postgres::PostgresSink::new(name.as_str(), config)),
         kind("rest", |name, config| rolecall_sink_rest::RestSink::new(name.as_str(), config)),
+        kind("scim", |name, config| rolecall_sink_scim::ScimSink::new(name.as_str(), config)),
         kind("sqlite", |name, config| rolecall_sink_sqlite::SqliteSink::new(name.as_str(), config)),
     ]
 }

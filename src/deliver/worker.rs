@@ -67,7 +67,7 @@ enum Delivered {
 }
 
 impl Worker {
-    /// Delivers until `stop` is cancelled, and then no further than the batch in hand.
+    /// Delivers until `stop` is cancelled, and then no further than the batch in hand; closes the sink.
     pub(super) async fn run(self, stop: CancellationToken) {
         let batch = self.batch;
         let mut trouble = Trouble { failures: 0, probe_at: Instant::now(), batch, confirmed: false };
@@ -77,6 +77,9 @@ impl Worker {
                 tracing::error!(sink = %self.name, %error, "the store fails; deliveries wait");
                 self.pause(PAUSE_AFTER_FAILURE, &stop).await;
             }
+        }
+        if tokio::time::timeout(self.config.batch_timeout.get(), self.sink.close()).await.is_err() {
+            tracing::warn!(sink = %self.name, "the sink took too long to close");
         }
     }
 
@@ -249,7 +252,7 @@ impl Worker {
             let after = (!trouble.confirmed).then(|| self.config.initial_backoff.get());
             trouble.confirmed = false;
             let reason = format!("the sink went down on this change alone: {}", down.reason);
-            self.settle(changes, vec![Outcome::Retry { reason, after }], stop).await;
+            self.settle(changes, vec![Outcome::retry_after(reason, after)], stop).await;
         }
         self.open(down, trouble);
     }
@@ -303,18 +306,18 @@ impl Worker {
             Outcome::Applied { remote, action } => {
                 Resolution::Applied { document: change.desired, remote, action }
             }
-            Outcome::Reject { reason } => Resolution::Dead { reason: bounded(&reason) },
-            Outcome::Retry { reason, after: None } if change.attempt >= self.config.max_attempts => {
-                Resolution::Dead {
-                    reason: bounded(&format!("gave up after {} attempts: {reason}", change.attempt)),
-                }
+            Outcome::Reject { reason } => Resolution::Dead { reason: bounded(&reason), remote: None },
+            Outcome::Retry { reason, after: None, remote } if change.attempt >= self.config.max_attempts => {
+                let reason = format!("gave up after {} attempts: {reason}", change.attempt);
+                Resolution::Dead { reason: bounded(&reason), remote }
             }
-            Outcome::Retry { reason, after } => {
+            Outcome::Retry { reason, after, remote } => {
                 let (initial, max) = (self.config.initial_backoff.get(), self.config.max_backoff.get());
                 let wait = schedule::wait(change.attempt, initial, max, after);
                 Resolution::Retry {
                     reason: bounded(&reason),
                     due: now.saturating_add(wait).unwrap_or(Timestamp::MAX),
+                    remote,
                 }
             }
         }
@@ -330,7 +333,7 @@ impl Worker {
                     }
                     Resolution::OutOfScope => {}
                     Resolution::Retry { .. } => status.retried += 1,
-                    Resolution::Dead { reason } => {
+                    Resolution::Dead { reason, .. } => {
                         status.dead += 1;
                         tracing::warn!(
                             sink = %self.name, entity = %settlement.entity,

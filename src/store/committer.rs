@@ -636,7 +636,8 @@ impl<'r> Work<'r> {
     fn outlook(&self, id: &UserId, state: &UserState) -> Outlook {
         let groups = &self.loaded.directory.groups;
         let Decision { roles, separated, mut next } = desired::decide(state, groups, self.rules, self.now);
-        if separated {
+        let before = self.loaded.rows.get(&Entity::User(id.clone()));
+        if separated && before.is_none_or(|before| before.roles != roles) {
             tracing::warn!(user = %id, "granted roles that no one may hold together: `rolecall explain` says which");
         }
         let mut withheld = Withholding::default();

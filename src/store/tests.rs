@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use rolecall_sink_api::{Action, Attempted, Change, Document, Entity, GroupId, Profile, SinkName, UserId};
+use rolecall_sink_api::{
+    Action, Attempted, Change, Document, Entity, GroupId, Profile, RemoteId, SinkName, UserId,
+};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -348,7 +350,7 @@ async fn a_dead_letter_waits_for_a_person_or_a_newer_event() {
         entity: user("u1"),
         generation,
         attempts: 3,
-        resolution: Resolution::Dead { reason: "no such parent".into() },
+        resolution: Resolution::Dead { reason: "no such parent".into(), remote: None },
     };
     running.store.settle(&a, vec![dead(first)], clock()).await.unwrap();
     assert!(running.store.due(&a, later(9999), 10).await.unwrap().is_empty());
@@ -419,7 +421,7 @@ async fn an_attempt_is_forgotten_once_the_sink_confirms_also_when_it_was_overtak
     let in_hand = first_due(&*running.store, &a).await;
     attempt(&*running.store, &a, &in_hand).await;
     running.send(event(2, "e2", vec![profile("u1", "anna")])).await;
-    let retry = Resolution::Retry { reason: "busy".into(), due: clock() };
+    let retry = Resolution::Retry { reason: "busy".into(), due: clock(), remote: None };
     let applied =
         Resolution::Applied { document: in_hand.desired.clone(), remote: None, action: Action::Created };
     for (resolution, forgotten) in [(retry, false), (applied, true)] {
@@ -432,6 +434,44 @@ async fn an_attempt_is_forgotten_once_the_sink_confirms_also_when_it_was_overtak
         running.store.settle(&a, vec![settlement], clock()).await.unwrap();
         assert_eq!(first_due(&*running.store, &a).await.attempted.is_none(), forgotten);
     }
+}
+
+#[tokio::test]
+async fn the_id_of_what_an_attempt_made_comes_back_until_one_is_confirmed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let running = Running::start(&path).await;
+    let a = sink("a");
+    running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
+    let in_hand = first_due(&*running.store, &a).await;
+    attempt(&*running.store, &a, &in_hand).await;
+    let settle = |resolution| {
+        vec![Settlement {
+            entity: in_hand.entity.clone(),
+            generation: in_hand.generation,
+            attempts: 1,
+            resolution,
+        }]
+    };
+    let remote = Some(RemoteId::new("7\"}"));
+    let dead = Resolution::Dead { reason: "no such group".into(), remote: remote.clone() };
+    running.store.settle(&a, settle(dead), clock()).await.unwrap();
+    drop(running.stop().await);
+
+    let running = Running::start(&path).await;
+    running.send(event(2, "e2", vec![profile("u1", "anna")])).await;
+    let again = first_due(&*running.store, &a).await;
+    assert_eq!((&again.remote, &again.attempted.as_ref().unwrap().remote), (&remote, &remote));
+    attempt(&*running.store, &a, &again).await;
+    assert_eq!(first_due(&*running.store, &a).await.remote, remote);
+    let retry = Resolution::Retry { reason: "busy".into(), due: clock(), remote: Some(RemoteId::new("8")) };
+    running.store.settle(&a, settle(retry), clock()).await.unwrap();
+    assert_eq!(first_due(&*running.store, &a).await.remote, Some(RemoteId::new("8")), "the newest is right");
+
+    let applied =
+        Resolution::Applied { document: in_hand.desired.clone(), remote: None, action: Action::Created };
+    running.store.settle(&a, settle(applied), clock()).await.unwrap();
+    assert_eq!(first_due(&*running.store, &a).await.remote, None, "it was confirmed without one");
 }
 
 #[tokio::test]
@@ -464,7 +504,7 @@ async fn a_retry_waits_for_its_time() {
         entity: user("u1"),
         generation: running.store.due(&a, clock(), 10).await.unwrap()[0].change.generation,
         attempts: 1,
-        resolution: Resolution::Retry { reason: "busy".into(), due: later(30) },
+        resolution: Resolution::Retry { reason: "busy".into(), due: later(30), remote: None },
     };
     running.store.settle(&a, vec![retry], clock()).await.unwrap();
     assert!(running.store.due(&a, later(29), 10).await.unwrap().is_empty());

@@ -57,10 +57,15 @@ pub enum Resolution {
         reason: String,
         /// When to try again.
         due: Timestamp,
+        /// The target's own id of what was made all the same. Kept with what was attempted; nothing is where the sink
+        /// reads its target.
+        remote: Option<RemoteId>,
     },
     /// It will not be tried again until a person or a newer event says so.
     Dead {
         /// Why.
         reason: String,
+        /// As for one that is tried again.
+        remote: Option<RemoteId>,
     },
 }

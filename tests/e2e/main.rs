@@ -1,5 +1,5 @@
-//! The built daemon on real servers: signed webhooks go in over HTTP, and what stands in OpenLDAP, in PostgreSQL and in
-//! an application is looked at from outside.
+//! The built daemon on real servers: signed webhooks go in over HTTP, and what stands in OpenLDAP, in PostgreSQL, in an
+//! application and in a SCIM server is looked at from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is the report")]
 
 mod answers;
@@ -10,6 +10,8 @@ mod crash;
 mod dead_letters;
 mod lifecycle;
 mod outage;
+mod plugin;
 mod rules;
+mod scim;
 mod support;
 mod tls;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Change, Document, User};
+use crate::{Change, Document, RemoteId, User};
 
 /// What the attempts since the last confirmation may have left in the target, all of them together. Each may have
 /// gone through, or through in part, or not at all.
@@ -14,6 +14,10 @@ pub struct Attempted {
     pub given: Document,
     /// Whether one of them took access away, or removed the entity: it may have to be given again.
     pub withdrawn: bool,
+    /// The id under which the target has what one of them made, as [`Outcome::Retry`](crate::Outcome::Retry) told.
+    /// It is also [`Change::remote`]; that it stands here says that it was made since the last confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteId>,
 }
 
 impl Attempted {
@@ -31,7 +35,7 @@ impl Attempted {
     /// After one attempt at `document`.
     pub(crate) fn of(document: Document) -> Self {
         let withdrawn = document.as_user().is_some_and(|user| !user.active);
-        Self { given: document, withdrawn }
+        Self { given: document, withdrawn, remote: None }
     }
 
     /// After one attempt to remove what is confirmed to be as `applied`: it gave nothing.
@@ -41,15 +45,15 @@ impl Attempted {
             user.groups.clear();
             user.roles.clear();
         }
-        Self { given: applied, withdrawn: true }
+        Self { given: applied, withdrawn: true, remote: None }
     }
 
     fn then(self, document: Document) -> Self {
-        let Self { mut given, withdrawn } = Self::of(document);
+        let Self { mut given, withdrawn, .. } = Self::of(document);
         if let (Document::User(user), Document::User(before)) = (&mut given, self.given) {
             add(user, *before);
         }
-        Self { given, withdrawn: self.withdrawn || withdrawn }
+        Self { given, withdrawn: self.withdrawn || withdrawn, remote: self.remote }
     }
 }
 
@@ -94,7 +98,7 @@ mod tests {
     fn a_first_attempt_may_leave_what_it_gives() {
         let desired = user(true, &["staff"], &["admin"]);
         let after = Attempted::by(&change(None, None, Some(desired.clone())));
-        assert_eq!(after, Some(Attempted { given: desired, withdrawn: false }));
+        assert_eq!(after, Some(Attempted { given: desired, withdrawn: false, remote: None }));
     }
 
     #[test]
@@ -102,7 +106,7 @@ mod tests {
         let first = Attempted::by(&change(None, None, Some(user(true, &["staff", "admins"], &["admin"]))));
         let after = Attempted::by(&change(None, first, Some(user(true, &["staff", "guests"], &["reader"]))));
         let given = user(true, &["staff", "admins", "guests"], &["admin", "reader"]);
-        assert_eq!(after, Some(Attempted { given, withdrawn: false }));
+        assert_eq!(after, Some(Attempted { given, withdrawn: false, remote: None }));
     }
 
     #[test]
@@ -117,7 +121,17 @@ mod tests {
         };
         let first = Attempted::by(&change(None, None, Some(named("old"))));
         let after = Attempted::by(&change(None, first, Some(named("new"))));
-        assert_eq!(after, Some(Attempted { given: named("new"), withdrawn: false }));
+        assert_eq!(after, Some(Attempted { given: named("new"), withdrawn: false, remote: None }));
+    }
+
+    #[test]
+    fn the_id_of_what_one_attempt_made_is_kept_over_the_next_ones() {
+        let first = Attempted::by(&change(None, None, Some(user(true, &[], &[]))));
+        let told = first.map(|first| Attempted { remote: Some(RemoteId::new("7")), ..first });
+        for desired in [Some(user(true, &["staff"], &[])), None] {
+            let after = Attempted::by(&change(None, told.clone(), desired)).unwrap();
+            assert_eq!(after.remote, Some(RemoteId::new("7")));
+        }
     }
 
     #[test]
@@ -125,7 +139,7 @@ mod tests {
         for (first, second) in [(true, false), (false, true)] {
             let attempted = Attempted::by(&change(None, None, Some(user(first, &[], &[]))));
             let after = Attempted::by(&change(None, attempted, Some(user(second, &[], &[]))));
-            assert_eq!(after, Some(Attempted { given: user(true, &[], &[]), withdrawn: true }));
+            assert_eq!(after, Some(Attempted { given: user(true, &[], &[]), withdrawn: true, remote: None }));
         }
     }
 
@@ -133,11 +147,11 @@ mod tests {
     fn a_removal_gives_nothing_and_takes_back_nothing_of_what_may_have_been_given() {
         let applied = user(true, &["staff"], &["admin"]);
         let after = Attempted::by(&change(Some(applied.clone()), None, None));
-        assert_eq!(after, Some(Attempted { given: user(false, &[], &[]), withdrawn: true }));
+        assert_eq!(after, Some(Attempted { given: user(false, &[], &[]), withdrawn: true, remote: None }));
 
         let attempted = Some(Attempted::of(applied.clone()));
         let after = Attempted::by(&change(None, attempted, None));
-        assert_eq!(after, Some(Attempted { given: applied, withdrawn: true }));
+        assert_eq!(after, Some(Attempted { given: applied, withdrawn: true, remote: None }));
         assert_eq!(Attempted::by(&change(None, None, None)), None, "there never was anything");
     }
 

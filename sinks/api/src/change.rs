@@ -27,8 +27,8 @@ pub struct Change {
     /// [`Sink::reads_target`](crate::Sink::reads_target).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempted: Option<Attempted>,
-    /// The target's own id for the entity, as this sink last returned it in [`Outcome::Applied`]. Kept after a
-    /// removal too, so that a sink that soft-deletes can find its row again.
+    /// The target's own id for the entity, as this sink last returned it in [`Outcome::Applied`], or since then in
+    /// [`Outcome::Retry`]. Kept after a removal too, so that a sink that soft-deletes can find its row again.
     pub remote: Option<RemoteId>,
     /// Grows with every change of `desired`, per entity, even when the daemon's store was lost or restored
     /// meanwhile; not by one. A sink that can should refuse to let a lower one overwrite a higher one.
@@ -116,6 +116,11 @@ pub enum Outcome {
         #[serde(default, with = "optional_millis", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<u64>")]
         after: Option<Duration>,
+        /// The target's own id for the entity, where a part of it went through that made it. It comes back as
+        /// [`Change::remote`] and in [`Change::attempted`]; a sink that
+        /// [reads its target](crate::Sink::reads_target) can look, and for it nothing is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remote: Option<RemoteId>,
     },
     /// The target refuses, and will go on refusing until somebody changes the data, the mapping or the target.
     Reject {
@@ -137,7 +142,20 @@ impl Outcome {
 
     /// Try again, whenever the daemon's backoff says.
     pub fn retry(reason: impl Into<String>) -> Self {
-        Outcome::Retry { reason: reason.into(), after: None }
+        Outcome::retry_after(reason, None)
+    }
+
+    /// Try again, not sooner than the target said.
+    pub fn retry_after(reason: impl Into<String>, after: Option<Duration>) -> Self {
+        Outcome::Retry { reason: reason.into(), after, remote: None }
+    }
+
+    /// The same, with the target's own id where this is a [`Retry`](Outcome::Retry) without one.
+    pub fn with_remote(mut self, id: Option<RemoteId>) -> Self {
+        if let Outcome::Retry { remote, .. } = &mut self {
+            *remote = remote.take().or(id);
+        }
+        self
     }
 
     /// Refused for good.

@@ -8,12 +8,14 @@
 //! the suite that proves a sink keeps it.
 
 mod attempted;
+mod attributes;
 mod change;
 pub mod conformance;
 mod document;
 mod error;
 mod id;
 mod observed;
+mod printable;
 mod secret;
 mod sink;
 pub mod template;
@@ -21,11 +23,13 @@ mod timespan;
 pub mod tls;
 
 pub use attempted::Attempted;
+pub use attributes::{TEXT_ATTRIBUTES, TextAttribute};
 pub use change::{Action, Change, Outcome, RemoteId, SinkDown};
 pub use document::{Address, Document, Group, Profile, User};
 pub use error::ConfigError;
 pub use id::{Entity, EntityKind, GroupId, OrganizationId, RoleName, SinkName, UserId};
 pub use observed::{Observed, ObservedGroup, ObservedUser};
+pub use printable::printable;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use sink::{ObservedStream, Sink};
 pub use timespan::Timespan;

@@ -66,4 +66,8 @@ pub trait Sink: Send + Sync {
 
     /// What the target holds that this sink manages, in no order; `None` where the target cannot be read.
     fn observe(&self) -> Option<ObservedStream<'_>>;
+
+    /// Lets go of what would outlive the daemon if it just ended. The last call, within a bounded time; it does not come
+    /// when the daemon is killed. The default does nothing.
+    async fn close(&self) {}
 }

@@ -22,8 +22,9 @@ const MAX_OUTPUT: usize = 1024 * 1024;
 pub enum Escape {
     /// Not at all: the whole output is one value that its user encodes.
     None,
-    /// As one segment of a URL's path, or one query value: everything but RFC 3986's unreserved characters is
-    /// percent-encoded, `/` too.
+    /// As a part of a URL's path, or of its query: everything but RFC 3986's unreserved characters is percent-encoded,
+    /// `/` too. An output whose path has a segment `.` or `..` is refused: every URL parser resolves them, however they
+    /// are encoded.
     Url,
     /// By a function of the sink's own: a DN's or a filter's escaping.
     With(fn(&str) -> String),
@@ -84,6 +85,7 @@ fn fields_of<T: schemars::JsonSchema>() -> Vec<String> {
 pub struct Template {
     source: Arc<str>,
     environment: Arc<Environment<'static>>,
+    escape: Escape,
     /// The inside of the braces, when the whole template is one `{{ expression }}`.
     expression: Option<Arc<str>>,
 }
@@ -134,7 +136,7 @@ impl Template {
             return Err(TemplateError(variables.explain_unknown(first)));
         }
         let expression = single_expression(source).map(Arc::from);
-        Ok(Self { source: source.into(), environment: Arc::new(environment), expression })
+        Ok(Self { source: source.into(), environment: Arc::new(environment), escape, expression })
     }
 
     /// The output, escaped.
@@ -149,6 +151,9 @@ impl Template {
             .map_err(|e| TemplateError(describe(&e)))?;
         if rendered.len() > MAX_OUTPUT {
             return Err(TemplateError(format!("the output is longer than {MAX_OUTPUT} bytes")));
+        }
+        if matches!(self.escape, Escape::Url) && has_dot_segment(&rendered) {
+            return Err(TemplateError(format!("the path {} cannot have . or .. as a part", self.source)));
         }
         Ok(rendered)
     }
@@ -229,12 +234,15 @@ fn percent_encode(text: &str) -> String {
             let _ = write!(out, "%{byte:02X}");
         }
     }
-    // A segment that is `.` or `..` would be resolved away by every URL parser.
-    match out.as_str() {
-        "." => "%2E".into(),
-        ".." => "%2E%2E".into(),
-        _ => out,
-    }
+    out
+}
+
+/// Whether the path, before any query, has a segment that a URL parser resolves away. The WHATWG's resolves it also
+/// when it is percent-encoded.
+fn has_dot_segment(url: &str) -> bool {
+    let dots =
+        |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    url.split(['?', '#']).next().is_some_and(|path| path.split(['/', '\\']).any(dots))
 }
 
 /// Lower-case ASCII letters and digits, with one `-` for whatever stands between.
@@ -299,8 +307,17 @@ mod tests {
                 .unwrap();
         let out = template.render(json!({"user": {"id": "../a/b?c#d", "email": "é&=\u{0}"}})).unwrap();
         assert_eq!(out, "/users/..%2Fa%2Fb%3Fc%23d/x?y=%C3%A9%26%3D%00");
-        let out = template.render(json!({"user": {"id": ".."}})).unwrap();
-        assert_eq!(out, "/users/%2E%2E/x?y=");
+        for id in [".", ".."] {
+            let error = template.render(json!({"user": {"id": id}})).unwrap_err().to_string();
+            assert!(error.contains("cannot have . or .."), "{error}");
+        }
+        // Only a whole segment is resolved, and only in a path.
+        let url = |source| Template::parse(source, Escape::Url, &Variables::user()).unwrap();
+        let dots = json!({"user": {"id": ".."}});
+        assert_eq!(url("/u-{{ user.id }}/x?y={{ user.id }}/..").render(&dots).unwrap(), "/u-../x?y=../..");
+        for split in ["/a/{{ user.email }}.{{ user.email }}./b", "/a/%2e{{ user.email }}%2E"] {
+            assert!(url(split).render(&dots).is_err(), "{split}");
+        }
     }
 
     #[test]

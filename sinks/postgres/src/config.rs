@@ -22,10 +22,21 @@ pub struct Config {
     #[serde(default)]
     pub tls: Tls,
     /// The schema that holds the tables. It is made if it does not exist. A schema of its own keeps the
-    /// tables apart from an application's own `users`; `public` is possible where it has no such tables.
-    #[serde(default = "default_schema")]
-    pub schema: String,
-    /// How long connecting may take, with TLS and authentication.
+    /// tables apart from an application's own `users`; `public` is possible where it has no such tables. With
+    /// `statements`, the only schema in which names are looked up. Default: `rolecall`; with `statements`, what
+    /// the role's `search_path` says.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// Statements that write tables of your own, instead of those that the sink makes.
+    #[serde(default)]
+    pub statements: Option<StatementsConfig>,
+    /// Statements that run when a user loses access or goes, in the same transaction, before the user's row is
+    /// removed: `DELETE FROM app.sessions WHERE user_id = :user_id`. They know `:user_id` and `:generation`, and
+    /// may run again for somebody who has no access already.
+    #[serde(default)]
+    pub on_deactivate: Vec<String>,
+    /// How long connecting to one host may take, with TLS and authentication. With several hosts in `url`, the
+    /// next one is tried then.
     #[serde(default = "default_connect_timeout")]
     pub connect_timeout: Timespan,
     /// How long one batch may take in all, connecting and retrying included. No answer within it: the sink is
@@ -41,8 +52,40 @@ pub struct Config {
     pub lock_timeout: Timespan,
 }
 
-fn default_schema() -> String {
-    "rolecall".into()
+/// Statements for tables of your own, each optional. What is left out is not written.
+///
+/// A parameter is a name after a colon, `:email`, and is NULL where there is no value. Texts are read by the server as
+/// whatever type their place has: `uuid`, `citext`, an enum. Every statement has `:generation`, a number that grows
+/// with every change of a user or group.
+///
+/// Each may run again with the same values and must then change nothing: `ON CONFLICT`, not a bare `INSERT`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StatementsConfig {
+    /// Makes a user or brings their attributes up to date: `:user_id`, `:active`, the attributes by their names
+    /// (`:email`, `:display_name`, `:external_id`, …), `:address` and `:custom` as `jsonb`, `:roles` and
+    /// `:group_ids` as `text[]`. It runs for users without access only if it names `:active`. If it names
+    /// `:generation` and touches no row, a newer write is taken to be there and this one is given up.
+    pub user_upsert: Option<String>,
+    /// Takes a user's access away: `:user_id`. Without it, `user_upsert` does if it names `:active`, or else
+    /// `user_delete`.
+    pub user_deactivate: Option<String>,
+    /// Removes a user, or marks them as gone: `:user_id`. Without it, a user who goes is deactivated.
+    pub user_delete: Option<String>,
+    /// Makes a group or brings it up to date: `:group_id`, `:group_name`, `:organization_id`, `:external_id`.
+    /// `:generation` as in `user_upsert`.
+    pub group_upsert: Option<String>,
+    /// Removes a group with its memberships: `:group_id`.
+    pub group_delete: Option<String>,
+    /// Puts a user into a group: `:user_id`, `:group_id`, `:group_name`. It must fail where the user or the group
+    /// is not there yet (a foreign key, or NULL where it is not allowed): then it is tried again later.
+    pub member_add: Option<String>,
+    /// Takes a user out of a group: `:user_id`, `:group_id`, `:group_name`.
+    pub member_remove: Option<String>,
+    /// Gives a user a role: `:user_id`, `:role`. It must fail where the user is not there yet, like `member_add`.
+    pub role_grant: Option<String>,
+    /// Takes a role from a user: `:user_id`, `:role`.
+    pub role_revoke: Option<String>,
 }
 
 const fn default_connect_timeout() -> Timespan {
@@ -64,10 +107,19 @@ const fn default_lock_timeout() -> Timespan {
 /// The longest name that PostgreSQL keeps whole, in bytes.
 const MAX_NAME: usize = 63;
 
+/// The schema of the sink's own tables, if no other is wanted.
+const DEFAULT_SCHEMA: &str = "rolecall";
+
 impl Config {
+    /// The schema to look into; `None` leaves that to the role.
+    pub(crate) fn tables_schema(&self) -> Option<&str> {
+        let default = self.statements.is_none().then_some(DEFAULT_SCHEMA);
+        self.schema.as_deref().or(default)
+    }
+
     /// What can be checked without the server; the url, the password and TLS are checked where they are used.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let schema = &self.schema;
+        let schema = self.tables_schema().unwrap_or(DEFAULT_SCHEMA);
         if schema.is_empty() || schema.len() > MAX_NAME || schema.contains('\0') {
             return Err(ConfigError::new(
                 "schema",

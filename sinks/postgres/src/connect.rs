@@ -10,11 +10,12 @@ use tokio_postgres::{Client, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Config;
+use crate::hosts::{Candidate, candidates};
 use crate::sqlstate::describe;
 
 /// How to reach the database; made once from the configuration.
 pub(crate) struct Connector {
-    postgres: tokio_postgres::Config,
+    candidates: Vec<Candidate>,
     password: Option<SecretSource>,
     tls: MakeRustlsConnect,
     connect_timeout: Timespan,
@@ -24,7 +25,10 @@ pub(crate) struct Connector {
 }
 
 struct Settings {
-    schema: String,
+    /// The only schema that is looked into; `None` leaves what the role and the database say.
+    schema: Option<String>,
+    /// Whether the planner is to go by the keys whatever it knows of the tables' sizes.
+    by_keys: bool,
     statement_timeout: Timespan,
     lock_timeout: Timespan,
 }
@@ -82,14 +86,16 @@ impl Connector {
             postgres.connect_timeout(config.connect_timeout.get());
         }
         let tls = MakeRustlsConnect::new(config.tls.client_config()?.as_ref().clone());
+        let candidates = candidates(&postgres);
         Ok(Self {
-            target: target(&postgres),
-            postgres,
+            target: target(&postgres, &candidates),
+            candidates,
             password: config.password.clone(),
             tls,
             connect_timeout: config.connect_timeout,
             settings: Settings {
-                schema: config.schema.clone(),
+                schema: config.tables_schema().map(str::to_owned),
+                by_keys: config.statements.is_none(),
                 statement_timeout: config.statement_timeout,
                 lock_timeout: config.lock_timeout,
             },
@@ -101,40 +107,59 @@ impl Connector {
         &self.target
     }
 
-    /// The schema that holds the tables.
+    /// The schema that holds the tables; empty where none is configured.
     pub(crate) fn schema(&self) -> &str {
-        &self.settings.schema
+        self.settings.schema.as_deref().unwrap_or_default()
     }
 
-    /// Connects, and sets the schema and the limits for the session.
+    /// Connects to the first host that answers and is what the url asks for, and sets the schema and the limits for
+    /// the session. Each host has `connect_timeout` to itself.
     pub(crate) async fn connect(&self) -> Result<Connection, SinkDown> {
-        let mut postgres = self.postgres.clone();
-        if let Some(source) = &self.password {
-            let password = source
-                .read()
-                .map_err(|e| SinkDown::new(format!("connecting to {}: password: {e}", self.target)))?;
-            postgres.password(password.expose());
-        }
-        let opening = async {
-            let (client, driving) = postgres.connect(self.tls.clone()).await?;
-            // The task ends with the connection; an error reaches whoever waits for an answer too.
-            let driver = tokio::spawn(async move {
-                if let Err(error) = driving.await {
-                    tracing::debug!(error = %describe(&error), "the connection to PostgreSQL ended");
-                }
-            });
-            let connection = Connection { client, driver: driver.abort_handle() };
-            self.settings.apply(&connection.client).await?;
-            Ok(connection)
+        let password = match &self.password {
+            Some(source) => Some(
+                source
+                    .read()
+                    .map_err(|e| SinkDown::new(format!("connecting to {}: password: {e}", self.target)))?,
+            ),
+            None => None,
         };
-        match tokio::time::timeout(self.connect_timeout.get(), opening).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(self.down("connecting to", &error)),
-            Err(_) => Err(SinkDown::new(format!(
-                "connecting to {}: no answer within {}; is the server reachable and alive?",
-                self.target, self.connect_timeout
-            ))),
+        let mut others: Vec<String> = Vec::new();
+        let mut last = SinkDown::new(format!("connecting to {}: the url names no host", self.target));
+        for candidate in &self.candidates {
+            let mut postgres = candidate.postgres.clone();
+            if let Some(password) = &password {
+                postgres.password(password.expose());
+            }
+            let limit = self.connect_timeout.get();
+            last = match tokio::time::timeout(limit, self.open(postgres)).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => self.down("connecting to", &error),
+                Err(_) => SinkDown::new(format!(
+                    "connecting to {}: no answer within {}; is the server reachable and alive?",
+                    self.target, self.connect_timeout
+                )),
+            };
+            others.push(format!("{}: {}", candidate.name, last.reason));
         }
+        if others.len() > 1 {
+            let prefix = format!("connecting to {}: ", self.target);
+            let each: Vec<String> = others.iter().map(|said| said.replacen(&prefix, "", 1)).collect();
+            last.reason = format!("{prefix}{}", each.join("; "));
+        }
+        Err(last)
+    }
+
+    async fn open(&self, postgres: tokio_postgres::Config) -> Result<Connection, Error> {
+        let (client, driving) = postgres.connect(self.tls.clone()).await?;
+        // The task ends with the connection; an error reaches whoever waits for an answer too.
+        let driver = tokio::spawn(async move {
+            if let Err(error) = driving.await {
+                tracing::debug!(error = %describe(&error), "the connection to PostgreSQL ended");
+            }
+        });
+        let connection = Connection { client, driver: driver.abort_handle() };
+        self.settings.apply(&connection.client).await?;
+        Ok(connection)
     }
 
     /// What stops all work, for a person: `doing` is "connecting to", "writing to", ….
@@ -173,38 +198,31 @@ impl Connector {
 }
 
 impl Settings {
-    /// Everything the sink says is unqualified, so search_path alone decides which tables it means. It names
+    /// What the sink itself says is unqualified, so search_path alone decides which tables it means. It names
     /// no second schema: where the role may not use the first, tables would be made and found there.
     ///
-    /// Every statement finds its rows by their keys. The plans that a session keeps may stem from when the
+    /// Its own statements find their rows by their keys. The plans that a session keeps may stem from when the
     /// tables were small, and would go on reading them whole; so the planner is kept from that.
     async fn apply(&self, client: &Client) -> Result<(), Error> {
         let millis = |span: Timespan| span.get().as_millis().to_string();
+        // NULL leaves a setting as the role and the database have it.
+        let scans = self.by_keys.then_some("off");
         client
             .query(
                 "SELECT set_config('search_path', quote_ident($1), false), \
                  set_config('statement_timeout', $2, false), set_config('lock_timeout', $3, false), \
                  set_config('idle_in_transaction_session_timeout', $2, false), \
-                 set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), \
-                 set_config('enable_mergejoin', 'off', false)",
-                &[&self.schema, &millis(self.statement_timeout), &millis(self.lock_timeout)],
+                 set_config('enable_seqscan', $4, false), set_config('enable_hashjoin', $4, false), \
+                 set_config('enable_mergejoin', $4, false)",
+                &[&self.schema, &millis(self.statement_timeout), &millis(self.lock_timeout), &scans],
             )
             .await
             .map(|_| ())
     }
 }
 
-fn target(config: &tokio_postgres::Config) -> String {
-    let ports = config.get_ports();
-    let port = |n: usize| ports.get(n).or(ports.first()).copied().unwrap_or(5432);
-    let named = config.get_hosts().iter().enumerate().map(|(n, host)| match host {
-        Host::Tcp(host) => format!("{host}:{}", port(n)),
-        Host::Unix(path) => path.display().to_string(),
-    });
-    let mut hosts: Vec<String> = named.collect();
-    if hosts.is_empty() {
-        hosts = config.get_hostaddrs().iter().enumerate().map(|(n, a)| format!("{a}:{}", port(n))).collect();
-    }
+fn target(config: &tokio_postgres::Config, candidates: &[Candidate]) -> String {
+    let hosts: Vec<&str> = candidates.iter().map(|candidate| candidate.name.as_str()).collect();
     let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
     format!("PostgreSQL at {}, database {database}", hosts.join(","))
 }

@@ -5,23 +5,24 @@ use std::time::Duration;
 
 use rolecall_sink_api::{Change, Outcome, SinkDown};
 use tokio::time::Instant;
-use tokio_postgres::Error;
 
 use crate::PostgresSink;
-use crate::columns::nul_in;
-use crate::session::Session;
+use crate::failed::{Blame, Failed};
+use crate::managed::{locked, nul_in};
+use crate::session::{Session, Tables};
 use crate::sqlstate::{Verdict, describe, judge};
-use crate::transaction::write;
 
 /// How often a transaction that failed by chance (a deadlock, a serialization failure) is tried.
 const ATTEMPTS: u32 = 4;
 
 /// Why a part of the batch did not go through.
 enum Refused {
-    /// A row is to blame.
+    /// A row is to blame, nobody knows which.
     Row(String),
-    /// These rows (by place in the part) are locked by somebody else.
-    Locked(String, Vec<usize>),
+    /// These changes (by place in the part) are refused, and the others may go through.
+    Alone(String, Vec<usize>),
+    /// These changes (by place in the part) wait, for a lock or for what they hang on.
+    Waiting(String, Vec<usize>),
     /// Nothing that can be told apart; later.
     Later(String),
     /// Nothing goes through.
@@ -70,11 +71,14 @@ impl PostgresSink {
                 Err(Refused::Later(reason)) => {
                     part.iter().for_each(|n| outcomes[*n] = Some(self.retry(&changes[*n], &reason)));
                 }
-                Err(Refused::Locked(reason, locked)) => {
-                    locked
-                        .iter()
-                        .map(|place| part[*place])
-                        .for_each(|n| outcomes[n] = Some(self.retry(&changes[n], &reason)));
+                Err(Refused::Waiting(reason, places)) => {
+                    let waiting = places.iter().map(|place| part[*place]);
+                    waiting.for_each(|n| outcomes[n] = Some(self.retry(&changes[n], &reason)));
+                    parts.push(part.into_iter().filter(|n| outcomes[*n].is_none()).collect());
+                }
+                Err(Refused::Alone(reason, places)) => {
+                    let refused = places.iter().map(|place| part[*place]);
+                    refused.for_each(|n| outcomes[n] = Some(self.reject(&changes[n], &reason)));
                     parts.push(part.into_iter().filter(|n| outcomes[*n].is_none()).collect());
                 }
                 Err(Refused::Row(reason)) => match part.as_slice() {
@@ -99,50 +103,47 @@ impl PostgresSink {
             let fresh = kept.is_none();
             let session = match kept {
                 Some(session) => session,
-                None => Session::open(&self.connector).await.map_err(Refused::Down)?,
+                None => self.open_session().await.map_err(Refused::Down)?,
             };
             // Not kept while in use: a future dropped in here must not leave half a transaction behind.
-            let error = match write(&session, changes).await {
+            let failed = match session.write(changes).await {
                 Ok(outcomes) => {
                     self.keep_session(session);
                     return Ok(outcomes);
                 }
-                Err(error) => error,
+                Err(failed) => failed,
             };
-            match judge(&error) {
+            match judge(&failed.error) {
                 // The server may have ended an idle session long ago: a new one tells.
                 Verdict::Down if !fresh && session.connection.client.is_closed() => {}
-                Verdict::Down => return Err(Refused::Down(self.connector.down("writing to", &error))),
+                Verdict::Down => return Err(Refused::Down(self.down("writing to", &failed))),
                 Verdict::Again if attempt < ATTEMPTS => {
                     self.keep_session(session);
                     // The one that won needs a moment.
                     tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
                     attempt += 1;
                 }
-                Verdict::Again | Verdict::Later => {
+                verdict => {
+                    let refused = refuse(&session, changes, verdict, failed).await;
                     self.keep_session(session);
-                    return Err(Refused::Later(describe(&error)));
-                }
-                Verdict::Row => {
-                    self.keep_session(session);
-                    return Err(Refused::Row(describe(&error)));
-                }
-                Verdict::Locked => {
-                    let locked = locked(&session, changes).await;
-                    self.keep_session(session);
-                    let reason = describe(&error);
-                    return Err(match locked {
-                        Ok(places) if !places.is_empty() => Refused::Locked(reason, places),
-                        // Locked as a whole, or on rows that are not the changes' own.
-                        Ok(_) | Err(_) => Refused::Later(reason),
-                    });
+                    return Err(refused);
                 }
             }
         }
     }
 
+    /// Down, with the statement that found it where the operator wrote it.
+    fn down(&self, doing: &str, failed: &Failed) -> SinkDown {
+        let doing = match &failed.blame {
+            Some(blame) => format!("{} while {doing}", blame.explained),
+            None => doing.to_owned(),
+        };
+        self.connector.down(&doing, &failed.error)
+    }
+
     fn unstorable(&self, change: &Change) -> Option<Outcome> {
-        let place = nul_in(change)?;
+        // The operator's statements may not name what holds it: then the server says.
+        let place = self.layout.is_managed().then(|| nul_in(change))??;
         Some(self.reject(
             change,
             &format!(
@@ -160,22 +161,22 @@ impl PostgresSink {
     }
 }
 
-/// The places of the changes whose rows somebody else holds.
-async fn locked(session: &Session, changes: &[&Change]) -> Result<Vec<usize>, Error> {
-    let ids: Vec<&str> = changes.iter().map(|change| change.entity.id()).collect();
-    // Ids of users and groups never meet in one table, so both are asked for all of them.
-    let rows = session
-        .connection
-        .client
-        .query(
-            "SELECT id FROM users WHERE id = ANY($1) AND id NOT IN \
-                (SELECT id FROM users WHERE id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED) \
-             UNION ALL \
-             SELECT id FROM groups WHERE id = ANY($1) AND id NOT IN \
-                (SELECT id FROM groups WHERE id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED)",
-            &[&ids],
-        )
-        .await?;
-    let held: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
-    Ok((0..ids.len()).filter(|n| held.contains(&ids[*n])).collect())
+/// What is left to do about an error that tries nothing again at once and takes nothing down.
+async fn refuse(session: &Session, changes: &[&Change], verdict: Verdict, failed: Failed) -> Refused {
+    let reason = describe(&failed.error);
+    match (verdict, failed.blame) {
+        (Verdict::Row, Some(Blame { place, waits: false, explained })) => {
+            Refused::Alone(explained, vec![place])
+        }
+        (Verdict::Row, None) => Refused::Row(reason),
+        (_, Some(Blame { place, explained, .. })) => Refused::Waiting(explained, vec![place]),
+        (Verdict::Locked, None) if matches!(session.tables, Tables::Managed { .. }) => {
+            match locked(&session.connection.client, changes).await {
+                Ok(places) if !places.is_empty() => Refused::Waiting(reason, places),
+                // Locked as a whole, or on rows that are not the changes' own.
+                Ok(_) | Err(_) => Refused::Later(reason),
+            }
+        }
+        (_, None) => Refused::Later(reason),
+    }
 }

@@ -1,5 +1,7 @@
 //! rolecall's PostgreSQL sink: users, groups and roles as tables that an application can read with plain SQL.
 //!
+//! `managed/` is about tables of the sink's own, `own/` about those of the operator's.
+//!
 //! # Tables
 //! In a schema of their own (`schema`, by default `rolecall`), made and upgraded by the sink's numbered
 //! migrations:
@@ -22,33 +24,28 @@
 //! A row never takes a write of a generation lower than its own.
 //!
 //! # Grants
-//! No superuser is needed. The role either may make the schema (`GRANT CREATE ON DATABASE … TO rolecall`) or
-//! is given an empty one (`CREATE SCHEMA rolecall AUTHORIZATION rolecall`). To run with less, let a role that
-//! may make tables start the sink once, and then grant the other one:
-//! ```sql
-//! GRANT USAGE ON SCHEMA rolecall TO writer;
-//! GRANT SELECT, INSERT, UPDATE ON rolecall.users, rolecall.groups TO writer;
-//! GRANT SELECT, INSERT, DELETE ON rolecall.group_members, rolecall.user_roles TO writer;
-//! GRANT SELECT, INSERT ON rolecall.roles TO writer;
-//! GRANT SELECT ON rolecall.rolecall_migrations TO writer;
-//! ```
+//! No superuser is needed. The README says what to grant to a role that makes the tables, and to one that only writes
+//! them; the sink names what is missing.
+//!
+//! # The operator's own tables
+//! With `statements` it makes no tables and writes the operator's, by the operator's SQL: which statement runs when
+//! is decided in `own/plan.rs`. What they hold is not read back; memberships and roles are taken away as far as they
+//! were given.
+//!
 //! The sink keeps prepared statements and settings in its session, so a pooler in between must not work in
 //! transaction mode.
 
-mod batch;
 mod check;
-mod columns;
 mod config;
 mod connect;
 mod deliver;
-mod grants;
-mod migrate;
-mod observe;
-mod outcome;
+mod failed;
+mod hosts;
+mod managed;
+mod named;
+mod own;
 mod session;
 mod sqlstate;
-mod statements;
-mod transaction;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -56,14 +53,15 @@ use async_trait::async_trait;
 use rolecall_sink_api::{Change, ConfigError, ObservedStream, Outcome, Sink, SinkDown, Timespan};
 use tokio_postgres::Error;
 
-pub use config::Config;
+pub use config::{Config, StatementsConfig};
 
-use connect::{Connection, Connector};
-use session::Session;
+use connect::Connector;
+use session::{Layout, Session};
 
 /// The sink; see the crate's documentation.
 pub struct PostgresSink {
     connector: Connector,
+    layout: Layout,
     timeout: Timespan,
     /// The session that waits for the next batch. Whoever uses it takes it out.
     session: Mutex<Option<Session>>,
@@ -79,6 +77,7 @@ impl PostgresSink {
         config.validate()?;
         Ok(Self {
             connector: Connector::new(name, &config)?,
+            layout: Layout::new(&config)?,
             timeout: config.timeout,
             session: Mutex::new(None),
         })
@@ -93,13 +92,8 @@ impl PostgresSink {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
     }
 
-    /// A connection to read on; `None` where there are no tables of the sink's yet.
-    async fn connect_to_read(&self) -> Result<Option<Connection>, SinkDown> {
-        let connection = self.connector.connect().await?;
-        let found =
-            self.bounded("reading the schema version of", migrate::version(&connection.client)).await?;
-        migrate::refuse_newer(&self.connector, found)?;
-        Ok(found.filter(|version| *version > 0).map(|_| connection))
+    async fn open_session(&self) -> Result<Session, SinkDown> {
+        Session::open(&self.connector, &self.layout).await
     }
 
     /// The answer, or that there was none within `timeout`.
@@ -133,14 +127,14 @@ impl Sink for PostgresSink {
                 return Ok(());
             }
         }
-        let opening = Session::open(&self.connector);
-        let session = tokio::time::timeout(self.timeout.get(), opening).await.map_err(|_| {
-            SinkDown::new(format!(
-                "preparing {}: not done within {} (`timeout`)",
-                self.connector.target(),
-                self.timeout
-            ))
-        })??;
+        let session =
+            tokio::time::timeout(self.timeout.get(), self.open_session()).await.map_err(|_| {
+                SinkDown::new(format!(
+                    "preparing {}: not done within {} (`timeout`)",
+                    self.connector.target(),
+                    self.timeout
+                ))
+            })??;
         self.keep_session(session);
         Ok(())
     }
@@ -150,10 +144,15 @@ impl Sink for PostgresSink {
     }
 
     fn reads_target(&self) -> bool {
-        true
+        self.layout.is_managed()
     }
 
     fn observe(&self) -> Option<ObservedStream<'_>> {
-        Some(self.read())
+        self.layout.is_managed().then(|| self.read())
     }
+}
+
+/// A change's generation as PostgreSQL counts.
+fn generation(change: &Change) -> i64 {
+    i64::try_from(change.generation).unwrap_or(i64::MAX)
 }

@@ -1,9 +1,11 @@
 //! The configuration of a REST sink, as it is written.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use rolecall_sink_api::tls::Tls;
 use rolecall_sink_api::{SecretSource, Timespan};
+use rolecall_sink_http::Auth;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -33,6 +35,11 @@ pub struct Config {
     /// in them, and one entity's requests one after the other. Default: 4.
     #[serde(default = "default_concurrency")]
     pub concurrency: usize,
+    /// How many requests are sent in a second at most, at equal distances. A batch that takes longer than two minutes
+    /// then goes on as the next one. Default: as many as the application answers; what it says with 429 and
+    /// `Retry-After` is obeyed in any case.
+    #[serde(default)]
+    pub requests_per_second: Option<NonZeroU32>,
     /// The longest answer that is read, in bytes; more of it is not. Default: 1048576 (1 MiB).
     #[serde(default = "default_max_response_bytes")]
     pub max_response_bytes: usize,
@@ -58,60 +65,6 @@ pub struct Config {
     pub probe: Option<String>,
     /// The requests. What is left out is not told to the application.
     pub operations: OperationsConfig,
-}
-
-/// How requests are authenticated.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Auth {
-    /// `Authorization: Bearer …` (RFC 6750).
-    Bearer(SecretSource),
-    /// `Authorization: Basic …` (RFC 7617).
-    Basic(Basic),
-    /// A header of the application's own, such as `X-Api-Key`.
-    Header(HeaderAuth),
-    /// A bearer token from a token endpoint, by OAuth 2.0 client credentials (RFC 6749 §4.4). It is kept until
-    /// shortly before it expires, and replaced once when it is refused.
-    #[serde(rename = "oauth2")]
-    OAuth2(OAuth2),
-}
-
-/// How to get a token.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct OAuth2 {
-    /// The token endpoint: `https://login.example.com/oauth2/token`.
-    pub token_url: String,
-    /// The client's id.
-    pub client_id: String,
-    /// The client's secret; sent with the id as HTTP Basic credentials.
-    pub client_secret: SecretSource,
-    /// The scopes to ask for, separated by spaces. Default: what the endpoint gives by itself.
-    #[serde(default)]
-    pub scope: Option<String>,
-    /// The `audience` that some endpoints want. Default: none.
-    #[serde(default)]
-    pub audience: Option<String>,
-}
-
-/// A user name and password.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Basic {
-    /// The user name; it has no colon.
-    pub username: String,
-    /// The password.
-    pub password: SecretSource,
-}
-
-/// A header whose value is a secret.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HeaderAuth {
-    /// The header's name.
-    pub name: String,
-    /// Its whole value.
-    pub value: SecretSource,
 }
 
 /// How to find what the application has already.
@@ -150,6 +103,9 @@ pub struct OperationsConfig {
     pub user_reactivate: Option<OperationConfig>,
     /// Removes a user. Without it a user who goes is deactivated.
     pub user_delete: Option<OperationConfig>,
+    /// Ends a user's sessions. Sent after their access was taken away, or before they are removed. 404 counts as
+    /// done.
+    pub session_revoke: Option<OperationConfig>,
     /// Makes a group. Without it, `group_update` makes groups too (an upsert).
     pub group_create: Option<OperationConfig>,
     /// Brings a group's attributes up to date. Sent when it says something else than the last time.

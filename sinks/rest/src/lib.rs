@@ -2,15 +2,10 @@
 //! templates.
 //!
 //! `config` is what an operator writes, `operation` and `path` compile it, `plan` decides which requests a
-//! change needs, `settle` sends them and turns the answers (`answer`) into an outcome, and `batch` keeps a batch
-//! from hammering an application that is down or busy. Below them, `client` makes one request, which
-//! `credential` and `token` authenticate and `signature` signs.
+//! change needs, and `settle` sends them, signed by `signature`, and turns the answers into an outcome. The HTTP
+//! client, its credentials and what answers mean are in `rolecall_sink_http`.
 
-mod answer;
-mod batch;
-mod client;
 mod config;
-mod credential;
 mod lookup;
 mod operation;
 mod path;
@@ -18,11 +13,7 @@ mod plan;
 mod settle;
 mod signature;
 mod sink;
-mod token;
 mod values;
 
-pub use config::{
-    Auth, Basic, Config, FindConfig, HeaderAuth, LookupConfig, Method, OAuth2, OperationConfig,
-    OperationsConfig,
-};
+pub use config::{Config, FindConfig, LookupConfig, Method, OperationConfig, OperationsConfig};
 pub use sink::RestSink;

@@ -1,16 +1,10 @@
 //! Finding what the application has already.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use rolecall_sink_api::template::Variables;
-use rolecall_sink_api::{ConfigError, EntityKind, GroupId, RemoteId};
+use rolecall_sink_api::{ConfigError, EntityKind};
 
 use crate::config::{FindConfig, LookupConfig};
 use crate::path::Path;
-
-/// More groups than this are looked up again when they are needed.
-const MOST_GROUPS: usize = 100_000;
 
 /// The configured lookups, compiled.
 pub(crate) struct Lookup {
@@ -54,27 +48,5 @@ pub(crate) fn pointer(text: &str, at: &str) -> Result<String, ConfigError> {
         Ok(text.to_owned())
     } else {
         Err(ConfigError::new(at, format!("{text:?} is no JSON pointer: write /data/id for data.id")))
-    }
-}
-
-/// The application's ids of groups, as far as they came by: a saving only, which a restart may lose.
-#[derive(Default)]
-pub(crate) struct GroupIds(Mutex<HashMap<GroupId, RemoteId>>);
-
-impl GroupIds {
-    pub(crate) fn get(&self, id: &GroupId) -> Option<RemoteId> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
-    }
-
-    pub(crate) fn put(&self, id: &GroupId, remote: Option<&RemoteId>) {
-        let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match remote {
-            Some(remote) if ids.len() < MOST_GROUPS || ids.contains_key(id) => {
-                ids.insert(id.clone(), remote.clone());
-            }
-            _ => {
-                ids.remove(id);
-            }
-        }
     }
 }

@@ -2,19 +2,16 @@
 
 use std::fmt;
 
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rolecall_sink_api::template::{Escape, Template, Variables};
 use rolecall_sink_api::{ConfigError, EntityKind};
+use rolecall_sink_http::{Body, Request, header_name};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::config::{OperationConfig, OperationsConfig};
 use crate::path::Path;
-
-/// The header that lets the application tell a repetition from a new request
-/// (draft-ietf-httpapi-idempotency-key-header).
-pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Which of the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +21,7 @@ pub(crate) enum Kind {
     UserDeactivate,
     UserReactivate,
     UserDelete,
+    SessionRevoke,
     GroupCreate,
     GroupUpdate,
     GroupDelete,
@@ -34,12 +32,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 12] = [
+    const ALL: [Kind; 13] = [
         Kind::UserCreate,
         Kind::UserUpdate,
         Kind::UserDeactivate,
         Kind::UserReactivate,
         Kind::UserDelete,
+        Kind::SessionRevoke,
         Kind::GroupCreate,
         Kind::GroupUpdate,
         Kind::GroupDelete,
@@ -57,6 +56,7 @@ impl Kind {
             Kind::UserDeactivate => "user_deactivate",
             Kind::UserReactivate => "user_reactivate",
             Kind::UserDelete => "user_delete",
+            Kind::SessionRevoke => "session_revoke",
             Kind::GroupCreate => "group_create",
             Kind::GroupUpdate => "group_update",
             Kind::GroupDelete => "group_delete",
@@ -94,6 +94,7 @@ impl Kind {
             Kind::UserDeactivate => operations.user_deactivate.as_ref(),
             Kind::UserReactivate => operations.user_reactivate.as_ref(),
             Kind::UserDelete => operations.user_delete.as_ref(),
+            Kind::SessionRevoke => operations.session_revoke.as_ref(),
             Kind::GroupCreate => operations.group_create.as_ref(),
             Kind::GroupUpdate => operations.group_update.as_ref(),
             Kind::GroupDelete => operations.group_delete.as_ref(),
@@ -138,6 +139,18 @@ impl Rendered {
     /// A GET with nothing else to it.
     pub(crate) fn get(path: String) -> Self {
         Self { method: http::Method::GET, path, headers: HeaderMap::new(), body: None }
+    }
+
+    /// The request as it is sent.
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            body: self.body.as_ref().map(|body| body.to_string().into_bytes()),
+            // Every request that changes something carries an idempotency key.
+            repeatable: true,
+        }
     }
 }
 
@@ -187,7 +200,8 @@ impl Operation {
     /// its line.
     pub(crate) fn render(&self, context: &impl Serialize) -> Result<Rendered, String> {
         let path = self.path.render(context)?;
-        let body = self.body.as_ref().map(|body| body.render(context)).transpose()?;
+        let body = self.body.as_ref().map(|body| body.render(context)).transpose();
+        let body = body.map_err(|e| format!("body: {e}"))?;
         let mut headers = HeaderMap::new();
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -270,73 +284,6 @@ fn names_more_than(config: &OperationConfig, variables: &Variables) -> bool {
     wrong(&config.path)
         || config.headers.values().any(|source| wrong(source))
         || config.body.as_ref().is_some_and(|body| Body::compile(body, variables, "").is_err())
-}
-
-/// A body: JSON whose strings, the names of its fields too, are templates.
-#[derive(Clone, Debug)]
-enum Body {
-    Fixed(Value),
-    Template(Template),
-    Array(Vec<Body>),
-    Object(Vec<(Template, Body)>),
-}
-
-impl Body {
-    fn compile(value: &Value, variables: &Variables, at: &str) -> Result<Self, ConfigError> {
-        Ok(match value {
-            Value::String(source) => Body::Template(
-                Template::parse(source, Escape::None, variables)
-                    .map_err(|e| ConfigError::new(at, e.to_string()))?,
-            ),
-            Value::Array(items) => {
-                let compile = |(n, item)| Body::compile(item, variables, &format!("{at}.{n}"));
-                Body::Array(items.iter().enumerate().map(compile).collect::<Result<_, _>>()?)
-            }
-            Value::Object(fields) => {
-                let compile = |(name, field): (&String, &Value)| {
-                    let at = format!("{at}.{name}");
-                    let name = Template::parse(name, Escape::None, variables)
-                        .map_err(|e| ConfigError::new(&at, e.to_string()))?;
-                    Ok((name, Body::compile(field, variables, &at)?))
-                };
-                Body::Object(fields.iter().map(compile).collect::<Result<_, ConfigError>>()?)
-            }
-            fixed => Body::Fixed(fixed.clone()),
-        })
-    }
-
-    fn render(&self, context: &impl Serialize) -> Result<Value, String> {
-        Ok(match self {
-            Body::Fixed(value) => value.clone(),
-            Body::Template(template) => {
-                template.render_json(context).map_err(|e| format!("body: {}: {e}", template.source()))?
-            }
-            Body::Array(items) => {
-                Value::Array(items.iter().map(|item| item.render(context)).collect::<Result<_, _>>()?)
-            }
-            Body::Object(fields) => {
-                let mut object = Map::new();
-                for (name, field) in fields {
-                    let name = name.render(context).map_err(|e| format!("body: {}: {e}", name.source()))?;
-                    object.insert(name, field.render(context)?);
-                }
-                Value::Object(object)
-            }
-        })
-    }
-}
-
-/// A header that the configuration may set.
-pub(crate) fn header_name(name: &str) -> Result<HeaderName, String> {
-    let parsed = HeaderName::try_from(name).map_err(|_| format!("{name:?} cannot be a header's name"))?;
-    let reserved = [AUTHORIZATION, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION];
-    if parsed == AUTHORIZATION {
-        return Err("put credentials in auth, where they are read from a secret".into());
-    }
-    if reserved.contains(&parsed) || parsed == IDEMPOTENCY_KEY {
-        return Err(format!("{name} is set by the sink itself"));
-    }
-    Ok(parsed)
 }
 
 #[cfg(test)]

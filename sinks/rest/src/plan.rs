@@ -11,6 +11,9 @@
 //!
 //! **A user who goes** is told by `user_delete`.
 //!
+//! **Their sessions** end by `session_revoke`: once no new one can begin, which is after their access was taken away,
+//! or while the application still has them, which is before they are removed.
+//!
 //! **Memberships and roles** follow, one request each: first what is taken away, then what is given. What was
 //! given is known from the document that was last confirmed, and from the attempts since that were not.
 //! A user without access loses their roles one by one; a deleted one takes everything along.
@@ -50,7 +53,8 @@ impl Known {
         // A user who was inactive when first heard of was confirmed without being made, and so without an id.
         let has_id = change.remote.is_some() || !operations.need_remote(change.entity.kind());
         Self {
-            exists: change.applied.is_some() && has_id,
+            exists: (change.applied.is_some() && has_id)
+                || change.attempted.as_ref().is_some_and(|attempted| attempted.remote.is_some()),
             inactive: change.attempted.as_ref().is_some_and(|attempted| attempted.withdrawn)
                 || match applied {
                     Some(applied) => !applied.active,
@@ -122,6 +126,7 @@ impl Kind {
             self,
             Kind::UserDeactivate
                 | Kind::UserDelete
+                | Kind::SessionRevoke
                 | Kind::GroupDelete
                 | Kind::MemberRemove
                 | Kind::RoleRevoke
@@ -153,11 +158,14 @@ fn user_without_access(operations: &Operations, user: &User, known: &Known) -> V
     let about = || About::User(Box::new(user.clone()));
     let first = [Kind::UserDeactivate, Kind::UserUpdate, Kind::UserDelete];
     let kind = first.into_iter().find(|kind| operations.has(*kind));
-    let mut steps: Vec<Step> = kind.map(|kind| Step { kind, about: about() }).into_iter().collect();
-    if kind != Some(Kind::UserDelete) {
-        steps.extend(taken(user, known, &BTreeSet::new()));
+    let step = |kind| Step { kind, about: about() };
+    match kind {
+        Some(Kind::UserDelete) => vec![step(Kind::SessionRevoke), step(Kind::UserDelete)],
+        kind => {
+            let first = kind.into_iter().chain([Kind::SessionRevoke]).map(step);
+            first.chain(taken(user, known, &BTreeSet::new())).collect()
+        }
     }
-    steps
 }
 
 fn user_gone(
@@ -172,7 +180,8 @@ fn user_gone(
     user.groups.clear();
     user.roles.clear();
     if operations.has(Kind::UserDelete) {
-        return vec![Step { kind: Kind::UserDelete, about: About::User(Box::new(user)) }];
+        let step = |kind| Step { kind, about: About::User(Box::new(user.clone())) };
+        return vec![step(Kind::SessionRevoke), step(Kind::UserDelete)];
     }
     // An update would make the one who should go.
     if !known.exists && change.attempted.is_none() && !operations.has(Kind::UserDeactivate) {
@@ -263,6 +272,7 @@ mod tests {
         "user_deactivate",
         "user_reactivate",
         "user_delete",
+        "session_revoke",
         "group_create",
         "group_update",
         "group_delete",
@@ -399,7 +409,7 @@ mod tests {
         let attempted = Attempted::by(&change(None, user("Ada", true, &["a"], &["admin"])));
         let gone = Change { attempted, ..change(None, None) };
         let planned = |kinds: &[&str]| planned(kinds, &gone, &known(kinds, &gone));
-        assert_eq!(planned(EVERYTHING), ["user_delete"]);
+        assert_eq!(planned(EVERYTHING), ["session_revoke", "user_delete"]);
         assert_eq!(planned(&["user_update", "role_revoke"]), ["user_update", "role_revoke admin"]);
     }
 
@@ -409,7 +419,7 @@ mod tests {
         let after = user("Ada", false, &["a"], &[]);
         assert_eq!(
             steps(EVERYTHING, before.clone(), after.clone()),
-            ["user_deactivate", "role_revoke admin"]
+            ["user_deactivate", "session_revoke", "role_revoke admin"]
         );
         assert_eq!(
             steps(&["user_create", "user_update", "user_delete"], before.clone(), after.clone()),
@@ -432,7 +442,7 @@ mod tests {
     #[test]
     fn who_goes_is_deleted_or_else_deactivated() {
         let before = user("Ada", true, &["a"], &["admin"]);
-        assert_eq!(steps(EVERYTHING, before.clone(), None), ["user_delete"]);
+        assert_eq!(steps(EVERYTHING, before.clone(), None), ["session_revoke", "user_delete"]);
         let kinds = ["user_create", "user_deactivate", "member_add", "member_remove", "role_revoke"];
         assert_eq!(
             steps(&kinds, before.clone(), None),
@@ -442,8 +452,16 @@ mod tests {
     }
 
     #[test]
+    fn who_was_made_by_an_attempt_that_told_the_id_is_not_made_again() {
+        let before = change(None, user("Ada", true, &["a"], &[]));
+        let attempted = Attempted::by(&before).map(|a| Attempted { remote: Some(RemoteId::new("7")), ..a });
+        let again = Change { attempted, remote: Some(RemoteId::new("7")), ..before };
+        assert_eq!(planned(EVERYTHING, &again, &known(EVERYTHING, &again)), ["user_update", "member_add a"]);
+    }
+
+    #[test]
     fn who_never_came_is_not_made_in_order_to_go() {
-        assert_eq!(steps(EVERYTHING, None, None), ["user_delete"]);
+        assert_eq!(steps(EVERYTHING, None, None), ["session_revoke", "user_delete"]);
         assert!(steps(&["user_update"], None, None).is_empty());
     }
 

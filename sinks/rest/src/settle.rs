@@ -2,14 +2,11 @@
 
 use std::fmt::Write as _;
 
-use rolecall_sink_api::{
-    Action, Change, Document, Entity, EntityKind, Group, GroupId, Outcome, RemoteId, SinkDown,
-};
+use http::HeaderValue;
+use rolecall_sink_api::{Action, Change, Document, Entity, EntityKind, Group, GroupId, Outcome, RemoteId};
+use rolecall_sink_http::{Answer, Batch, Halt, IDEMPOTENCY_KEY, Meaning, Settled};
 use sha2::{Digest as _, Sha256};
 
-use crate::answer::{Answer, Meaning, printable};
-use crate::batch::Batch;
-use crate::client::NoAnswer;
 use crate::operation::{Kind, Operation, Rendered};
 use crate::plan::{About, Known, Step, plan};
 use crate::sink::RestSink;
@@ -18,14 +15,6 @@ use crate::values;
 /// A plan is made anew when the application turns out to have what was to be made, or not to have what was to
 /// be changed. More than that is an application that contradicts itself.
 const PLANS: u32 = 4;
-
-/// Why a change is not brought any further.
-enum Halt {
-    /// Its outcome is known.
-    Settled(Outcome),
-    /// Nothing more is sent in this batch.
-    Closed,
-}
 
 /// How far a plan went.
 enum Walk {
@@ -37,24 +26,37 @@ enum Walk {
 }
 
 impl RestSink {
-    /// The outcome of `change`, or `None` when the batch was closed before it was settled.
-    pub(crate) async fn settle(&self, change: &Change, batch: &Batch) -> Option<Outcome> {
-        match self.bring(change, batch).await {
-            Ok(outcome) | Err(Halt::Settled(outcome)) => Some(outcome),
-            Err(Halt::Closed) => None,
+    /// What became of `change`.
+    pub(crate) async fn settle(&self, change: &Change, batch: &Batch) -> Settled {
+        if !batch.has_time() {
+            return Err(None);
+        }
+        let mut known = Known::from_change(&self.operations, change);
+        let halt = match self.bring(change, &mut known, batch).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(halt) => halt,
+        };
+        // Without its id, the next attempt at what was just made would make another.
+        let made = known.remote.filter(|remote| known.exists && change.remote.as_ref() != Some(remote));
+        match halt {
+            Halt::Closed => Err(made),
+            // The next attempt will be refused for good, and by then the id is kept.
+            Halt::Settled(Outcome::Reject { reason }) if made.is_some() => {
+                Ok(Outcome::retry(reason).with_remote(made))
+            }
+            Halt::Settled(outcome) => Ok(outcome.with_remote(made)),
         }
     }
 
-    async fn bring(&self, change: &Change, batch: &Batch) -> Result<Outcome, Halt> {
-        let mut known = Known::from_change(&self.operations, change);
+    async fn bring(&self, change: &Change, known: &mut Known, batch: &Batch) -> Result<Outcome, Halt> {
         if !known.exists {
-            self.find(change, &mut known, batch).await?;
+            self.find(change, known, batch).await?;
         }
         let mut action = Action::Unchanged;
         let mut refused = None;
         for _ in 0..PLANS {
-            let steps = plan(&self.operations, change, &known);
-            match self.walk(change, &steps, &mut known, &mut action, batch).await? {
+            let steps = plan(&self.operations, change, known);
+            match self.walk(change, &steps, known, &mut action, batch).await? {
                 Walk::Done => return Ok(self.applied(change, known, action)),
                 Walk::Missing(said) => {
                     let create = match change.entity {
@@ -70,7 +72,7 @@ impl RestSink {
                     known.missing();
                 }
                 Walk::Exists(said) => {
-                    self.exists(change, &mut known, &said, batch).await?;
+                    self.exists(change, known, &said, batch).await?;
                     refused = Some(said);
                 }
             }
@@ -208,62 +210,26 @@ impl RestSink {
         Halt::Settled(Outcome::reject(self.about(change, &reason)))
     }
 
-    /// Sends one request and deals with all that is not about this change alone.
+    /// Sends one request. One that changes something has a key, which is the same for every attempt, and is
+    /// signed.
     async fn exchange(
         &self,
         change: &Change,
         what: &str,
-        request: &Rendered,
+        rendered: &Rendered,
         key: Option<&str>,
         batch: &Batch,
     ) -> Result<Answer, Halt> {
-        if !batch.open() {
-            return Err(Halt::Closed);
-        }
-        let answer = match self.application.send(request, key).await {
-            Ok(answer) => answer,
-            Err(NoAnswer::Unreachable(why)) => {
-                batch.down(self.down(&format!("cannot be reached: {why}")));
-                return Err(Halt::Closed);
-            }
-            Err(NoAnswer::Lost(why)) => {
-                let reason = self.about(change, &format!("{what}: {why}"));
-                batch.failed(&reason);
-                return Err(Halt::Settled(Outcome::retry(reason)));
-            }
-            Err(NoAnswer::Unsendable(why)) => {
-                let reason = self.about(change, &format!("{what}: {why}"));
-                return Err(Halt::Settled(Outcome::reject(reason)));
-            }
-        };
-        let status = answer.status.as_u16();
-        tracing::debug!(sink = %self.name, entity = ?change.entity, request = what, status, "answered");
-        let after = answer.retry_after(jiff::Timestamp::now());
-        match answer.meaning() {
-            Meaning::Refused => {
-                let hint = if answer.status.is_redirection() {
-                    "redirects are not followed: set base_url to where the application is"
-                } else {
-                    "check the credentials in auth, and what they may do"
-                };
-                let reason = format!("{}; {hint}", self.said(change, what, &answer));
-                batch.down(SinkDown { reason, after });
-                Err(Halt::Closed)
-            }
-            Meaning::Busy => {
-                batch.busy(&self.said(change, what, &answer), after);
-                Err(Halt::Closed)
-            }
-            Meaning::Later => {
-                let reason = self.said(change, what, &answer);
-                batch.failed(&reason);
-                Err(Halt::Settled(Outcome::Retry { reason, after }))
-            }
-            Meaning::Done | Meaning::Missing | Meaning::Exists | Meaning::Wrong => {
-                batch.answered();
-                Ok(answer)
+        let mut request = rendered.request();
+        if let Some(key) = key {
+            let body = request.body.as_deref().unwrap_or_default();
+            request.headers.extend(self.signer.headers(key, body, jiff::Timestamp::now()));
+            // Hexadecimal.
+            if let Ok(key) = HeaderValue::from_str(key) {
+                request.headers.insert(IDEMPOTENCY_KEY, key);
             }
         }
+        self.application.exchange(&change.entity, what, &request, batch).await
     }
 
     /// Looks the entity up, where that is configured, and notes what was found.
@@ -354,6 +320,7 @@ impl RestSink {
     /// What a step did, asked before it is noted that the entity exists.
     fn action(&self, step: &Step, known: &Known) -> Action {
         match step.kind {
+            Kind::SessionRevoke => Action::Updated,
             _ if is_leaver(step) && !matches!(step.kind, Kind::UserDelete | Kind::RoleRevoke) => {
                 Action::Deactivated
             }
@@ -365,7 +332,7 @@ impl RestSink {
         }
     }
 
-    fn applied(&self, change: &Change, known: Known, action: Action) -> Outcome {
+    fn applied(&self, change: &Change, known: &Known, action: Action) -> Outcome {
         if let Entity::Group(id) = &change.entity {
             let there = change.desired.is_some();
             self.group_ids.put(id, known.remote.as_ref().filter(|_| there));
@@ -376,16 +343,15 @@ impl RestSink {
             Action::Deleted if !gone => Action::Deactivated,
             action => action,
         };
-        Outcome::Applied { remote: known.remote, action }
+        Outcome::Applied { remote: known.remote.clone(), action }
     }
 
     fn said(&self, change: &Change, what: &str, answer: &Answer) -> String {
-        self.about(change, &format!("{what} was answered {}", answer.excerpt(&self.application.secrets())))
+        self.application.said(&change.entity, what, answer)
     }
 
     fn about(&self, change: &Change, what: &str) -> String {
-        let entity = printable(&change.entity.to_string(), 100);
-        format!("{}: {}: {entity}: {what}", self.name, self.application.name())
+        self.application.about(&change.entity, what)
     }
 }
 

@@ -3,13 +3,12 @@
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use rolecall_sink_api::{Change, ConfigError, EntityKind, ObservedStream, Outcome, Sink, SinkDown, SinkName};
+use rolecall_sink_http::{Application, Batch, GroupIds, Settings};
 
-use crate::answer::Meaning;
-use crate::batch::Batch;
-use crate::client::{Application, NoAnswer};
 use crate::config::Config;
-use crate::lookup::{GroupIds, Lookup, pointer};
+use crate::lookup::{Lookup, pointer};
 use crate::operation::{Kind, Operations};
+use crate::signature::Signer;
 
 /// The most requests that may be configured to be under way at once.
 const MOST_CONCURRENT: usize = 64;
@@ -19,8 +18,8 @@ const MOST_CONCURRENT: usize = 64;
 /// What is sent when is decided in `plan`; every request carries an `Idempotency-Key` that is the same for
 /// every attempt. The application cannot be read back, so there is no `observe`.
 pub struct RestSink {
-    pub(crate) name: SinkName,
     pub(crate) application: Application,
+    pub(crate) signer: Signer,
     pub(crate) operations: Operations,
     pub(crate) lookup: Lookup,
     /// Where the answer to a create has the application's id.
@@ -38,12 +37,6 @@ impl RestSink {
     pub fn new(name: impl Into<String>, config: Config) -> Result<Self, ConfigError> {
         if !(1..=MOST_CONCURRENT).contains(&config.concurrency) {
             return Err(ConfigError::new("concurrency", format!("must be from 1 to {MOST_CONCURRENT}")));
-        }
-        if config.timeout.get().is_zero() {
-            return Err(ConfigError::new("timeout", "must be longer than nothing"));
-        }
-        if config.max_response_bytes == 0 {
-            return Err(ConfigError::new("max_response_bytes", "must be more than 0"));
         }
         if config.probe.as_ref().is_some_and(|path| !path.starts_with('/')) {
             return Err(ConfigError::new("probe", "is appended to base_url, so it must start with /"));
@@ -65,9 +58,18 @@ impl RestSink {
                 ));
             }
         }
+        let settings = Settings {
+            base_url: config.base_url,
+            auth: config.auth,
+            headers: config.headers,
+            timeout: config.timeout,
+            max_response_bytes: config.max_response_bytes,
+            tls: config.tls,
+            proxy: config.proxy,
+        };
         Ok(Self {
-            name: SinkName::new(name),
-            application: Application::new(&config)?,
+            application: Application::new(SinkName::new(name), &settings)?.paced(config.requests_per_second),
+            signer: Signer::read(&config.sign_with)?,
             operations,
             lookup,
             id,
@@ -75,10 +77,6 @@ impl RestSink {
             probe: config.probe,
             concurrency: config.concurrency,
         })
-    }
-
-    pub(crate) fn down(&self, what: &str) -> SinkDown {
-        SinkDown::new(format!("{}: {}: {what}", self.name, self.application.name()))
     }
 }
 
@@ -98,30 +96,7 @@ impl Sink for RestSink {
     }
 
     async fn probe(&self) -> Result<(), SinkDown> {
-        // A token that was refused may have been replaced by now.
-        self.application.refresh_credential().map_err(|e| self.down(&e.to_string()))?;
-        let (method, path) = match &self.probe {
-            Some(path) => (http::Method::GET, path.as_str()),
-            None => (http::Method::HEAD, ""),
-        };
-        let answer =
-            self.application.ask(method.clone(), path).await.map_err(|no_answer| match no_answer {
-                NoAnswer::Unreachable(why) | NoAnswer::Lost(why) | NoAnswer::Unsendable(why) => {
-                    self.down(&format!("cannot reach it: {why}"))
-                }
-            })?;
-        let up = match answer.meaning() {
-            Meaning::Done => true,
-            Meaning::Busy => false,
-            _ => self.probe.is_none() && answer.status != http::StatusCode::UNAUTHORIZED,
-        };
-        if up {
-            return Ok(());
-        }
-        let excerpt = answer.excerpt(&self.application.secrets());
-        let mut down = self.down(&format!("{method} {path} was answered {excerpt}"));
-        down.after = answer.retry_after(jiff::Timestamp::now());
-        Err(down)
+        self.application.probe(self.probe.as_deref()).await
     }
 
     async fn check(&self) -> Result<Vec<String>, SinkDown> {

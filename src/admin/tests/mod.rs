@@ -225,5 +225,5 @@ fn user(name: &str, organization: &str) -> Fact {
 }
 
 fn dead(reason: &str) -> Resolution {
-    Resolution::Dead { reason: reason.into() }
+    Resolution::Dead { reason: reason.into(), remote: None }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rolecall_sink_api::{
-    Action, Attempted, Change, ObservedStream, Outcome, Profile, Sink, SinkDown, SinkName, UserId,
+    Action, Attempted, Change, ObservedStream, Outcome, Profile, RemoteId, Sink, SinkDown, SinkName, UserId,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -162,7 +162,8 @@ impl Delivery {
 #[tokio::test]
 async fn what_a_sink_that_cannot_look_is_handed_is_noted_before_and_comes_back_until_it_is_confirmed() {
     let directory = Directory::start().await;
-    let mut first = directory.deliver(false, Outcome::retry("half of it failed"));
+    let mut first =
+        directory.deliver(false, Outcome::retry("half of it failed").with_remote(Some(RemoteId::new("7"))));
     let (ann, noted) = first.applied().await;
     assert_eq!(ann.attempted, None);
     assert_eq!(noted, Attempted::by(&ann));
@@ -171,7 +172,9 @@ async fn what_a_sink_that_cannot_look_is_handed_is_noted_before_and_comes_back_u
     directory.call(2, "anna").await;
     let mut second = directory.deliver(false, Outcome::applied(Action::Created));
     let (anna, noted) = second.applied().await;
-    assert_eq!(anna.attempted, Attempted::by(&ann));
+    let remote = Some(RemoteId::new("7"));
+    assert_eq!(anna.remote, remote);
+    assert_eq!(anna.attempted, Attempted::by(&ann).map(|left| Attempted { remote, ..left }));
     assert_eq!(noted, Attempted::by(&anna));
     second.end().await;
 

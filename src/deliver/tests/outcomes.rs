@@ -37,6 +37,7 @@ const HANGS: &str = "hangs";
 enum Call {
     Apply(Vec<(String, u32)>),
     Probe,
+    Close,
 }
 
 fn apply(changes: &[(&str, u32)]) -> Call {
@@ -65,6 +66,10 @@ impl Sink for Scripted {
 
     fn observe(&self) -> Option<ObservedStream<'_>> {
         None
+    }
+
+    async fn close(&self) {
+        self.calls.send(Call::Close).unwrap();
     }
 }
 
@@ -181,7 +186,7 @@ async fn a_retry_comes_again_and_a_reject_becomes_a_dead_letter_alone() {
     assert_eq!(fixture.call().await, apply(&[("ann", 1), ("bad", 1), ("busy", 1)]));
     assert_eq!(fixture.call().await, apply(&[("busy", 2)]));
     let (queue, calls) = fixture.finish().await;
-    assert_eq!(calls, []);
+    assert_eq!(calls, [Call::Close]);
     assert_eq!(queue.len(), 1);
     assert_eq!((queue[0].entity.id(), queue[0].state), ("bad", QueueState::Dead));
     assert_eq!(queue[0].error.as_deref(), Some("no such parent"));
@@ -195,15 +200,14 @@ async fn what_is_out_of_attempts_is_a_dead_letter_that_says_so() {
         assert_eq!(fixture.call().await, apply(&[("ann", attempt)]));
     }
     let (queue, calls) = fixture.finish().await;
-    assert_eq!(calls, []);
+    assert_eq!(calls, [Call::Close]);
     assert_eq!(queue[0].state, QueueState::Dead);
     assert_eq!(queue[0].error.as_deref(), Some("gave up after 3 attempts: locked"));
 }
 
 #[tokio::test]
 async fn a_wait_that_the_target_asked_for_is_no_failed_attempt() {
-    let limited =
-        || answer(|_| Outcome::Retry { reason: "rate limit".into(), after: Some(Duration::from_millis(1)) });
+    let limited = || answer(|_| Outcome::retry_after("rate limit", Some(Duration::from_millis(1))));
     let script = (0..5).map(|_| limited()).collect();
     let mut fixture = Fixture::start(&["ann"], script, vec![], quick()).await;
     for _ in 0..6 {
@@ -283,7 +287,7 @@ async fn what_is_in_hand_at_the_stop_is_settled_and_nothing_more_is_begun() {
     fixture.stop.cancel();
     release.send(()).unwrap();
     let (queue, calls) = fixture.finish().await;
-    assert_eq!(calls, []);
+    assert_eq!(calls, [Call::Close], "the last that is asked of the sink");
     assert_eq!(queue.len(), 1, "ann is settled, bob waits for the next start");
     assert_eq!(queue[0].entity.id(), "bob");
 }

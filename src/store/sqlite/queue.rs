@@ -63,6 +63,8 @@ pub(super) fn due(
         let applied: Option<String> = row.get(7)?;
         let remote: Option<String> = row.get(8)?;
         let attempted: Option<String> = row.get(9)?;
+        let attempted: Option<Attempted> = readable(attempted.as_deref(), &entity);
+        let made = attempted.as_ref().and_then(|attempted| attempted.remote.clone());
         let generation = unsigned(row.get(4)?);
         due.push(Due {
             priority: priority(row.get(5)?),
@@ -71,8 +73,8 @@ pub(super) fn due(
                 idempotency_key: idempotency_key(sink, &entity, generation, desired.as_ref()),
                 desired,
                 applied: readable(applied.as_deref(), &entity),
-                attempted: readable(attempted.as_deref(), &entity),
-                remote: remote.map(RemoteId::new),
+                attempted,
+                remote: made.or(remote.map(RemoteId::new)),
                 entity,
                 generation,
                 attempt: row.get::<_, u32>(6)? + 1,
@@ -203,6 +205,22 @@ pub(super) fn settle(
     Ok(())
 }
 
+/// The id of what an attempt made that was not confirmed. It stands with what else that attempt may have left.
+fn note_made(
+    connection: &Connection,
+    sink: i64,
+    entity: i64,
+    remote: Option<&RemoteId>,
+) -> Result<(), StoreError> {
+    let Some(remote) = remote else { return Ok(()) };
+    connection
+        .prepare_cached(
+            "UPDATE attempted SET document = json_set(document, '$.remote', ?3) WHERE sink = ?1 AND entity = ?2",
+        )?
+        .execute(params![sink, entity, remote.as_str()])?;
+    Ok(())
+}
+
 fn settle_one(
     connection: &Connection,
     sink: i64,
@@ -249,7 +267,8 @@ fn settle_one(
                 .prepare_cached("DELETE FROM queue WHERE sink = ?1 AND entity = ?2 AND generation <= ?3")?
                 .execute(params![sink, entity, generation])?;
         }
-        Resolution::Retry { reason, due } => {
+        Resolution::Retry { reason, due, remote } => {
+            note_made(connection, sink, entity, remote.as_ref())?;
             connection
                 .prepare_cached(
                     "UPDATE queue SET attempts = ?4, due = ?5, error = ?6
@@ -257,7 +276,8 @@ fn settle_one(
                 )?
                 .execute(params![sink, entity, generation, settlement.attempts, micros(*due), reason])?;
         }
-        Resolution::Dead { reason } => {
+        Resolution::Dead { reason, remote } => {
+            note_made(connection, sink, entity, remote.as_ref())?;
             let event: Option<Option<String>> = connection
                 .prepare_cached(
                     "UPDATE queue SET attempts = ?4, state = ?5, error = ?6

@@ -15,7 +15,7 @@ async fn more_items_than_a_portion_are_all_handled() {
         entity: user(&format!("u{n}")),
         generation,
         attempts: 3,
-        resolution: Resolution::Dead { reason: "no".into() },
+        resolution: Resolution::Dead { reason: "no".into(), remote: None },
     });
     store.settle(&sink("a"), dead.collect(), clock()).await.unwrap();
     let letters = QueueFilter { state: Some(QueueState::Dead), ..QueueFilter::default() };

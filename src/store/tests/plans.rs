@@ -41,8 +41,8 @@ async fn exercise(store: &Arc<SqliteStore>) {
     running.intake.submit(unreadable).await.unwrap();
     for (index, due) in store.due(&a, clock(), 10).await.unwrap().into_iter().enumerate() {
         let resolution = match index {
-            0 => Resolution::Retry { reason: "busy".into(), due: later(30) },
-            1 => Resolution::Dead { reason: "no".into() },
+            0 => Resolution::Retry { reason: "busy".into(), due: later(30), remote: None },
+            1 => Resolution::Dead { reason: "no".into(), remote: None },
             _ => Resolution::Applied { document: due.change.desired, remote: None, action: Action::Created },
         };
         let (entity, generation) = (due.change.entity, due.change.generation);

@@ -16,7 +16,7 @@ async fn retry_later(store: &dyn Store, id: &str, due: Timestamp) {
         entity: item.entity,
         generation: item.generation,
         attempts: 1,
-        resolution: Resolution::Retry { reason: "busy".into(), due },
+        resolution: Resolution::Retry { reason: "busy".into(), due, remote: None },
     };
     store.settle(&sink("a"), vec![settlement], clock()).await.unwrap();
 }

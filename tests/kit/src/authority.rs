@@ -68,6 +68,19 @@ impl CertificateAuthority {
         Certificate { certificate, key: key.serialize_pem() }
     }
 
+    /// A new client certificate for this name and its key, both in PEM.
+    pub fn client(&self, common_name: &str) -> (String, String) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate().expect("ring makes a P-256 key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("the authority signs").pem();
+        (certificate, key.serialize_pem())
+    }
+
     /// Puts `ca.pem`, `server.pem` and `server.key` (with a new certificate) into `directory`.
     pub fn equip(&self, directory: &Path) {
         self.equip_at(directory, Ipv4Addr::LOCALHOST);

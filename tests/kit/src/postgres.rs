@@ -6,28 +6,30 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Signal, getuid};
-use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::authority::CertificateAuthority;
 use crate::port::Port;
-use crate::process::{NotStarted, Process};
+use crate::server::{Program, Server, Setup};
 use crate::tool;
 
 const USER: &str = "postgres";
 const PASSWORD: &str = "secret";
 
 /// A PostgreSQL cluster with one empty database, TLS, passwords by SCRAM, and fsync on.
-pub struct Postgres {
-    directory: TempDir,
+pub type Postgres = Server<Cluster>;
+
+/// A cluster's server on its port.
+pub struct Cluster {
     port: Port,
-    process: Option<Process>,
 }
 
 /// How a [`Postgres`] shall be; made by [`Postgres::options`].
 pub struct PostgresOptions {
     authority: CertificateAuthority,
     encrypted_only: bool,
+    client_certificates: bool,
+    primary: Option<u16>,
     settings: Vec<(String, String)>,
 }
 
@@ -44,6 +46,18 @@ impl PostgresOptions {
         self
     }
 
+    /// Also asks for a client certificate that the authority signed for the role's name.
+    pub fn client_certificates(mut self) -> Self {
+        self.client_certificates = true;
+        self
+    }
+
+    /// Follows `primary` from what it holds now, and takes no writes until it is [promoted](Postgres::promote).
+    pub fn standby_of(mut self, primary: &Postgres) -> Self {
+        self.primary = Some(primary.port());
+        self
+    }
+
     /// Sets a server parameter: `max_connections`, `5`.
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
@@ -52,54 +66,62 @@ impl PostgresOptions {
 
     /// Starts it.
     pub async fn start(self) -> Postgres {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.try_start().await {
-                Ok(postgres) => return postgres,
-                Err(NotStarted::PortTaken) if tries < 5 => {}
-                Err(NotStarted::PortTaken) => panic!("PostgreSQL found its port taken {tries} times"),
-                Err(NotStarted::Broken(what)) => panic!("{what}"),
-            }
-        }
+        Server::make(&self).await
     }
 
-    async fn try_start(&self) -> Result<Postgres, NotStarted> {
-        let programs = programs();
-        let template = template(&programs).await;
-        let directory = tempfile::Builder::new().prefix("rolecall-postgres-").tempdir();
-        let directory = directory.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}"));
-        let data = directory.path().join("data");
-        tool::succeed(Command::new("cp").arg("-a").arg("--reflink=auto").arg(&template).arg(&data), "").await;
-
-        self.authority.equip(directory.path());
-        let access = match self.encrypted_only {
-            true => "hostssl all all 127.0.0.1/32 scram-sha-256\n",
-            false => "host all all 127.0.0.1/32 scram-sha-256\n",
+    fn configure(&self, directory: &Path) {
+        self.authority.equip(directory);
+        let kind = if self.encrypted_only || self.client_certificates { "hostssl" } else { "host" };
+        let (users, certificate) = match self.client_certificates {
+            // The kit's own tools have none.
+            true => (format!("hostssl all {USER} 127.0.0.1/32 scram-sha-256\n"), " clientcert=verify-full"),
+            false => (String::new(), ""),
         };
-        fs::write(data.join("pg_hba.conf"), access).expect("the directory is ours");
+        let access = format!(
+            "host replication {USER} 127.0.0.1/32 scram-sha-256\n{users}{kind} all all 127.0.0.1/32 \
+             scram-sha-256{certificate}\n"
+        );
+        fs::write(directory.join("data/pg_hba.conf"), access).expect("the directory is ours");
         let mut settings = format!(
             "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nssl = on\nssl_cert_file = '{0}/server.pem'\n\
-             ssl_key_file = '{0}/server.key'\nfsync = on\nshared_buffers = 16MB\nlogging_collector = off\n",
-            directory.path().display()
+             ssl_key_file = '{0}/server.key'\nssl_ca_file = '{0}/ca.pem'\nfsync = on\nshared_buffers = 16MB\nlogging_collector = off\n",
+            directory.display()
         );
+        if let Some(port) = self.primary {
+            fs::write(directory.join("data/standby.signal"), "").expect("the directory is ours");
+            settings +=
+                &format!("primary_conninfo = 'host=127.0.0.1 port={port} user={USER} password={PASSWORD}'\n");
+        }
         for (name, value) in &self.settings {
             settings += &format!("{name} = '{}'\n", value.replace('\'', "''"));
         }
-        fs::write(data.join("postgresql.auto.conf"), settings).expect("the directory is ours");
+        fs::write(directory.join("data/postgresql.auto.conf"), settings).expect("the directory is ours");
         if let Some((user, group)) = server_account() {
             for path in ["", "server.key", "data/pg_hba.conf", "data/postgresql.auto.conf"] {
-                chown(directory.path().join(path), Some(user), Some(group))
-                    .expect("root may give files away");
+                chown(directory.join(path), Some(user), Some(group)).expect("root may give files away");
             }
         }
         // PostgreSQL wants its key to be readable by itself only.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        fs::set_permissions(directory.path().join("server.key"), mode).expect("the file is ours");
+        fs::set_permissions(directory.join("server.key"), mode).expect("the file is ours");
+    }
+}
 
-        let mut postgres = Postgres { directory, port: Port::take(), process: None };
-        postgres.try_start().await?;
-        Ok(postgres)
+impl Setup for PostgresOptions {
+    type Program = Cluster;
+
+    async fn set_up(&self, directory: &Path) -> Cluster {
+        let data = directory.join("data");
+        match self.primary {
+            Some(port) => copy_of(port, &data).await,
+            None => {
+                let template = template(&programs()).await;
+                let mut copy = Command::new("cp");
+                tool::succeed(copy.arg("-a").arg("--reflink=auto").arg(template).arg(data), "").await;
+            }
+        }
+        self.configure(directory);
+        Cluster { port: Port::take() }
     }
 }
 
@@ -114,6 +136,8 @@ impl Postgres {
         PostgresOptions {
             authority: CertificateAuthority::new(),
             encrypted_only: false,
+            client_certificates: false,
+            primary: None,
             settings: Vec::new(),
         }
     }
@@ -125,12 +149,12 @@ impl Postgres {
 
     /// The URL of another database in the same server.
     pub fn database_url(&self, database: &str) -> String {
-        format!("postgresql://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port.number())
+        format!("postgresql://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.program.port.number())
     }
 
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port.number()
+        self.program.port.number()
     }
 
     /// The user, who may do everything.
@@ -141,21 +165,6 @@ impl Postgres {
     /// The user's password.
     pub fn password(&self) -> &'static str {
         PASSWORD
-    }
-
-    /// The authority that signed the server's certificate, in PEM.
-    pub fn ca_path(&self) -> PathBuf {
-        self.directory.path().join("ca.pem")
-    }
-
-    /// The process id, while it runs.
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.as_ref().map(Process::id)
-    }
-
-    /// What the server wrote so far.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
     /// The rows of a query, values as PostgreSQL prints them, [`None`] for NULL.
@@ -187,56 +196,17 @@ impl Postgres {
         self.database_url(name)
     }
 
-    /// Ends the server in good order, cutting its connections. Its port, its data and its URL stay as they are for
-    /// [`restart`](Self::restart).
-    pub async fn stop(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.stop(Signal::INT).await;
-        }
+    /// Makes a standby take writes from now on.
+    pub async fn promote(&self) {
+        self.query("SELECT pg_promote()").await;
     }
 
-    /// Brings a stopped server back, on the same port with the same data.
-    pub async fn restart(&mut self) {
-        self.stop().await;
-        match self.try_start().await {
-            Ok(()) => {}
-            Err(NotStarted::PortTaken) => panic!("somebody took PostgreSQL's port while it was stopped"),
-            Err(NotStarted::Broken(what)) => panic!("{what}"),
-        }
+    fn psql(&self, database: &str) -> Command {
+        self.program.psql(database)
     }
+}
 
-    /// Makes the server hang: connections are accepted and nothing is answered.
-    pub fn pause(&self) {
-        self.process.as_ref().expect("PostgreSQL runs").pause();
-    }
-
-    /// Lets it go on.
-    pub fn resume(&self) {
-        self.process.as_ref().expect("PostgreSQL runs").resume();
-    }
-
-    async fn try_start(&mut self) -> Result<(), NotStarted> {
-        let mut command: Vec<OsString> = as_server_account();
-        command.push(programs().join("postgres").into());
-        command.push("-D".into());
-        command.push(self.directory.path().join("data").into());
-        command.push("-p".into());
-        command.push(self.port.number().to_string().into());
-        // SIGQUIT ends it without a checkpoint, but lets it take its children and its shared memory with it.
-        let mut process = Process::spawn("postgres", self.directory.path(), Signal::QUIT, command);
-        process
-            .ready(async || {
-                let output = tool::run(&mut self.psql("postgres"), "SELECT 1").await;
-                match output.status.success() {
-                    true => Ok(()),
-                    false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-                }
-            })
-            .await?;
-        self.process = Some(process);
-        Ok(())
-    }
-
+impl Cluster {
     fn psql(&self, database: &str) -> Command {
         let mut command = Command::new("psql");
         command
@@ -244,6 +214,41 @@ impl Postgres {
             .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", USER, "-d", database])
             .args(["-p", &self.port.number().to_string()]);
         command
+    }
+}
+
+impl Program for Cluster {
+    const NAME: &'static str = "postgres";
+    const STOP: Signal = Signal::INT;
+    // It ends without a checkpoint, but takes its children and its shared memory with it.
+    const QUIT: Signal = Signal::QUIT;
+
+    fn command(&self, directory: &Path) -> Vec<OsString> {
+        let mut words: Vec<OsString> = as_server_account();
+        words.push(programs().join("postgres").into());
+        words.push("-D".into());
+        words.push(directory.join("data").into());
+        words.push("-p".into());
+        words.push(self.port.number().to_string().into());
+        words
+    }
+
+    async fn answers(&self, _: &Path) -> Result<(), String> {
+        tool::answers(&mut self.psql("postgres"), "SELECT 1").await
+    }
+}
+
+/// Copies what the server on this port holds, as a standby begins.
+async fn copy_of(port: u16, data: &Path) {
+    let mut command = Command::new(programs().join("pg_basebackup"));
+    command
+        .env("PGPASSWORD", PASSWORD)
+        .args(["-h", "127.0.0.1", "-U", USER, "--checkpoint=fast", "-p", &port.to_string(), "-D"])
+        .arg(data);
+    tool::succeed(&mut command, "").await;
+    if let Some((user, group)) = server_account() {
+        let owner = format!("{user}:{group}");
+        tool::succeed(Command::new("chown").args(["-R", &owner]).arg(data), "").await;
     }
 }
 

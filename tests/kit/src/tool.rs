@@ -29,6 +29,15 @@ pub(crate) async fn run(command: &mut Command, input: &str) -> Output {
     timeout(PATIENCE, talk).await.unwrap_or_else(|_| panic!("no end within {PATIENCE:?}: {what}"))
 }
 
+/// Whether the tool succeeds; what it said, when it does not.
+pub(crate) async fn answers(command: &mut Command, input: &str) -> Result<(), String> {
+    let output = run(command, input).await;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
 /// The tool's standard output, when it succeeded.
 ///
 /// # Panics

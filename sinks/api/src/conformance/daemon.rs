@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::TryStreamExt as _;
 
@@ -12,12 +12,21 @@ use super::report::{Step, Stop, ensure};
 use super::target::{Capabilities, Target};
 use crate::{Attempted, Change, Document, Entity, Group, Observed, Outcome, RemoteId, Sink, SinkDown, User};
 
-/// A sink bounds its own time; one call that takes longer than this does not.
+/// A sink bounds its own time; one call that takes longer than this, and than [`PER_CHANGE`], does not.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How much longer a call may take for each of its changes: 10,000 have as long as `delivery.batch_timeout` gives them.
+const PER_CHANGE: Duration = Duration::from_millis(24);
 /// How often a change is tried before the suite calls it stuck.
 const MAX_ATTEMPTS: u32 = 8;
 /// The longest wait before another attempt: a test target has no reason to ask for more.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// A greater generation than `last`, and than those of every case before: a target that keeps its deleted rows may
+/// remember them.
+fn generation_after(last: u64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or_default().max(last + 1)
+}
 
 /// What the daemon's store would know of one entity.
 #[derive(Clone, Default)]
@@ -80,7 +89,7 @@ impl<'t> Daemon<'t> {
     fn want(&mut self, entity: Entity, desired: Option<Document>) -> Entity {
         let entry = self.book.entry(entity.clone()).or_default();
         entry.desired = desired;
-        entry.generation += 1;
+        entry.generation = generation_after(entry.generation);
         entry.attempt = 0;
         entity
     }
@@ -122,7 +131,7 @@ impl<'t> Daemon<'t> {
             waiting.clear();
             let mut pause = Duration::ZERO;
             for (entity, outcome) in batch {
-                if let Outcome::Retry { reason, after } = &outcome {
+                if let Outcome::Retry { reason, after, .. } = &outcome {
                     let attempt = self.book.get(&entity).map_or(0, |entry| entry.attempt);
                     ensure(attempt < MAX_ATTEMPTS, || {
                         format!("{entity} is still to be tried again after {attempt} attempts: {reason}")
@@ -189,9 +198,10 @@ impl<'t> Daemon<'t> {
     /// One call of the sink with the batch as it is, bounded in time.
     pub(super) async fn apply(&self, changes: &[Change]) -> Step<Result<Vec<Outcome>, SinkDown>> {
         let sink = self.sink()?;
-        tokio::time::timeout(PATIENCE, sink.apply(changes))
+        let patience = PATIENCE + PER_CHANGE * u32::try_from(changes.len()).unwrap_or(u32::MAX);
+        tokio::time::timeout(patience, sink.apply(changes))
             .await
-            .map_err(|_| Stop::failed(format!("apply did not come back within {} s", PATIENCE.as_secs())))
+            .map_err(|_| Stop::failed(format!("apply did not come back within {} s", patience.as_secs())))
     }
 
     /// What the sink itself reads from the target; `None` where it cannot.
@@ -217,7 +227,7 @@ impl<'t> Daemon<'t> {
                 desired: entry.desired.clone(),
                 applied: entry.applied.clone(),
                 attempted: entry.attempted.clone(),
-                remote: entry.remote.clone(),
+                remote: entry.attempted.as_ref().and_then(|a| a.remote.clone()).or(entry.remote.clone()),
                 generation: entry.generation,
                 idempotency_key: format!("conformance/{entity}/{}", entry.generation),
                 attempt: entry.attempt,
@@ -257,7 +267,13 @@ impl<'t> Daemon<'t> {
                     Some(Document::Group(_)) | None => false,
                 };
             }
-            Outcome::Retry { .. } | Outcome::Reject { .. } => entry.uncertain = true,
+            Outcome::Retry { remote, .. } => {
+                entry.uncertain = true;
+                if let (Some(attempted), Some(_)) = (&mut entry.attempted, remote) {
+                    attempted.remote.clone_from(remote);
+                }
+            }
+            Outcome::Reject { .. } => entry.uncertain = true,
         }
     }
 

@@ -111,7 +111,7 @@ impl Daemon<'_> {
         for attribute in capabilities.attributes.iter().filter(|_| wanted.active) {
             let (wanted, found) = (attribute.of(wanted), found.attributes.get(attribute));
             if wanted != found {
-                return Err(format!("{attribute:?} should be {wanted:?} and is {found:?}"));
+                return Err(format!("{attribute} should be {wanted:?} and is {found:?}"));
             }
         }
         Ok(())

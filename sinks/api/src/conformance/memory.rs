@@ -17,6 +17,8 @@ use crate::{
 pub(super) enum Fault {
     WritesNothing,
     NeverUpdates,
+    FindsByName,
+    StopsAtARefusal,
     CopiesWithoutRemote,
     CopiesAlways,
     RemembersInMemoryOnly,
@@ -38,6 +40,7 @@ pub(super) enum Fault {
     ReadsGroupsBeforeTheBatch,
     ForgetsUnknownGroups,
     RejectsUnknownGroups,
+    ForgetsWhatItMadeBeforeARetry,
     TakesMembersAlong,
     IgnoresRename,
     MergesGroupsByName,
@@ -55,12 +58,17 @@ pub(super) enum Fault {
     StaysLockedWhenCutOff,
 }
 
+/// A title that nobody may have here.
+const REFUSED: &str = "Emperor";
+
 #[derive(Clone, Default)]
 struct Row {
     source: Option<String>,
     user: HeldUser,
     deleted: bool,
     locked: bool,
+    /// Made, and waiting for its group: found by its key alone.
+    waits: bool,
 }
 
 #[derive(Default)]
@@ -76,11 +84,19 @@ struct State {
 pub(super) struct Memory {
     state: Arc<Mutex<State>>,
     fault: Option<Fault>,
+    /// The sink makes a user and asks to try again, while there is a group that they are to be in and that is not
+    /// there; and it does not read the target.
+    waits: bool,
 }
 
 impl Memory {
     pub(super) fn new(fault: Option<Fault>) -> Self {
-        Self { state: Arc::default(), fault }
+        let waits = fault == Some(Fault::ForgetsWhatItMadeBeforeARetry);
+        Self { state: Arc::default(), fault, waits }
+    }
+
+    pub(super) fn that_waits_for_groups() -> Self {
+        Self { waits: true, ..Self::new(None) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -96,7 +112,8 @@ impl Target for Memory {
     }
 
     async fn sink(&self) -> Result<Box<dyn Sink>, TargetError> {
-        Ok(Box::new(MemorySink { state: self.state.clone(), fault: self.fault, memory: Mutex::default() }))
+        let (state, memory) = (self.state.clone(), Mutex::default());
+        Ok(Box::new(MemorySink { state, fault: self.fault, waits: self.waits, memory }))
     }
 
     async fn held(&self) -> Result<Held, TargetError> {
@@ -128,6 +145,11 @@ impl Target for Memory {
         Ok(self.state().users.get("admin").map(|row| format!("{:?} {:?}", row.source, row.user)))
     }
 
+    fn refused(&self, mut user: User) -> Option<User> {
+        user.profile.title = Some(REFUSED.into());
+        Some(user)
+    }
+
     async fn stop(&self) -> Result<bool, TargetError> {
         self.state().up = false;
         Ok(true)
@@ -143,6 +165,7 @@ impl Target for Memory {
 struct MemorySink {
     state: Arc<Mutex<State>>,
     fault: Option<Fault>,
+    waits: bool,
     /// Where a broken sink keeps what it should not.
     memory: Mutex<BTreeMap<Entity, String>>,
 }
@@ -155,14 +178,17 @@ impl Sink for MemorySink {
         if self.has(Fault::RejectsTheWholeBatch) && changes.iter().any(names_nul) {
             return Ok(changes.iter().map(|_| Outcome::reject("NUL in the batch")).collect());
         }
+        let refusal = changes.iter().position(is_refused);
         let leavers = changes.iter().any(|change| change.desired.is_none());
         let mut outcomes = Vec::new();
         for (n, change) in changes.iter().enumerate() {
             tokio::task::yield_now().await;
             let skip = self.has(Fault::WritesNothing)
                 || (self.has(Fault::HundredAtMost) && n >= 100)
+                || (self.has(Fault::StopsAtARefusal) && refusal.is_some_and(|refusal| n > refusal))
                 || (self.has(Fault::LeaversOnly) && leavers && change.desired.is_some());
             outcomes.push(match (&change.entity, change.desired_user(), change.desired_group()) {
+                _ if is_refused(change) => Outcome::reject("nobody here is called that"),
                 _ if skip => Outcome::applied(Action::Created),
                 (Entity::User(id), Some(user), _) => self.put_user(id, user, change, &known).await,
                 (Entity::User(id), None, _) => self.remove_user(id, change),
@@ -184,7 +210,7 @@ impl Sink for MemorySink {
     }
 
     fn reads_target(&self) -> bool {
-        !self.has(Fault::TakesBackOnlyWhatWasConfirmed)
+        !self.has(Fault::TakesBackOnlyWhatWasConfirmed) && !self.waits
     }
 
     fn observe(&self) -> Option<ObservedStream<'_>> {
@@ -233,17 +259,25 @@ impl MemorySink {
             _ => {}
         }
         let state = self.state();
+        if self.waits
+            && let Some(key) = remote.map(RemoteId::as_str)
+            && state.users.contains_key(key)
+        {
+            return Some(key.to_owned());
+        }
         let by_name = |row: &Row| {
             self.has(Fault::AdoptsByName)
                 && user.is_some_and(|u| {
                     row.user.attributes.get(&Attribute::UserName) == u.profile.user_name.as_ref()
                 })
         };
-        state
-            .users
-            .iter()
-            .find(|(_, row)| row.source.as_deref() == Some(id.as_str()) || by_name(row))
-            .map(|(key, _)| key.clone())
+        let is_it = |row: &Row| match user {
+            Some(user) if self.has(Fault::FindsByName) => {
+                row.user.attributes.get(&Attribute::UserName) == user.profile.user_name.as_ref()
+            }
+            _ => !row.waits && row.source.as_deref() == Some(id.as_str()) || by_name(row),
+        };
+        state.users.iter().find(|(_, row)| is_it(row)).map(|(key, _)| key.clone())
     }
 
     async fn put_user(
@@ -277,6 +311,8 @@ impl MemorySink {
             return Outcome::applied_as(key, action);
         }
         row.deleted = false;
+        row.waits = self.waits && user.groups.keys().any(|id| !self.state().groups.contains_key(id));
+        let waits = row.waits;
         let source = match self.fault {
             Some(Fault::CutsIdsAtSlash) => id.as_str().split('/').next().unwrap_or_default(),
             _ => id.as_str(),
@@ -288,6 +324,11 @@ impl MemorySink {
         row.user.active = self.active(user, created, row.user.active, change);
         self.state().users.insert(key.clone(), row);
         self.memory.lock().unwrap().insert(change.entity.clone(), key.clone());
+        if waits {
+            let told = !self.has(Fault::ForgetsWhatItMadeBeforeARetry);
+            let remote = told.then(|| RemoteId::new(key));
+            return Outcome::retry("no such group yet").with_remote(remote);
+        }
         tokio::task::yield_now().await;
 
         let groups = self.groups(user, change, known, &key);
@@ -422,6 +463,10 @@ fn attributes(user: &User, write: impl Fn(String) -> String) -> BTreeMap<Attribu
         .into_iter()
         .filter_map(|attribute| Some((attribute, write(attribute.of(user)?.clone()))))
         .collect()
+}
+
+fn is_refused(change: &Change) -> bool {
+    change.desired_user().is_some_and(|user| user.profile.title.as_deref() == Some(REFUSED))
 }
 
 fn names_nul(change: &Change) -> bool {

@@ -42,6 +42,11 @@ pub async fn run(target: &dyn Target) -> Report {
 
 /// Runs the cases whose name contains `part`: for working on one promise.
 pub async fn run_matching(target: &dyn Target, part: &str) -> Report {
+    run_telling(target, part, |_| {}).await
+}
+
+/// [`run_matching`], telling what became of each case as soon as it is known.
+pub async fn run_telling(target: &dyn Target, part: &str, mut tell: impl FnMut(&CaseReport)) -> Report {
     let mut report = Report::default();
     for case in cases::all().filter(|case| case.name.contains(part)) {
         let started = std::time::Instant::now();
@@ -54,12 +59,9 @@ pub async fn run_matching(target: &dyn Target, part: &str) -> Report {
             Err(Stop::Failed(what)) => Verdict::Failed(what),
             Err(Stop::Skipped(why)) => Verdict::Skipped(why),
         };
-        report.cases.push(CaseReport {
-            name: case.name,
-            promise: case.promise,
-            verdict,
-            took: started.elapsed(),
-        });
+        let case = CaseReport { name: case.name, promise: case.promise, verdict, took: started.elapsed() };
+        tell(&case);
+        report.cases.push(case);
     }
     report
 }

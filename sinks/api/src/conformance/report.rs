@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::TargetError;
 
+/// How many lines of what was found are shown of one case: a large batch that went wrong has thousands.
+const MAX_LINES: usize = 20;
+
 /// What became of every case that ran.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -43,37 +46,53 @@ impl Report {
         self.failures().next().is_none() && self.cases.iter().any(|case| case.verdict == Verdict::Passed)
     }
 
+    /// How many passed, failed and were skipped, in words.
+    pub fn summary(&self) -> String {
+        let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+        for case in &self.cases {
+            match case.verdict {
+                Verdict::Passed => passed += 1,
+                Verdict::Failed(_) => failed += 1,
+                Verdict::Skipped(_) => skipped += 1,
+            }
+        }
+        format!("{passed} passed, {failed} failed, {skipped} skipped")
+    }
+
     /// The cases that failed.
     pub fn failures(&self) -> impl Iterator<Item = &CaseReport> {
         self.cases.iter().filter(|case| matches!(case.verdict, Verdict::Failed(_)))
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for CaseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-        for case in &self.cases {
-            let millis = case.took.as_millis();
-            match &case.verdict {
-                Verdict::Passed => {
-                    passed += 1;
-                    writeln!(f, "pass  {} ({millis} ms)", case.name)?;
+        let millis = self.took.as_millis();
+        match &self.verdict {
+            Verdict::Passed => writeln!(f, "pass  {} ({millis} ms)", self.name),
+            Verdict::Skipped(why) => writeln!(f, "skip  {}: {why}", self.name),
+            Verdict::Failed(what) => {
+                writeln!(f, "FAIL  {} ({millis} ms)", self.name)?;
+                writeln!(f, "        promised: {}", self.promise)?;
+                let lines: Vec<&str> = what.lines().collect();
+                for line in lines.iter().take(MAX_LINES) {
+                    writeln!(f, "        {line}")?;
                 }
-                Verdict::Skipped(why) => {
-                    skipped += 1;
-                    writeln!(f, "skip  {}: {why}", case.name)?;
-                }
-                Verdict::Failed(what) => {
-                    failed += 1;
-                    writeln!(f, "FAIL  {} ({millis} ms)", case.name)?;
-                    writeln!(f, "        promised: {}", case.promise)?;
-                    for line in what.lines() {
-                        writeln!(f, "        {line}")?;
-                    }
+                match lines.len().saturating_sub(MAX_LINES) {
+                    0 => Ok(()),
+                    more => writeln!(f, "        … and {more} lines more"),
                 }
             }
         }
-        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for case in &self.cases {
+            case.fmt(f)?;
+        }
+        f.write_str(&self.summary())
     }
 }
 
@@ -104,7 +123,7 @@ impl Stop {
 
 impl From<TargetError> for Stop {
     fn from(error: TargetError) -> Self {
-        Stop::Failed(format!("the test's own target failed: {error}"))
+        Stop::Failed(format!("the target cannot be prepared or looked into: {error}"))
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a tester tells the suite about the target.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{GroupId, RoleName, Sink, User, UserId};
 
@@ -47,6 +50,13 @@ pub trait Target: Send + Sync {
         Ok(None)
     }
 
+    /// Changes a user into one that this target refuses for good, and the sink rejects. The default knows none, and
+    /// leaves the case out.
+    fn refused(&self, user: User) -> Option<User> {
+        let _ = user;
+        None
+    }
+
     /// Takes the target down so that it cannot be reached, keeping what it holds; `false` where that cannot
     /// be done.
     async fn stop(&self) -> Result<bool, TargetError> {
@@ -70,7 +80,8 @@ pub struct Capabilities {
     pub inactive: Inactive,
     /// The attributes that [`Target::held`] reads back. Default: all of them.
     pub attributes: BTreeSet<Attribute>,
-    /// The number of changes in the large batch. Default: 200.
+    /// The number of changes in the large batch. Default: 200. Say 10,000, which is the most that `delivery.batch`
+    /// allows, where that takes minutes and not hours.
     pub large_batch: usize,
 }
 
@@ -87,7 +98,8 @@ impl Default for Capabilities {
 }
 
 /// How a target keeps groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Groups {
     /// As entities with an id and a name, that users are members of.
     Entities,
@@ -98,7 +110,8 @@ pub enum Groups {
 }
 
 /// What becomes of a deactivated user in the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Inactive {
     /// They stay, without access.
     Kept,
@@ -107,7 +120,8 @@ pub enum Inactive {
 }
 
 /// An attribute that the suite sets to hostile values and reads back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Attribute {
     /// The name the user signs in with.
     UserName,
@@ -115,6 +129,16 @@ pub enum Attribute {
     Email,
     /// The full name.
     DisplayName,
+}
+
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Attribute::UserName => "user_name",
+            Attribute::Email => "email",
+            Attribute::DisplayName => "display_name",
+        })
+    }
 }
 
 /// What a target holds.

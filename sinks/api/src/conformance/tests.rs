@@ -13,10 +13,18 @@ async fn a_right_sink_passes_every_case() {
     assert!(!skipped, "the target in memory can show everything:\n{report}");
 }
 
+#[tokio::test]
+async fn a_right_sink_that_makes_users_before_their_groups_are_there_passes_too() {
+    let report = run(&Memory::that_waits_for_groups()).await;
+    assert!(report.passed(), "{report}");
+}
+
 /// Each fault with the cases meant for it.
 const CAUGHT: &[(Fault, &[&str])] = &[
     (Fault::WritesNothing, &["create"]),
     (Fault::NeverUpdates, &["update"]),
+    (Fault::FindsByName, &["user_is_renamed"]),
+    (Fault::StopsAtARefusal, &["one_refused_change"]),
     (Fault::CopiesAlways, &["the_same_change_twice"]),
     (Fault::RemembersInMemoryOnly, &["the_same_change_after_a_restart"]),
     (Fault::CopiesWithoutRemote, &["the_same_change_after_a_crash"]),
@@ -36,6 +44,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
     (Fault::ReadsGroupsBeforeTheBatch, &["group_and_user_in_one_batch"]),
     (Fault::ForgetsUnknownGroups, &["group_comes_after_its_member"]),
     (Fault::RejectsUnknownGroups, &["group_comes_after_its_member", "user_names_a_group_that_is_gone"]),
+    (Fault::ForgetsWhatItMadeBeforeARetry, &["what_waits_for_its_group_is_made_once"]),
     (Fault::TakesMembersAlong, &["group_goes_before_its_members"]),
     (Fault::IgnoresRename, &["group_is_renamed"]),
     (Fault::MergesGroupsByName, &["two_groups_of_one_name"]),

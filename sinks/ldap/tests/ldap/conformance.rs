@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use rolecall_sink_api::conformance::{Held, Target, TargetError, run, run_matching};
+use rolecall_sink_api::conformance::{Capabilities, Held, Target, TargetError, run, run_matching};
 use rolecall_sink_api::{Sink, User};
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -30,8 +30,13 @@ struct LdifTarget {
 
 #[async_trait]
 impl Target for LdapTarget {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { large_batch: 10_000, ..Capabilities::default() }
+    }
+
+    /// A new server is there sooner than 10,000 entries are gone.
     async fn empty(&self) -> Result<(), TargetError> {
-        LAYOUT.empty(&self.0.lock().await.slapd).await;
+        *self.0.lock().await = Directory::start().await;
         Ok(())
     }
 
@@ -50,6 +55,12 @@ impl Target for LdapTarget {
 
     async fn unmanaged(&self) -> Result<Option<String>, TargetError> {
         Ok(LAYOUT.unmanaged(&self.0.lock().await.slapd).await)
+    }
+
+    /// Nobody is found under a DN without a name.
+    fn refused(&self, mut user: User) -> Option<User> {
+        user.profile.user_name = None;
+        Some(user)
     }
 
     async fn stop(&self) -> Result<bool, TargetError> {
@@ -93,7 +104,7 @@ impl Target for LdifTarget {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sink_keeps_the_contract_on_a_server() {
-    let target = LdapTarget(Mutex::new(fixture::Directory::start().await));
+    let target = LdapTarget(Mutex::new(Directory::start().await));
     let report = run(&target).await;
     println!("{report}");
     assert!(report.passed(), "{report}");

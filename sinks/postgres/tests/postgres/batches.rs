@@ -197,7 +197,7 @@ async fn a_write_that_was_still_under_way_does_not_outlive_the_removal() {
         .await
         .unwrap();
     let commit = async {
-        waits_for_a_lock(&fixture).await;
+        waits_for_a_lock(&fixture, "rolecall app").await;
         earlier.batch_execute("COMMIT").await.unwrap();
     };
     let removal = [remove_user("ada", 2)];
@@ -307,27 +307,63 @@ async fn a_locked_table_makes_the_batch_wait_and_blames_nobody() {
 #[tokio::test]
 async fn a_deadlock_is_tried_again_at_once() {
     let fixture = Fixture::start().await;
-    let sink = fixture.sink_with(json!({"lock_timeout": "14s"}));
+    let patient = json!({"timeout": "90s", "statement_timeout": "80s", "lock_timeout": "60s"});
+    let sink = fixture.sink_with(patient);
     let changes = |generation| {
-        ["ada", "bob"].map(|id| put_user(member(id, &[], &[&format!("v{generation}")]), generation))
+        ["ada", "bob", "eve"].map(|id| put_user(member(id, &[], &[&format!("v{generation}")]), generation))
     };
     apply(&sink, &changes(1)).await;
-    let (other, _connection) = connect(&fixture).await;
-    // The server looks for deadlocks after a second; this session never does, so the sink is the one to lose.
-    other
-        .batch_execute(
-            "SET deadlock_timeout = '1h'; BEGIN; SELECT FROM rolecall.users WHERE id = 'bob' FOR UPDATE",
-        )
-        .await
-        .unwrap();
-    let opponent = async {
-        waits_for_a_lock(&fixture).await;
-        other.batch_execute("SELECT FROM rolecall.users WHERE id = 'ada' FOR UPDATE; COMMIT").await.unwrap();
-    };
-    let changes = changes(2);
-    let (actions, ()) = tokio::join!(apply(&sink, &changes), opponent);
-    assert_eq!(actions, [Action::Updated, Action::Updated]);
+    let (gate, _gate) = connect(&fixture).await;
+    gate.batch_execute("BEGIN; SELECT FROM rolecall.users WHERE id = 'bob' FOR UPDATE").await.unwrap();
+    // A session looks for deadlocks once, a second after it began to wait. This one never does, so the sink must
+    // begin to wait for it after it waits for the sink: the gate holds the sink up until then.
+    let (other, _other) = connect(&fixture).await;
+    let begin = "SET application_name = 'other'; SET deadlock_timeout = '1h'; BEGIN; \
+                 SELECT FROM rolecall.users WHERE id = 'eve' FOR UPDATE";
+    other.batch_execute(begin).await.unwrap();
+    let second = changes(2);
+    let (actions, locked, ()) = tokio::join!(
+        apply(&sink, &second),
+        async {
+            waits_for_a_lock(&fixture, "rolecall app").await;
+            // Who waits for a table gets it as soon as the sink lets go of it, before the sink can take it again.
+            other.batch_execute("LOCK TABLE rolecall.users; COMMIT").await
+        },
+        async {
+            waits_for_a_lock(&fixture, "other").await;
+            gate.batch_execute("COMMIT").await.unwrap();
+        }
+    );
+    locked.unwrap();
+    assert_eq!(actions, [Action::Updated; 3]);
     assert!(fixture.server.log().contains("deadlock detected"), "there was a deadlock");
+}
+
+#[tokio::test]
+async fn a_serialization_failure_is_tried_again_at_once_a_few_times() {
+    let fixture = Fixture::start().await;
+    let sink = fixture.sink();
+    sink.probe().await.unwrap();
+    // A sequence counts what is rolled back, too.
+    fixture
+        .server
+        .execute(
+            "CREATE SEQUENCE tries; CREATE SEQUENCE failures; \
+             CREATE FUNCTION collide() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                IF nextval('tries') < 3 OR NEW.id = 'eve' THEN \
+                    PERFORM nextval('failures'); \
+                    RAISE EXCEPTION 'somebody was faster' USING ERRCODE = 'serialization_failure'; \
+                END IF; RETURN NEW; END $$; \
+             CREATE TRIGGER collide BEFORE INSERT ON rolecall.users FOR EACH ROW EXECUTE FUNCTION collide(); \
+             ALTER FUNCTION collide() SET search_path = public",
+        )
+        .await;
+    assert_eq!(apply(&sink, &[put_user(user("ada"), 1)]).await, [Action::Created]);
+    assert_eq!(fixture.value("SELECT last_value FROM failures").await, "2");
+
+    let outcomes = sink.apply(&[put_user(user("eve"), 1)]).await.unwrap();
+    assert!(retried(&outcomes[0]).contains("40001"), "{outcomes:?}");
+    assert_eq!(fixture.value("SELECT last_value FROM failures").await, "6");
 }
 
 #[tokio::test]
@@ -370,12 +406,13 @@ async fn what_a_slow_row_leaves_no_time_for_is_tried_later_and_the_rest_stands()
     assert_eq!(fixture.column("SELECT id FROM rolecall.users").await, ["b-fine"]);
 }
 
-/// Until the sink's session waits for somebody else.
-async fn waits_for_a_lock(fixture: &Fixture) {
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rolecall app' \
-                   AND wait_event_type = 'Lock'";
-    until(Duration::from_secs(20), "the sink waits for a lock", async || {
-        let sessions = fixture.value(waiting).await;
+/// Until the session of this name waits for somebody else.
+async fn waits_for_a_lock(fixture: &Fixture, session: &str) {
+    let waiting = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{session}' AND wait_event_type = 'Lock'"
+    );
+    until(Duration::from_secs(20), "the session waits for a lock", async || {
+        let sessions = fixture.value(&waiting).await;
         if sessions == "1" { Ok(()) } else { Err(sessions) }
     })
     .await;

@@ -137,3 +137,30 @@ async fn what_cannot_work_is_refused_before_anything_connects() {
         assert!(!error.message.contains("hunter2"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
+    let authority = CertificateAuthority::new();
+    let [(certificate, key), (stranger, strangers_key)] =
+        ["writer", "stranger"].map(|name| authority.client(name));
+    let fixture = Fixture::on(Postgres::options().authority(authority).client_certificates().start().await);
+    fixture
+        .server
+        .execute("CREATE ROLE writer LOGIN PASSWORD 'secret'; CREATE SCHEMA rolecall AUTHORIZATION writer")
+        .await;
+    let url = format!("postgresql://writer@127.0.0.1:{}/postgres", fixture.server.port());
+    let sink = |certificate: &str, key: &str| {
+        let tls = json!({
+            "ca": fixture.server.ca_path(),
+            "certificate": fixture.file("client.pem", certificate), "key": fixture.file("client.key", key),
+        });
+        fixture.sink_with(json!({"url": url, "tls": tls}))
+    };
+    apply(&sink(&certificate, &key), &[put_user(user("ada"), 1)]).await;
+
+    let without = fixture.sink_with(json!({"url": url}));
+    let down = without.probe().await.unwrap_err();
+    assert!(down.reason.contains("certificate"), "{down}");
+    let down = sink(&stranger, &strangers_key).probe().await.unwrap_err();
+    assert!(down.reason.contains("28P01"), "{down}");
+}

@@ -155,3 +155,10 @@ pub(crate) fn retried(outcome: &Outcome) -> &str {
         other => panic!("not to be retried: {other:?}"),
     }
 }
+
+/// The text of a fenced block in the sink's README, the n-th of those that are marked so.
+pub(crate) fn readme(mark: &str, n: usize) -> String {
+    let blocks = include_str!("../../README.md").split("\n```").skip(1).step_by(2);
+    let marked = blocks.filter_map(|block| block.strip_prefix(mark)?.strip_prefix('\n'));
+    marked.map(str::to_owned).nth(n).unwrap_or_else(|| panic!("the README has no block {mark} {n}"))
+}

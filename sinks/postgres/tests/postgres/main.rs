@@ -3,7 +3,10 @@
 
 mod batches;
 mod connections;
+mod deactivation;
+mod failover;
 mod fixture;
 mod migrations;
+mod own;
 mod promises;
 mod values;

@@ -3,7 +3,7 @@
 use rolecall_sink_api::Sink as _;
 use serde_json::json;
 
-use crate::fixture::{Fixture, apply, member, put_user, remove_user, user};
+use crate::fixture::{Fixture, apply, member, put_user, readme, remove_user, user};
 
 #[tokio::test]
 async fn two_sinks_that_start_at_once_make_the_tables_once() {
@@ -80,15 +80,7 @@ async fn a_role_without_more_than_the_documented_grants_can_do_it_all() {
     ] {
         assert!(down.reason.contains("GRANT SELECT, INSERT ON rolecall.roles TO writer"), "{down}");
     }
-    // As the crate's documentation has it.
-    fixture
-        .server
-        .execute(
-            "GRANT SELECT, INSERT, UPDATE ON rolecall.users, rolecall.groups TO writer; \
-             GRANT SELECT, INSERT, DELETE ON rolecall.group_members, rolecall.user_roles TO writer; \
-             GRANT SELECT, INSERT ON rolecall.roles TO writer",
-        )
-        .await;
+    fixture.server.execute(&readme("sql grants", 0)).await;
     let report = writer.check().await.unwrap().join("\n");
     assert!(report.contains("as writer") && report.contains("version 1 of 1"), "{report}");
     apply(&writer, &[put_user(member("ada", &["staff"], &["reader"]), 1)]).await;

@@ -1,7 +1,9 @@
 //! The suite that every sink passes.
 
 use async_trait::async_trait;
-use rolecall_sink_api::conformance::{Attribute, Held, HeldGroup, HeldUser, Target, TargetError, run};
+use rolecall_sink_api::conformance::{
+    Attribute, Capabilities, Held, HeldGroup, HeldUser, Target, TargetError, run,
+};
 use rolecall_sink_api::{GroupId, RoleName, Sink, User, UserId};
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -30,6 +32,10 @@ const UNMANAGED: &str = "SELECT (SELECT json_agg(u)::text FROM rolecall.users u 
 
 #[async_trait]
 impl Target for Tables {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { large_batch: 10_000, ..Capabilities::default() }
+    }
+
     async fn empty(&self) -> Result<(), TargetError> {
         let fixture = self.fixture.lock().await;
         fixture.server.execute("DROP SCHEMA IF EXISTS rolecall CASCADE").await;
@@ -91,6 +97,12 @@ impl Target for Tables {
     async fn unmanaged(&self) -> Result<Option<String>, TargetError> {
         let rows = self.fixture.lock().await.server.query(UNMANAGED).await;
         Ok(rows[0][0].is_some().then(|| format!("{rows:?}")))
+    }
+
+    /// No text in PostgreSQL holds a NUL.
+    fn refused(&self, mut user: User) -> Option<User> {
+        user.profile.title = Some("nul\0inside".into());
+        Some(user)
     }
 
     async fn stop(&self) -> Result<bool, TargetError> {

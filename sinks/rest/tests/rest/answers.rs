@@ -90,7 +90,7 @@ async fn a_failure_is_tried_again_when_the_application_says() {
         application.fail_next(1, Fault::status(status).header("Retry-After", "7"));
         let outcomes =
             sink.apply(&[joins(user("ada"))]).await.unwrap_or_else(|down| panic!("{status}: {down}"));
-        let [Outcome::Retry { reason, after }] = &outcomes[..] else { panic!("{status}: {outcomes:?}") };
+        let [Outcome::Retry { reason, after, .. }] = &outcomes[..] else { panic!("{status}: {outcomes:?}") };
         assert!(reason.contains(&status.to_string()), "{reason}");
         assert_eq!(*after, Some(Duration::from_secs(7)), "{status}");
     }

@@ -109,6 +109,116 @@ async fn what_a_failed_attempt_gave_is_taken_away_when_something_else_is_desired
     assert_eq!(application.users()[remote.as_str()]["roles"], json!({}));
 }
 
+/// One request each, and no way to find a user.
+fn blind(application: &HttpApplication) -> RestSink {
+    let groups = json!({"lookup": {"group": {"path": "/groups?external_id={{ group.id }}", "id": "/0/id"}}});
+    RestSink::new("app", config(one_by_one(&application.url()), groups)).unwrap()
+}
+
+/// The change as the daemon hands it over after `outcome`.
+fn after(change: &Change, outcome: &Outcome) -> Change {
+    let Outcome::Retry { remote, .. } = outcome else { panic!("not to be tried again: {outcome:?}") };
+    let remote = remote.clone().or(change.remote.clone());
+    let attempted = Attempted::by(change).map(|left| Attempted { remote: remote.clone(), ..left });
+    Change { remote, attempted, attempt: change.attempt + 1, ..change.clone() }
+}
+
+#[tokio::test]
+async fn what_was_made_before_the_rest_failed_is_known_by_its_id_and_not_made_again() {
+    for status in [500, 404, 422, 401, 429] {
+        let application = HttpApplication::start().await;
+        let sink = blind(&application);
+        let mut ada = user("ada");
+        ada.roles = ["admin"].map(RoleName::new).into();
+        let first = joins(ada);
+        let made = sink_then_fail(&application, &sink, &first, status).await;
+        let Outcome::Retry { remote, .. } = &made else { panic!("{status}: {made:?}") };
+        assert_eq!(remote.as_ref().map(|id| id.as_str()), Some("user-1"), "{status}: {made:?}");
+
+        application.recover();
+        application.forget_requests();
+        // The daemon died meanwhile: nothing is known but what it kept.
+        let outcomes = blind(&application).apply(&[after(&first, &made)]).await.unwrap();
+        assert_eq!(outcomes, [Outcome::applied_as("user-1", Action::Updated)], "{status}");
+        assert_eq!(application.users().len(), 1);
+        assert!(application.requests().iter().all(|request| request.method != "POST"), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_made_before_the_rest_failed_can_go() {
+    let application = HttpApplication::start().await;
+    let sink = blind(&application);
+    let mut ada = user("ada");
+    ada.roles = ["admin"].map(RoleName::new).into();
+    let first = joins(ada);
+    let made = sink_then_fail(&application, &sink, &first, 422).await;
+    application.recover();
+    let gone = Change { desired: None, ..after(&first, &made) };
+    assert_eq!(sink.apply(&[gone]).await.unwrap(), [Outcome::applied_as("user-1", Action::Deleted)]);
+    assert!(application.users().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_refused_for_good_becomes_a_dead_letter_once_the_id_is_kept() {
+    let application = HttpApplication::start().await;
+    let sink = blind(&application);
+    let mut ada = user("ada");
+    ada.roles = ["admin"].map(RoleName::new).into();
+    let first = joins(ada);
+    let made = sink_then_fail(&application, &sink, &first, 422).await;
+    application.recover();
+    application.fail_next(1, Fault::status(200));
+    application.fail_next(1, Fault::status(422));
+    let outcomes = sink.apply(&[after(&first, &made)]).await.unwrap();
+    let [Outcome::Reject { reason }] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert!(reason.contains("role_grant") && reason.contains("422"), "{reason}");
+}
+
+/// What becomes of `change` whose first request succeeds and whose others are answered `status`.
+async fn sink_then_fail(
+    application: &HttpApplication,
+    sink: &RestSink,
+    change: &Change,
+    status: u16,
+) -> Outcome {
+    let mut requests = application.subscribe();
+    let failing = async {
+        requests.wait_for(|all| !all.is_empty()).await.unwrap();
+        application.fail(Fault::status(status));
+    };
+    let (outcomes, ()) = tokio::join!(sink.apply(std::slice::from_ref(change)), failing);
+    outcomes.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn sessions_end_after_access_is_taken_and_before_somebody_is_removed() {
+    let application = HttpApplication::start().await;
+    let mut base = one_by_one(&application.url());
+    base["operations"]["session_revoke"] =
+        json!({"method": "DELETE", "path": "/users/{{ remote }}/sessions"});
+    let sink = RestSink::new("app", serde_json::from_value(base).unwrap()).unwrap();
+    sink.apply(&[joins(user("ada"))]).await.unwrap();
+    application.forget_requests();
+
+    let mut inactive = user("ada");
+    inactive.active = false;
+    // The application knows nothing of sessions, and 404 is as good as done.
+    let outcomes = sink.apply(&[changes(user("ada"), "user-1", inactive.clone())]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::applied_as("user-1", Action::Deactivated)]);
+    sink.apply(&[leaves(inactive, "user-1")]).await.unwrap();
+    let lines: Vec<String> = application.requests().iter().map(|request| request.line()).collect();
+    assert_eq!(
+        lines,
+        [
+            "PATCH /users/user-1",
+            "DELETE /users/user-1/sessions",
+            "DELETE /users/user-1/sessions",
+            "DELETE /users/user-1"
+        ]
+    );
+}
+
 #[tokio::test]
 async fn who_was_made_and_never_confirmed_is_found_in_order_to_go_or_else_a_person_is_told() {
     let application = HttpApplication::start().await;

@@ -171,6 +171,51 @@ async fn only_a_certificate_from_the_named_authority_is_trusted() {
 }
 
 #[tokio::test]
+async fn a_client_certificate_is_shown_to_an_application_that_wants_one() {
+    let authority = CertificateAuthority::new();
+    let (certificate, key) = authority.client("rolecall");
+    let files = tempfile::tempdir().unwrap();
+    let [certificate, key] = [("client.pem", certificate), ("client.key", key)].map(|(name, pem)| {
+        std::fs::write(files.path().join(name), pem).unwrap();
+        files.path().join(name)
+    });
+    let application = HttpApplication::options().tls(authority).client_certificates().start().await;
+    let ca = application.ca_path();
+    let showing = json!({"lookup": {}, "tls": {"ca": ca, "certificate": certificate, "key": key}});
+    assert!(sink(&application, showing).apply(&crowd(1)).await.is_ok());
+
+    let refused = sink(&application, json!({"lookup": {}, "tls": {"ca": ca}})).apply(&crowd(1)).await;
+    let said = format!("{refused:?}");
+    assert!(!said.contains("Applied") && said.contains("ertificate"), "{said}");
+    assert_eq!(application.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn everything_goes_through_the_proxy_where_there_is_one() {
+    // To a proxy, a plain request is sent as it is, with the whole URL; this one answers it itself.
+    let proxy = HttpApplication::start().await;
+    let behind = json!({"lookup": {}, "base_url": "http://app.invalid/api", "proxy": proxy.url()});
+    proxy.fail_next(1, Fault::status(201).body(json!({"id": "user-7"})));
+    let outcomes = sink(&proxy, behind).apply(&crowd(1)).await.unwrap();
+    assert!(matches!(&outcomes[0], Outcome::Applied { .. }), "{outcomes:?}");
+    let request = proxy.requests().remove(0);
+    assert_eq!((request.line().as_str(), request.header("host")), ("POST /api/users", Some("app.invalid")));
+}
+
+#[tokio::test]
+async fn an_application_with_a_rate_limit_is_asked_at_its_rate() {
+    let application = HttpApplication::options().most_per_second(12).start().await;
+    let paced = json!({"lookup": {}, "requests_per_second": 8});
+    let outcomes = sink(&application, paced).apply(&crowd(30)).await.unwrap();
+    let through = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Applied { .. })).count();
+    assert_eq!(through, 30, "{outcomes:?}");
+    // As fast as it goes it is too fast.
+    let application = HttpApplication::options().most_per_second(12).start().await;
+    let outcomes = sink(&application, json!({ "lookup": {} })).apply(&crowd(30)).await.unwrap();
+    assert!(outcomes.iter().any(|outcome| matches!(outcome, Outcome::Retry { .. })), "{outcomes:?}");
+}
+
+#[tokio::test]
 async fn the_probe_asks_what_it_is_told_to() {
     let application = HttpApplication::start().await;
     let probing = sink(&application, json!({"probe": "/users"}));

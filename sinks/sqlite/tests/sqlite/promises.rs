@@ -1,7 +1,9 @@
 //! The suite that every sink passes.
 
 use async_trait::async_trait;
-use rolecall_sink_api::conformance::{Attribute, Held, HeldGroup, HeldUser, Target, TargetError, run};
+use rolecall_sink_api::conformance::{
+    Attribute, Capabilities, Held, HeldGroup, HeldUser, Target, TargetError, run,
+};
 use rolecall_sink_api::{GroupId, RoleName, Sink, User, UserId};
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -22,6 +24,10 @@ fn list(connection: &Connection, sql: &str, id: &str) -> Result<Vec<String>, rus
 
 #[async_trait]
 impl Target for Tables {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { large_batch: 10_000, ..Capabilities::default() }
+    }
+
     async fn empty(&self) -> Result<(), TargetError> {
         let directory = self.0.path().parent().unwrap().to_owned();
         if directory.exists() {

@@ -8,7 +8,7 @@ mod serve;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -22,6 +22,7 @@ use crate::port::Port;
 pub use fault::Fault;
 pub use recorded::Recorded;
 use resources::Resources;
+pub(crate) use serve::listen;
 
 /// How long [`HttpApplication::wait_for`] waits.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,12 +46,15 @@ pub struct HttpApplication {
 #[derive(Default)]
 pub struct HttpApplicationOptions {
     authority: Option<CertificateAuthority>,
+    client_certificates: bool,
     bearer: Option<String>,
+    most_per_second: Option<usize>,
 }
 
 /// What the connections share with the one who holds the application.
 struct Shared {
     bearer: Option<String>,
+    most_per_second: Option<usize>,
     state: Mutex<State>,
     requests: watch::Sender<Vec<Recorded>>,
 }
@@ -61,6 +65,8 @@ struct State {
     next: VecDeque<Fault>,
     /// For all requests after those.
     always: Option<Fault>,
+    /// When the last requests came, where there is a limit.
+    came: VecDeque<Instant>,
     resources: Resources,
 }
 
@@ -68,6 +74,18 @@ impl HttpApplicationOptions {
     /// Speaks TLS only, with a certificate that this authority signs.
     pub fn tls(mut self, authority: CertificateAuthority) -> Self {
         self.authority = Some(authority);
+        self
+    }
+
+    /// Takes connections only from whoever shows a certificate that the authority signed; needs [`tls`](Self::tls).
+    pub fn client_certificates(mut self) -> Self {
+        self.client_certificates = true;
+        self
+    }
+
+    /// Answers 429 when more requests than this come within a second.
+    pub fn most_per_second(mut self, requests: usize) -> Self {
+        self.most_per_second = Some(requests);
         self
     }
 
@@ -83,10 +101,14 @@ impl HttpApplicationOptions {
             let directory = tempfile::Builder::new().prefix("rolecall-application-").tempdir();
             let directory = directory.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}"));
             authority.equip(directory.path());
-            (serve::acceptor(directory.path()), directory)
+            (serve::acceptor(directory.path(), self.client_certificates), directory)
         });
-        let shared =
-            Shared { bearer: self.bearer, state: Mutex::default(), requests: watch::Sender::new(Vec::new()) };
+        let shared = Shared {
+            bearer: self.bearer,
+            most_per_second: self.most_per_second,
+            state: Mutex::default(),
+            requests: watch::Sender::new(Vec::new()),
+        };
         let mut application =
             HttpApplication { port: Port::take(), tls, shared: Arc::new(shared), listener: None };
         application.restart().await;
@@ -218,6 +240,17 @@ impl Drop for HttpApplication {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nobody panics while holding the state")
+    }
+
+    /// Whether this is one request too many within a second.
+    fn is_too_fast(&self) -> bool {
+        let Some(most) = self.most_per_second else { return false };
+        let came = &mut self.state().came;
+        came.push_back(Instant::now());
+        while came.len() > most + 1 {
+            came.pop_front();
+        }
+        came.len() > most && came.front().is_some_and(|first| first.elapsed() < Duration::from_secs(1))
     }
 
     /// The fault that the next request meets.

@@ -14,9 +14,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -34,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// It can seem taken for a moment all the same: a process that another thread is just starting has a copy of every
 /// socket of ours, also of the one that found the port free, until it becomes another program.
-pub(super) async fn listen(port: u16) -> TcpListener {
+pub(crate) async fn listen(port: u16) -> TcpListener {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
@@ -47,15 +48,25 @@ pub(super) async fn listen(port: u16) -> TcpListener {
     }
 }
 
-/// TLS with the certificate that an authority put into `directory`.
-pub(super) fn acceptor(directory: &Path) -> TlsAcceptor {
+/// TLS with the certificate that an authority put into `directory`; where it is asked for, only for clients who have one
+/// from the same authority.
+pub(super) fn acceptor(directory: &Path, client_certificates: bool) -> TlsAcceptor {
     let read = |name| fs::read(directory.join(name)).expect("the authority wrote it");
     let certificate = CertificateDer::from_pem_slice(&read("server.pem")).expect("the authority writes PEM");
     let key = PrivateKeyDer::from_pem_slice(&read("server.key")).expect("the authority writes PEM");
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_slice(&read("ca.pem")).expect("the authority writes PEM");
+    roots.add(authority).expect("it is an authority's certificate");
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+    let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring has the protocols' ciphers")
-        .with_no_client_auth()
+        .with_client_cert_verifier(match client_certificates {
+            true => verifier.expect("there is an authority"),
+            false => WebPkiClientVerifier::no_client_auth(),
+        })
         .with_single_cert(vec![certificate], key)
         .expect("key and certificate belong together");
     TlsAcceptor::from(Arc::new(config))
@@ -139,6 +150,11 @@ impl Shared {
         {
             let mut answer = Answer::error(401, "show the bearer token");
             answer.headers.push(("WWW-Authenticate".to_owned(), "Bearer".to_owned()));
+            return answer;
+        }
+        if self.is_too_fast() {
+            let mut answer = Answer::error(429, "one at a time");
+            answer.headers.push(("Retry-After".to_owned(), "1".to_owned()));
             return answer;
         }
         self.state().resources.handle(&request.method, &request.path, body)

@@ -3,12 +3,16 @@
 use super::{Case, case};
 use crate::conformance::daemon::Daemon;
 use crate::conformance::fixture::{UserExt as _, group, user};
-use crate::conformance::report::{Step, ensure};
-use crate::{Action, Entity, Outcome};
+use crate::conformance::report::{Step, Stop, ensure};
+use crate::{Action, Entity, Outcome, User};
 
 pub(super) const CASES: &[Case] = &[
     case!(outcomes_in_order, "outcomes are one per change, in the order of the changes"),
     case!(leavers_in_a_batch, "leavers, joiners, new and old groups may come in one batch"),
+    case!(
+        one_refused_change,
+        "a change that the target refuses is rejected, and the others of its batch go through"
+    ),
     case!(large_batch, "a large batch goes through, and again without an effect"),
 ];
 
@@ -59,6 +63,40 @@ async fn leavers_in_a_batch(daemon: &mut Daemon<'_>) -> Step {
     ];
     daemon.deliver(&second).await?;
     daemon.expect_held().await
+}
+
+async fn one_refused_change(daemon: &mut Daemon<'_>) -> Step {
+    let staff = group("staff");
+    let mia: User = user("mia").within(&[&staff]).with_roles(&["reader"]);
+    let Some(refused) = daemon.target.refused(mia.clone()) else {
+        return Err(Stop::skipped("the test names nothing that the target refuses"));
+    };
+    let leaver = daemon.want_user(user("leaver").with_roles(&["admin"]));
+    let old = daemon.want_group(group("old"));
+    daemon.deliver(&[leaver.clone(), old.clone()]).await?;
+    let bad = daemon.want_user(refused);
+    let batch = [
+        daemon.want_gone(leaver),
+        daemon.want_group(staff.clone()),
+        daemon.want_user(user("ada").within(&[&staff]).with_roles(&["admin"])),
+        bad.clone(),
+        daemon.want_user(user("zoe").within(&[&staff]).with_roles(&["reader"])),
+        daemon.want_gone(old),
+    ];
+    let outcomes = daemon.settle(&batch).await?;
+    for (entity, outcome) in &outcomes {
+        match outcome {
+            Outcome::Reject { reason } if *entity == bad => {
+                ensure(!reason.trim().is_empty(), || format!("{entity} was rejected without a reason"))?;
+            }
+            Outcome::Applied { .. } if *entity != bad => {}
+            outcome => return Err(Stop::failed(format!("the outcome for {entity} is {outcome:?}"))),
+        }
+    }
+    daemon.expect_held().await?;
+    daemon.want_user(mia);
+    daemon.deliver(&[bad]).await.map_err(|stop| stop.when("after what was refused was mended"))?;
+    daemon.expect_held().await.map_err(|stop| stop.when("after what was refused was mended"))
 }
 
 async fn large_batch(daemon: &mut Daemon<'_>) -> Step {

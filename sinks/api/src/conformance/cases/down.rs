@@ -23,7 +23,7 @@ async fn down_and_up_again(daemon: &mut Daemon<'_>) -> Step {
     probe(daemon).await?.map_err(|down| Stop::failed(format!("the probe failed before anything: {down}")))?;
     daemon.deliver(&all).await?;
     if !daemon.target.stop().await? {
-        return Err(Stop::skipped("the target cannot be taken down"));
+        return Err(Stop::skipped("the test cannot take the target down"));
     }
     daemon.want_user(user("ada").called("Ada Lovelace").with_roles(&["admin"]));
     let [_, _, bob] = &all;

@@ -64,6 +64,9 @@ fn sort_out(outcomes: &BTreeMap<Entity, Outcome>, bystanders: &[Entity]) -> Step
 }
 
 async fn hostile_attributes(daemon: &mut Daemon<'_>) -> Step {
+    if daemon.capabilities().attributes.is_empty() {
+        return Err(Stop::skipped("no attribute can be read back from the target"));
+    }
     for attribute in daemon.capabilities().attributes {
         let mut entities = Vec::new();
         for (n, value) in values() {

@@ -10,6 +10,10 @@ use crate::{Action, Outcome};
 pub(super) const CASES: &[Case] = &[
     case!(create, "a user and a group that are desired are in the target"),
     case!(update, "what differs between desired and applied is written"),
+    case!(
+        user_is_renamed,
+        "a user with another sign-in name and address is the same user, and somebody else may have the old ones"
+    ),
     case!(the_same_change_twice, "a change that comes again leads to the same state"),
     case!(the_same_change_after_a_restart, "a sink keeps nothing in memory that it needs after a restart"),
     case!(
@@ -62,6 +66,33 @@ async fn update(daemon: &mut Daemon<'_>) -> Step {
     daemon.want_user(changed);
     daemon.deliver(&[ada]).await?;
     daemon.expect_held().await.map_err(|stop| stop.when("after the roles went"))
+}
+
+async fn user_is_renamed(daemon: &mut Daemon<'_>) -> Step {
+    let staff = group("staff");
+    let groups = daemon.want_group(staff.clone());
+    let ada = user("ada").within(&[&staff]).with_roles(&["reader"]);
+    let entity = daemon.want_user(ada.clone());
+    daemon.deliver(&[groups, entity.clone()]).await?;
+    let mut renamed = ada;
+    renamed.profile.user_name = Some("ada.lovelace".into());
+    renamed.profile.email = Some("ada.lovelace@example.com".into());
+    daemon.want_user(renamed.clone());
+    daemon.attempt_unnoted(std::slice::from_ref(&entity)).await?;
+    daemon.deliver(std::slice::from_ref(&entity)).await.map_err(|stop| stop.when("renamed again"))?;
+    daemon.expect_held().await.map_err(|stop| stop.when("after the new name"))?;
+
+    let mut successor = user("successor").within(&[&staff]).with_roles(&["admin"]);
+    successor.profile.user_name = Some("ada".into());
+    successor.profile.email = Some("ada@example.com".into());
+    let successor = daemon.want_user(successor);
+    daemon.deliver(&[successor]).await.map_err(|stop| stop.when("somebody else has the old name"))?;
+    daemon.expect_held().await.map_err(|stop| stop.when("somebody else has the old name"))?;
+    daemon.want_user(renamed.called("Ada Lovelace"));
+    daemon.deliver(std::slice::from_ref(&entity)).await?;
+    daemon.want_gone(entity.clone());
+    daemon.deliver(&[entity]).await?;
+    daemon.expect_held().await.map_err(|stop| stop.when("after the first one went"))
 }
 
 async fn the_same_change_twice(daemon: &mut Daemon<'_>) -> Step {

@@ -15,6 +15,10 @@ pub(super) const CASES: &[Case] = &[
         group_comes_after_its_member,
         "a user may name a group whose change comes later; when it has come, they are in it"
     ),
+    case!(
+        what_waits_for_its_group_is_made_once,
+        "what was made before the rest had to wait is known by its id, also after a restart"
+    ),
     case!(group_goes_before_its_members, "a group that goes takes its memberships along and nobody else's"),
     case!(user_names_a_group_that_is_gone, "a user who names a group that is gone keeps all else"),
     case!(group_is_renamed, "a renamed group is the same group, with the same members"),
@@ -80,6 +84,20 @@ async fn group_comes_after_its_member(daemon: &mut Daemon<'_>) -> Step {
             }
         };
     }
+    daemon.expect_held().await
+}
+
+async fn what_waits_for_its_group_is_made_once(daemon: &mut Daemon<'_>) -> Step {
+    needs_groups(daemon)?;
+    let all = [daemon.want_user(user("ada").within(&[&group("late")]))];
+    daemon.attempt(&all).await?;
+    daemon.restart().await?;
+    // While they wait, something else is wanted of them.
+    daemon.want_user(user("ada").within(&[&group("late")]).called("Ada Lovelace"));
+    daemon.attempt(&all).await?;
+    daemon.restart().await?;
+    let late = daemon.want_group(group("late"));
+    daemon.deliver(&[&[late], &all[..]].concat()).await?;
     daemon.expect_held().await
 }
 

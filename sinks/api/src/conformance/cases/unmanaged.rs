@@ -14,7 +14,7 @@ async fn unmanaged_is_untouched(daemon: &mut Daemon<'_>) -> Step {
     let twin = user("twin").within(&[&group("staff")]).with_roles(&["reader"]);
     daemon.target.seed_unmanaged(&twin).await?;
     let Some(before) = daemon.target.unmanaged().await? else {
-        return Err(Stop::skipped("the target was seeded with nothing unmanaged"));
+        return Err(Stop::skipped("the test cannot put into the target what is somebody else's"));
     };
     let staff = daemon.want_group(group("staff"));
     let ada = daemon.want_user(user("ada").within(&[&group("staff")]).with_roles(&["reader"]));
