@@ -38,6 +38,8 @@ pub enum Resolution {
         remote: Option<RemoteId>,
         /// What had to be done.
         action: Action,
+        /// When the sink looks again because there is more to do then; `None` when it is done.
+        again: Option<Timestamp>,
     },
     /// It will be tried again.
     Retry {

@@ -26,11 +26,13 @@
 //! told from one that went a moment ago. The groups of roles come with the first user who has the role.
 
 mod access;
+mod account;
 mod batch;
 mod check;
 mod compare;
 mod config;
 mod connection;
+mod departure;
 mod directory;
 mod dn;
 mod entry;
@@ -42,9 +44,11 @@ mod lock;
 mod mapping;
 mod mappings;
 mod mark;
+mod matching;
 mod member;
 mod members;
 mod memberships;
+mod numbers;
 mod observe;
 mod outcome;
 mod password;
@@ -53,6 +57,7 @@ mod plan;
 mod pool;
 mod preset;
 mod query;
+mod remote;
 mod request;
 mod right;
 mod root_dse;
@@ -67,7 +72,8 @@ mod windows;
 mod work;
 
 pub use config::{
-    AttributeTemplate, AttributeTemplates, Bind, BindMethod, Config, FirstPassword, Flavour, Groups, Ldif,
-    Leavers, Marker, MemberValue, OnDeactivate, OnDelete, OnExisting, People, Referrals, Roles,
+    AttributeTemplate, AttributeTemplates, Base64Template, Bind, BindMethod, Config, FirstPassword, Flavour,
+    Groups, Ldif, Leavers, Marker, MemberValue, NumberRange, Numbers, OnCollision, OnDeactivate, OnDelete,
+    OnExisting, People, Referrals, Roles,
 };
 pub use sink::LdapSink;

@@ -376,7 +376,7 @@ impl RestSink {
             Action::Deleted if !gone => Action::Deactivated,
             action => action,
         };
-        Outcome::Applied { remote: known.remote, action }
+        Outcome::Applied { remote: known.remote, action, again: None }
     }
 
     fn said(&self, change: &Change, what: &str, answer: &Answer) -> String {

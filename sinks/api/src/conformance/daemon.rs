@@ -15,9 +15,9 @@ use crate::{Attempted, Change, Document, Entity, Group, Observed, Outcome, Remot
 /// A sink bounds its own time; one call that takes longer than this does not.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a change is tried before the suite calls it stuck.
-const MAX_ATTEMPTS: u32 = 8;
+pub(super) const MAX_ATTEMPTS: u32 = 8;
 /// The longest wait before another attempt: a test target has no reason to ask for more.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the daemon's store would know of one entity.
 #[derive(Clone, Default)]

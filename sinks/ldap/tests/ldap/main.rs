@@ -1,6 +1,8 @@
 //! The LDAP sink on a real slapd.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests: a panic is the report")]
 
+mod adoption;
+mod chaos;
 mod check;
 mod conformance;
 mod connection;
@@ -10,4 +12,5 @@ mod groups;
 mod ldif;
 mod ldif_writer;
 mod leavers;
+mod numbers;
 mod people;
