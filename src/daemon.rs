@@ -14,6 +14,7 @@ use crate::admin::{self, AdminSocket, AdminState, SocketError};
 use crate::config::{Config, RetentionConfig};
 use crate::deliver::{ConfiguredSink, Deliveries};
 use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, Replay};
+use crate::rulebook::{Opening, Rulebook};
 use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError};
 
 /// How long sinks may take to finish the batches in their hands when the daemon stops. What is cut off comes again.
@@ -65,6 +66,7 @@ pub struct Daemon {
     committer: JoinHandle<()>,
     workers: JoinSet<()>,
     others: JoinSet<()>,
+    rulebook: Rulebook,
 }
 
 impl Daemon {
@@ -77,8 +79,10 @@ impl Daemon {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.store.path)?);
         let names: Vec<SinkName> = config.sinks.keys().cloned().collect();
         store.configure(&names, clock()).await?;
-        let rules = Arc::new(config.rules);
-        if store.use_rules(&rules.fingerprint().to_string()).await? {
+        let opening = Opening::choose(&*store, config.rules, config.rules_text).await?;
+        let scopes = Arc::new(config.scopes);
+        let adopted = opening.adopt(&*store, Arc::clone(&scopes), clock()).await?;
+        if adopted.evaluates {
             tracing::info!("the rules are not those of the last start: every user is evaluated again");
         }
 
@@ -108,15 +112,24 @@ impl Daemon {
         });
         let (deliveries, workers) = Deliveries::start(sinks.collect(), &store, clock, &stop_the_rest);
         let wake = deliveries.clone();
-        let committer = Committer::new(Arc::clone(&store), Arc::clone(&rules), clock, move || wake.wake());
+        let committer =
+            Committer::new(Arc::clone(&store), Arc::clone(&opening.rules), clock, move || wake.wake())
+                .scoped(scopes);
+        let rulebook =
+            Rulebook::new(Arc::clone(&store), committer.rules_in_force(), &opening, config.rules_file, clock);
         let mut others = JoinSet::new();
         let retention = retention(&config.store.retention);
         others.spawn(retention.run(Arc::clone(&store), clock, stop_the_rest.clone()));
-        let rules_file =
-            config.rules_file.map_or_else(|| "(no rules file)".into(), |f| f.display().to_string());
         others.spawn(replay.clone().run(stop_the_rest.clone()));
-        let state =
-            AdminState { store, deliveries, rules, rules_file, received, replay, clock, started_at: clock() };
+        let state = AdminState {
+            store,
+            deliveries,
+            rulebook: rulebook.clone(),
+            received,
+            replay,
+            clock,
+            started_at: clock(),
+        };
         others.spawn(admin::serve(admin, state, stop_the_rest.clone()));
         Ok(Self {
             local_addr,
@@ -126,6 +139,7 @@ impl Daemon {
             stop_the_rest,
             workers,
             others,
+            rulebook,
         })
     }
 
@@ -177,7 +191,7 @@ fn retention(config: &RetentionConfig) -> Retention {
     }
 }
 
-/// Runs the daemon until SIGTERM, SIGINT or SIGHUP. A second signal ends it at once, which loses nothing either: what
+/// Runs the daemon until SIGTERM or SIGINT; SIGHUP has it read its rules file again. A second signal ends it at once, which loses nothing either: what
 /// was acknowledged is on disk.
 ///
 /// # Errors
@@ -192,17 +206,20 @@ pub async fn serve(config: Config, inherited: InheritedSockets) -> Result<(), Da
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
-            _ = hangup.recv() => "SIGHUP",
         }
     };
-    let failure = tokio::select! {
-        signal = asked_to_stop() => {
-            tracing::info!(signal, "stopping: requests and deliveries that have begun are finished");
-            None
-        }
-        failure = daemon.failure() => {
-            tracing::error!(error = %failure, "stopping");
-            Some(failure)
+    let failure = loop {
+        tokio::select! {
+            signal = asked_to_stop() => {
+                tracing::info!(signal, "stopping: requests and deliveries that have begun are finished");
+                break None;
+            }
+            failure = daemon.failure() => {
+                tracing::error!(error = %failure, "stopping");
+                break Some(failure);
+            }
+            // What comes of it is logged, and stands in the status.
+            _ = hangup.recv() => drop(daemon.rulebook.reload().await),
         }
     };
     tokio::select! {

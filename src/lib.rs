@@ -9,6 +9,7 @@ pub mod deliver;
 pub mod directory;
 pub mod log;
 pub mod receive;
+pub mod rulebook;
 pub mod rules;
 pub mod source;
 pub mod store;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the daemon that know only some of the others, and which those are. What is not named here (the
 /// command line and what puts the parts together) may know everything; nothing here may know it.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("directory", &[]),
     ("yaml", &[]),
     ("rules", &["yaml"]),
@@ -14,7 +14,8 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("receive", &["directory", "source", "store"]),
     ("deliver", &["store", "yaml"]),
     ("config", &["deliver", "receive", "rules", "source", "yaml"]),
-    ("admin", &["deliver", "directory", "receive", "rules", "source", "store"]),
+    ("rulebook", &["config", "rules", "store", "yaml"]),
+    ("admin", &["deliver", "directory", "receive", "rulebook", "rules", "source", "store"]),
 ];
 
 /// What takes values and returns values.

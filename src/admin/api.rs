@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::deliver::{Breaker, DeliveryStatus};
 use crate::receive::ReplayedEvent;
+use crate::rulebook::Rejected;
 use crate::store::{
-    ActivityView, Consequence, EventItem, EventStatus, QueueFilter, QueueItem, QueueState, SinkState,
-    SinkView, Status,
+    ActivityView, Consequence, Cursor, EventItem, EventStatus, QueueFilter, QueueItem, QueueState,
+    RulesVersion, SinkState, SinkView, Status,
 };
 
 /// Where `GET` answers [`Health`].
@@ -33,6 +34,19 @@ pub const EVENTS: &str = "/v1/events";
 pub const EVENT: &str = "/v1/event";
 /// Where `POST` of a [`ReplayRequest`] reads journalled messages again and answers a [`ReplayPage`].
 pub const EVENTS_REPLAY: &str = "/v1/events/replay";
+
+/// Where `GET` with a [`HistoryQuery`] answers a [`RulesHistory`].
+pub const RULES_HISTORY: &str = "/v1/rules/history";
+/// Where `GET` with a [`RulesVersionQuery`] answers a [`RulesVersion`] with its text.
+pub const RULES_VERSION: &str = "/v1/rules/version";
+/// Where `POST` of [`NothingMore`] reads the rules file again and answers [`InForce`].
+pub const RULES_RELOAD: &str = "/v1/rules/reload";
+/// Where `POST` of a [`RulesText`] puts it into force and answers [`InForce`].
+pub const RULES_APPLY: &str = "/v1/rules/apply";
+/// Where `POST` of a [`RollbackRequest`] puts an older version into force and answers [`InForce`].
+pub const RULES_ROLLBACK: &str = "/v1/rules/rollback";
+/// Where `POST` of a [`PlanRequest`] answers a [`PlanPage`](crate::rulebook::PlanPage); nothing is changed.
+pub const RULES_PLAN: &str = "/v1/rules/plan";
 
 /// Most items on one page of a listing.
 pub const LARGEST_PAGE: u32 = 1000;
@@ -71,6 +85,95 @@ pub struct DaemonStatus {
     pub connections: Vec<ConnectionStatus>,
     /// Every configured sink.
     pub sinks: BTreeMap<SinkName, SinkStatus>,
+    /// The rules.
+    pub rules: RulesStatus,
+}
+
+/// Which rules are in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesStatus {
+    /// The rules file.
+    pub file: String,
+    /// The version in force, without its text.
+    pub in_force: Option<RulesVersion>,
+    /// What was turned down since; then the file is wrong, and the version in force is an older one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejected>,
+}
+
+/// Rules to be put into force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RulesText {
+    /// What they are called in messages.
+    pub name: String,
+    /// The text of a rules file.
+    pub text: String,
+}
+
+/// Rules to be tried on everybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRequest {
+    /// What they are called in messages.
+    pub name: String,
+    /// The text of a rules file.
+    pub text: String,
+    /// [`PlanPage::next`](crate::rulebook::PlanPage::next) of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Cursor>,
+}
+
+/// A body that says nothing more: `{}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NothingMore {}
+
+/// Which version to go back to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RollbackRequest {
+    /// Its number. Default: the one before the newest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
+}
+
+/// The rules that are in force now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    /// The number of the version.
+    pub version: u64,
+    /// Whether it is a new one; the same text again is none.
+    pub is_new: bool,
+    /// Whether everybody is evaluated again.
+    pub evaluates: bool,
+}
+
+/// How many versions to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryQuery {
+    /// At most: 100 when it is missing, never more than [`LARGEST_PAGE`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Which version to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RulesVersionQuery {
+    /// Its number. Default: the newest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+}
+
+/// The rules that were in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesHistory {
+    /// When the daemon answered, by its own clock.
+    pub now: Timestamp,
+    /// Each version without its text, newest first: the first is in force.
+    pub versions: Vec<RulesVersion>,
 }
 
 /// What the store holds, in numbers.
@@ -275,6 +378,12 @@ pub struct Explanation {
     pub profile_because: Option<Because>,
     /// Every role that the rules grant now, with each reason. Nobody without access has a role.
     pub roles: Vec<RoleExplanation>,
+    /// Roles that the user does not have though a rule names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<WithheldExplanation>,
+    /// When the rules may say something else though nothing happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_evaluation: Option<Timestamp>,
     /// The roles that the sinks are told. They differ from `roles` for the moment that it takes to evaluate
     /// everybody again after the rules or a group changed.
     pub evaluated_roles: Vec<RoleName>,
@@ -299,6 +408,46 @@ pub struct SinkExplanation {
     /// Whether deliveries to the sink go out at all; none while its worker is not running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<Breaker>,
+    /// Whether the sink's scope leaves the user out: it must not have them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_scope: bool,
+}
+
+/// A role that a user does not have, why they would, and why they do not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WithheldExplanation {
+    /// The role.
+    pub role: RoleName,
+    /// Each rule that grants it, in its time.
+    pub reasons: Vec<RoleReason>,
+    /// What stands against it.
+    pub objections: Vec<RoleObjection>,
+}
+
+/// What stands against a role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "objection", rename_all = "snake_case")]
+pub enum RoleObjection {
+    /// A rule denies it.
+    Denied(RoleReason),
+    /// A higher role of its family is granted.
+    Outranked {
+        /// The higher one.
+        by: RoleName,
+        /// The line of the family in the rules file.
+        line: u32,
+    },
+    /// Another role is granted that no one may hold together with it.
+    Separated {
+        /// The others of the set that are granted.
+        from: Vec<RoleName>,
+        /// The set's name.
+        rule: String,
+        /// Its line in the rules file.
+        line: u32,
+    },
+    /// No rule that grants it is in force now.
+    NotInForce,
 }
 
 /// A role and why the user has it.
@@ -320,6 +469,15 @@ pub struct RoleReason {
     /// The group that the rule matched, when it was a group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupExplanation>,
+    /// The role that brings it, when another one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implied_by: Option<RoleName>,
+    /// From when on the rule is in force, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// From when on it is no longer in force, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// A group that the user is in.

@@ -15,8 +15,11 @@ use tokio::net::UnixStream;
 
 use super::api::{
     self, ApiError, Changed, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, Health,
-    QueuePage, QueueQuery, ReplayPage, ReplayRequest, Selection, Users, UsersQuery,
+    HistoryQuery, InForce, NothingMore, PlanRequest, QueuePage, QueueQuery, ReplayPage, ReplayRequest,
+    RollbackRequest, RulesHistory, RulesText, RulesVersionQuery, Selection, Users, UsersQuery,
 };
+use crate::rulebook::PlanPage;
+use crate::store::RulesVersion;
 
 /// The largest answer that is read, in bytes: a page of a thousand queue items with long errors.
 const MOST_ANSWER: usize = 64 * 1024 * 1024;
@@ -105,6 +108,54 @@ impl AdminClient {
     /// When the daemon does not answer or cannot store them, or the journal does not hold the one that is named.
     pub async fn replay(&self, request: &ReplayRequest) -> Result<ReplayPage, ClientError> {
         self.post(api::EVENTS_REPLAY, request).await
+    }
+
+    /// The rules that were in force, newest first.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or its store fails.
+    pub async fn rules_history(&self, limit: u32) -> Result<RulesHistory, ClientError> {
+        self.get(api::RULES_HISTORY, HistoryQuery { limit: Some(limit) }).await
+    }
+
+    /// One version of the rules with its text; the newest without a number.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or there is no such version.
+    pub async fn rules_version(&self, number: Option<u64>) -> Result<RulesVersion, ClientError> {
+        self.get(api::RULES_VERSION, RulesVersionQuery { number }).await
+    }
+
+    /// Has the rules file read again and put into force.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or the file is wrong: then the rules in force stay.
+    pub async fn reload_rules(&self) -> Result<InForce, ClientError> {
+        self.post(api::RULES_RELOAD, &NothingMore {}).await
+    }
+
+    /// Puts rules into force.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or they are wrong: then the rules in force stay.
+    pub async fn apply_rules(&self, rules: &RulesText) -> Result<InForce, ClientError> {
+        self.post(api::RULES_APPLY, rules).await
+    }
+
+    /// Puts an older version of the rules into force.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or there is no such version.
+    pub async fn roll_back_rules(&self, to: Option<u64>) -> Result<InForce, ClientError> {
+        self.post(api::RULES_ROLLBACK, &RollbackRequest { to }).await
+    }
+
+    /// One page of what rules would change.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or the rules are wrong.
+    pub async fn plan_rules(&self, request: &PlanRequest) -> Result<PlanPage, ClientError> {
+        self.post(api::RULES_PLAN, request).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, query: impl Serialize) -> Result<T, ClientError> {

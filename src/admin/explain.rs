@@ -2,20 +2,32 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use rolecall_sink_api::{GroupId, SinkName};
 
-use super::api::{Because, Explanation, GroupExplanation, RoleExplanation, RoleReason, SinkExplanation};
+use super::api::{
+    Because, Explanation, GroupExplanation, RoleExplanation, RoleObjection, RoleReason, SinkExplanation,
+    WithheldExplanation,
+};
 use crate::deliver::DeliveryStatus;
 use crate::directory::Stamp;
-use crate::rules::{Grant, Rules};
+use crate::rules::{Grant, Objection, Reason, Rules, Scopes, Withheld};
 use crate::store::{EventView, Status, UserView, desired};
 
-/// Explains one user under the rules in force, with deliveries as they go now.
-pub(super) fn explain(
-    view: UserView,
-    rules: &Rules,
-    deliveries: &BTreeMap<SinkName, DeliveryStatus>,
-) -> Explanation {
+/// What a user is looked at with.
+pub(super) struct World<'a> {
+    /// The rules in force.
+    pub(super) rules: &'a Rules,
+    /// What each sink is given.
+    pub(super) scopes: &'a Scopes,
+    /// How deliveries go now.
+    pub(super) deliveries: &'a BTreeMap<SinkName, DeliveryStatus>,
+    /// The time.
+    pub(super) now: Timestamp,
+}
+
+/// Explains one user.
+pub(super) fn explain(view: UserView, world: &World<'_>) -> Explanation {
     let because = |stamp: &Stamp| because(stamp, &view.events);
     let groups: BTreeMap<GroupId, GroupExplanation> = desired::memberships(&view.state, &view.groups)
         .map(|membership| {
@@ -27,18 +39,35 @@ pub(super) fn explain(
             (group.id.clone(), group)
         })
         .collect();
-    let roles = desired::grants(&view.state, &view.groups, rules)
+    let told = |reasons: Vec<Reason>| -> Vec<RoleReason> {
+        reasons.into_iter().map(|reason| role_reason(reason, &groups)).collect()
+    };
+    let verdict = desired::explain(&view.state, &view.groups, world.rules, world.now);
+    let roles = verdict
+        .grants
         .into_iter()
-        .map(|Grant { role, reasons }| RoleExplanation {
+        .map(|Grant { role, reasons }| RoleExplanation { role, reasons: told(reasons) })
+        .collect();
+    let withheld = verdict
+        .withheld
+        .into_iter()
+        .map(|Withheld { role, reasons, objections }| WithheldExplanation {
             role,
-            reasons: reasons
-                .into_iter()
-                .map(|reason| RoleReason {
-                    rule: reason.rule,
-                    line: reason.line,
-                    group: reason.group.and_then(|id| groups.get(&id).cloned()),
-                })
-                .collect(),
+            reasons: told(reasons),
+            objections: objections.into_iter().map(|objection| role_objection(objection, &groups)).collect(),
+        })
+        .collect();
+    let out_of_scope = |sink: &SinkName| {
+        let scope = world.scopes.of(sink);
+        scope.is_some_and(|scope| !desired::gets_user(scope, &view.state, &view.groups, world.now).0)
+    };
+    let sinks = view
+        .sinks
+        .iter()
+        .map(|(name, view)| {
+            let breaker = world.deliveries.get(name).map(|delivery| delivery.breaker.clone());
+            let out_of_scope = out_of_scope(name);
+            (name.clone(), SinkExplanation { view: view.clone(), breaker, out_of_scope })
         })
         .collect();
     let stamps = view.state.stamps();
@@ -54,20 +83,35 @@ pub(super) fn explain(
         profile: view.state.profile().cloned(),
         profile_because: stamps.profile.map(because),
         roles,
+        withheld,
+        next_evaluation: verdict.next,
         evaluated_roles: view.roles,
         provider_roles: view.state.provider_roles().iter().cloned().collect(),
         groups: groups.into_values().collect(),
         generation: view.generation,
-        sinks: view
-            .sinks
-            .into_iter()
-            .map(|(name, view)| {
-                let breaker = deliveries.get(&name).map(|delivery| delivery.breaker.clone());
-                (name, SinkExplanation { view, breaker })
-            })
-            .collect(),
+        sinks,
         activity: view.activity,
         id: view.id,
+    }
+}
+
+fn role_reason(reason: Reason, groups: &BTreeMap<GroupId, GroupExplanation>) -> RoleReason {
+    RoleReason {
+        rule: reason.rule,
+        line: reason.line,
+        group: reason.group.and_then(|id| groups.get(&id).cloned()),
+        implied_by: reason.implied_by,
+        from: reason.from,
+        until: reason.until,
+    }
+}
+
+fn role_objection(objection: Objection, groups: &BTreeMap<GroupId, GroupExplanation>) -> RoleObjection {
+    match objection {
+        Objection::Denied(reason) => RoleObjection::Denied(role_reason(reason, groups)),
+        Objection::Outranked { by, line } => RoleObjection::Outranked { by, line },
+        Objection::Separated { from, rule, line } => RoleObjection::Separated { from, rule, line },
+        Objection::NotInForce => RoleObjection::NotInForce,
     }
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod events;
 mod explain;
 mod routes;
+mod rules;
 mod server;
 mod socket;
 
@@ -19,7 +20,7 @@ pub use socket::{AdminSocket, SocketError};
 
 use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};
-use crate::rules::Rules;
+use crate::rulebook::Rulebook;
 use crate::store::Store;
 
 /// What the admin API looks at and works on.
@@ -29,10 +30,8 @@ pub struct AdminState {
     pub store: Arc<dyn Store>,
     /// The delivery workers.
     pub deliveries: Deliveries,
-    /// The rules in force.
-    pub rules: Arc<Rules>,
-    /// The file they came from, to be shown.
-    pub rules_file: String,
+    /// The rules in force, and how others take their place.
+    pub rulebook: Rulebook,
     /// The webhooks answered since the start.
     pub received: Arc<Acknowledgements>,
     /// Reads stored messages again.

@@ -16,13 +16,14 @@ use super::api::{
     ApiError, Changed, ConnectionStatus, DaemonStatus, Health, LARGEST_PAGE, Page, PageToken, QueuePage,
     QueueQuery, Selection, SinkStatus, StoreStatus, Users, UsersQuery,
 };
-use super::explain::explain;
-use super::{AdminState, events};
+use super::explain::{World, explain};
+use super::{AdminState, events, rules};
 use crate::receive::ReplayError;
+use crate::rulebook::RulebookError;
 use crate::store::{QueueFilter, StoreError};
 
 /// The largest request body, in bytes: a selection needs some hundred.
-const MOST_BODY: u64 = 16 * 1024;
+pub(super) const MOST_BODY: u64 = 16 * 1024;
 /// How many items a page has when nobody says.
 const PAGE: u32 = 100;
 
@@ -38,6 +39,7 @@ pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
     let events = v1().and(warp::path!("events")).and(get(&state, events::events));
     let event = v1().and(warp::path!("event")).and(get(&state, events::event));
     let replay = v1().and(warp::path!("events" / "replay")).and(post(&state, events::replay));
+    let rules = rules::routes(&state);
     health
         .or(status)
         .unify()
@@ -55,6 +57,8 @@ pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
         .unify()
         .or(replay)
         .unify()
+        .or(rules)
+        .unify()
         .recover(|rejection| async move { Ok::<_, Infallible>(rejected(&rejection).into_response()) })
         .unify()
         .boxed()
@@ -62,7 +66,7 @@ pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
 
 async fn health(state: AdminState) -> Result<Health, Refusal> {
     // The cheapest question that only a working store can answer.
-    state.store.stale(1).await?;
+    state.store.next_evaluation().await?;
     Ok(Health { version: env!("CARGO_PKG_VERSION").into() })
 }
 
@@ -104,6 +108,7 @@ async fn status(state: AdminState) -> Result<DaemonStatus, Refusal> {
         },
         connections,
         sinks,
+        rules: rules::status(&state).await?,
     })
 }
 
@@ -140,10 +145,14 @@ async fn users(state: AdminState, query: String) -> Result<Users, Refusal> {
     let UsersQuery { name } = parse_query(&query)?;
     let found = state.store.users(&name).await?;
     let deliveries = state.deliveries.status();
+    let now = (state.clock)();
+    let in_force = state.rulebook.in_force();
+    let (rules, scopes) = (in_force.rules(), in_force.scopes());
+    let world = World { rules: &rules, scopes: &scopes, deliveries: &deliveries, now };
     Ok(Users {
-        now: (state.clock)(),
-        rules_file: state.rules_file,
-        users: found.into_iter().map(|view| explain(view, &state.rules, &deliveries)).collect(),
+        now,
+        rules_file: rules::name_in_force(&state).await?,
+        users: found.into_iter().map(|view| explain(view, &world)).collect(),
     })
 }
 
@@ -223,6 +232,16 @@ impl From<StoreError> for Refusal {
     }
 }
 
+impl From<RulebookError> for Refusal {
+    fn from(error: RulebookError) -> Self {
+        match error {
+            RulebookError::Store(error) => error.into(),
+            RulebookError::Missing(message) => Self::missing(message),
+            RulebookError::Wrong(message) => Self { status: StatusCode::UNPROCESSABLE_ENTITY, message },
+        }
+    }
+}
+
 impl From<ReplayError> for Refusal {
     fn from(error: ReplayError) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, message: error.to_string() }
@@ -237,7 +256,7 @@ impl Reply for Refusal {
 }
 
 /// Answers `GET` with what `handler` makes of the query string.
-fn get<T, H, F>(state: &AdminState, handler: H) -> BoxedFilter<(Response,)>
+pub(super) fn get<T, H, F>(state: &AdminState, handler: H) -> BoxedFilter<(Response,)>
 where
     T: Serialize,
     H: Fn(AdminState, String) -> F + Clone + Send + Sync + 'static,
@@ -256,9 +275,20 @@ where
     H: Fn(AdminState, B) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<T, Refusal>> + Send + 'static,
 {
+    post_of(MOST_BODY, state, handler)
+}
+
+/// [`post`] with a body that may be as long as this.
+pub(super) fn post_of<B, T, H, F>(most: u64, state: &AdminState, handler: H) -> BoxedFilter<(Response,)>
+where
+    B: DeserializeOwned,
+    T: Serialize,
+    H: Fn(AdminState, B) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<T, Refusal>> + Send + 'static,
+{
     let state = state.clone();
     warp::post()
-        .and(warp::body::content_length_limit(MOST_BODY))
+        .and(warp::body::content_length_limit(most))
         .and(warp::body::bytes())
         .then(move |body: bytes::Bytes| {
             let request = serde_json::from_slice(&body).map_err(|e| Refusal::unreadable("the body", e));

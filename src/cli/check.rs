@@ -56,6 +56,7 @@ impl Check {
             config: path.to_owned(),
             errors: Vec::new(),
             sources: sources.collect(),
+            tests: config.rules.tests(),
             rules: config.rules_file,
             sinks: join_all(sinks).await,
         }
@@ -80,6 +81,8 @@ struct Report {
     errors: Vec<String>,
     sources: Vec<SourceReport>,
     rules: Option<PathBuf>,
+    /// How many tests of their own the rules passed.
+    tests: usize,
     sinks: Vec<SinkReport>,
 }
 
@@ -115,7 +118,14 @@ enum Finding {
 
 impl Report {
     fn wrong(config: &Path, errors: Vec<String>) -> Self {
-        Self { config: config.to_owned(), errors, sources: Vec::new(), rules: None, sinks: Vec::new() }
+        Self {
+            config: config.to_owned(),
+            errors,
+            sources: Vec::new(),
+            rules: None,
+            tests: 0,
+            sinks: Vec::new(),
+        }
     }
 
     fn exit(&self) -> Exit {
@@ -144,7 +154,11 @@ impl Report {
         }
         heading(&mut out, "Rules");
         let _ = match &self.rules {
-            Some(file) => writeln!(out, "  {}", file.display()),
+            Some(file) if self.tests == 0 => writeln!(out, "  {}, without tests of its own", file.display()),
+            Some(file) => {
+                let tests = super::text::count(self.tests as u64, "test passed", "tests passed");
+                writeln!(out, "  {}, {tests}", file.display())
+            }
             None => writeln!(out, "  none: nobody gets a role"),
         };
         heading(&mut out, "Sinks");
@@ -227,6 +241,7 @@ mod tests {
                 secrets: 2,
             }],
             rules: Some("/etc/rules.yaml".into()),
+            tests: 2,
             sinks,
         }
     }
@@ -251,7 +266,7 @@ Sources
   scalekit: POST /webhooks/scalekit, 2 secrets
 
 Rules
-  /etc/rules.yaml
+  /etc/rules.yaml, 2 tests passed
 
 Sinks
   crm (rest): wrong

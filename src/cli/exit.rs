@@ -17,6 +17,8 @@ pub enum Exit {
     Usage = 2,
     /// Nobody answered: the daemon is not running, or its address is wrong.
     Unreachable = 3,
+    /// What was asked about would change something, and nothing was changed.
+    Changes = 4,
 }
 
 /// The numbers, for `rolecall --help`.
@@ -25,7 +27,8 @@ Exit codes:
   0  done, and all is well
   1  failed, or found something wrong
   2  the command line or the configuration is wrong
-  3  the daemon cannot be reached";
+  3  the daemon cannot be reached
+  4  rules plan: somebody's roles would change";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -97,8 +100,9 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_that_the_help_names() {
-        let numbers = [Exit::Done, Exit::Problems, Exit::Usage, Exit::Unreachable].map(|exit| exit as u8);
-        assert_eq!(numbers, [0, 1, 2, 3]);
+        let numbers = [Exit::Done, Exit::Problems, Exit::Usage, Exit::Unreachable, Exit::Changes]
+            .map(|exit| exit as u8);
+        assert_eq!(numbers, [0, 1, 2, 3, 4]);
         for number in numbers {
             assert!(HELP.contains(&format!("\n  {number}  ")), "{number}");
         }

@@ -9,10 +9,11 @@ use rolecall_sink_api::{RoleName, SinkName};
 
 use super::daemon::Daemon;
 use super::output::{answer, width};
+use super::reasons::{NOT_IN_FORCE, Told, outranked, separated};
 use super::table::{Cell, Table};
 use super::text::{BAD, FAINT, GOOD, HEADING, exact, moment, plain, relative, styled};
 use super::{Exit, Failure};
-use crate::admin::api::{Because, Explanation, RoleReason, SinkExplanation, Users};
+use crate::admin::api::{Because, Explanation, RoleObjection, RoleReason, SinkExplanation, Users};
 use crate::deliver::Breaker;
 use crate::store::{AppliedView, QueueItem, QueueState, Status};
 
@@ -134,6 +135,19 @@ fn roles(out: &mut String, user: &Explanation, now: Timestamp, rules_file: &str)
             let _ = writeln!(out, "    {}", because_of(reason, now, rules_file));
         }
     }
+    for withheld in &user.withheld {
+        let _ = writeln!(out, "  {}: {}", styled(BAD, "not held"), plain(withheld.role.as_str()));
+        for reason in &withheld.reasons {
+            let _ = writeln!(out, "    {}", because_of(reason, now, rules_file));
+        }
+        for objection in &withheld.objections {
+            let _ = writeln!(out, "    {}", styled(BAD, &objected(objection, now, rules_file)));
+        }
+    }
+    if let Some(next) = user.next_evaluation {
+        let next = format!("this may change by itself at {}", moment(now, next));
+        let _ = writeln!(out, "  {}", styled(FAINT, &next));
+    }
     let granted = user.roles.iter().map(|role| &role.role);
     if !granted.eq(&user.evaluated_roles) {
         let told = user.evaluated_roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ");
@@ -147,13 +161,24 @@ fn roles(out: &mut String, user: &Explanation, now: Timestamp, rules_file: &str)
 }
 
 fn because_of(reason: &RoleReason, now: Timestamp, rules_file: &str) -> String {
-    let rule = plain(&format!("rule {} ({rules_file}:{})", reason.rule, reason.line));
+    let RoleReason { rule, line, implied_by, from, until, .. } = reason;
+    let told = Told { rule, line: *line, implied_by: implied_by.as_ref(), from: *from, until: *until };
+    let rule = told.text(rules_file);
     match &reason.group {
         None => rule,
         Some(group) => {
             let group_name = plain(&format!("{} ({})", group.name, group.id));
             format!("{rule}\n      by group {group_name}, in it {}", since(&group.because, now))
         }
+    }
+}
+
+fn objected(objection: &RoleObjection, now: Timestamp, rules_file: &str) -> String {
+    match objection {
+        RoleObjection::Denied(reason) => format!("denied by {}", because_of(reason, now, rules_file)),
+        RoleObjection::Outranked { by, line } => outranked(by, rules_file, *line),
+        RoleObjection::Separated { from, rule, line } => separated(from, rule, rules_file, *line),
+        RoleObjection::NotInForce => NOT_IN_FORCE.into(),
     }
 }
 
@@ -185,6 +210,9 @@ fn in_sink(
     longest: usize,
 ) {
     let mut lines = Vec::new();
+    if sink.out_of_scope {
+        lines.push(styled(FAINT, "not given this user: the sink's scope (only) leaves them out"));
+    }
     match (&sink.view.queued, &sink.view.applied) {
         (Some(item), _) => lines.extend(queued(item, now)),
         (None, Some(applied)) if applied.generation >= user.generation => {
@@ -193,6 +221,7 @@ fn in_sink(
         (None, Some(_)) => {
             lines.push(styled(BAD, "behind, and nothing waits: it was dropped from the queue"))
         }
+        (None, None) if sink.out_of_scope => {}
         (None, None) => lines.push(styled(FAINT, "never confirmed, and nothing waits")),
     }
     if let (Some(_), Some(Breaker::Open { since, reason, .. })) = (&sink.view.queued, &sink.breaker) {

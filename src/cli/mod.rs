@@ -1,7 +1,7 @@
 //! The command line: one file for each command, and what they share.
 //!
-//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `exit`
-//! says how a command ended.
+//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `reasons`
+//! says why somebody has a role, `exit` how a command ended.
 
 mod check;
 mod daemon;
@@ -12,6 +12,8 @@ mod explain;
 mod output;
 mod pages;
 mod queue;
+mod reasons;
+mod rules;
 mod send;
 mod serve;
 mod status;
@@ -56,6 +58,8 @@ enum Command {
     #[command(subcommand)]
     Events(events::Events),
     Explain(explain::Explain),
+    #[command(subcommand)]
+    Rules(rules::Rules),
     Demo(demo::Demo),
 }
 
@@ -71,6 +75,7 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Queue(queue) => queue.run(config).await,
         Command::Events(events) => events.run(config).await,
         Command::Explain(explain) => explain.run(config).await,
+        Command::Rules(rules) => rules.run(config).await,
         Command::Demo(demo) => demo.run(inherited).await,
     };
     ended.unwrap_or_else(|failure| {

@@ -11,7 +11,7 @@ use crate::{daemon, log};
 
 /// Run the daemon, in the foreground
 ///
-/// It stops on SIGTERM and SIGINT, after the requests and deliveries that have begun.
+/// It stops on SIGTERM and SIGINT, after the requests and deliveries that have begun, and reads its rules file again on SIGHUP.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rolecall serve --config ./rolecall.yaml")]
 pub(super) struct Serve {}

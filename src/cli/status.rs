@@ -9,19 +9,21 @@ use rolecall_sink_api::SinkName;
 
 use super::daemon::Daemon;
 use super::output::{answer, width};
+use super::rules::by;
 use super::table::{Cell, Table};
 use super::text::{BAD, GOOD, HEADING, bytes, count, exact, length, moment, plain, relative, styled};
 use super::{Exit, Failure};
 use crate::admin::api::{DaemonStatus, SinkStatus};
 use crate::deliver::Breaker;
+use crate::rulebook::Rejected;
 
 /// Show what the daemon is doing
 ///
 /// Whether webhooks come in and can be read, what waits where and since when, which sink is down and why, dead
 /// letters.
 ///
-/// The exit code is 1 when a sink is down or has dead letters, or when messages are kept that cannot be read, so
-/// that a script can ask too.
+/// The exit code is 1 when a sink is down or has dead letters, when messages are kept that cannot be read, or when new
+/// rules were turned down, so that a script can ask too.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rolecall status")]
 pub(super) struct Status {
@@ -39,7 +41,10 @@ impl Status {
 
 fn exit(status: &DaemonStatus) -> Exit {
     let well = |sink: &SinkStatus| State::of(sink) == State::Up && sink.dead_letters == 0;
-    if status.store.unreadable_events == 0 && status.sinks.values().all(well) {
+    if status.store.unreadable_events == 0
+        && status.rules.rejected.is_none()
+        && status.sinks.values().all(well)
+    {
         Exit::Done
     } else {
         Exit::Problems
@@ -86,6 +91,7 @@ pub(super) fn render(status: &DaemonStatus, width: Option<usize>) -> String {
     );
     receiving(&mut out, status);
     directory(&mut out, status);
+    rules(&mut out, status);
     let _ = writeln!(out, "{}", styled(HEADING, "Sinks"));
     if status.sinks.is_empty() {
         out.push_str("  none is configured: nothing is kept in step\n");
@@ -138,6 +144,24 @@ fn directory(out: &mut String, status: &DaemonStatus) {
         line(out, "connection", &format!("{what}: {state} since {}", moment(status.now, connection.since)));
     }
     line(out, "on disk", &bytes(store.bytes));
+    out.push('\n');
+}
+
+fn rules(out: &mut String, status: &DaemonStatus) {
+    let _ = writeln!(out, "{}", styled(HEADING, "Rules"));
+    line(out, "file", &plain(&status.rules.file));
+    if let Some(version) = &status.rules.in_force {
+        let since = moment(status.now, version.at);
+        line(
+            out,
+            "in force",
+            &format!("version {} since {since}, by {}", version.number, by(version.origin)),
+        );
+    }
+    if let Some(Rejected { at, error }) = &status.rules.rejected {
+        let (at, first) = (moment(status.now, *at), error.lines().next().unwrap_or_default());
+        line(out, "turned down", &format!("{} {at}: {}", styled(BAD, "others"), plain(first)));
+    }
     out.push('\n');
 }
 

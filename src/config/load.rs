@@ -13,7 +13,7 @@ use super::layers::{self, Variable};
 use super::name::is_name;
 use super::{Config, ConfigErrors, LogConfig, SinkEntry, sinks};
 use crate::receive::{ListenConfig, NamedSource};
-use crate::rules::Rules;
+use crate::rules::{Rules, Scopes};
 use crate::source::{SourceConfig, SourceName};
 use crate::yaml::{
     self, Decoded, Entry, Fault, Kind, MAX_BYTES, Node, Place, Report, Reports, SecretSite, Source,
@@ -57,14 +57,14 @@ impl Config {
     }
 }
 
-/// Reads the rules that `rules:` names.
+/// Reads the rules that `rules:` names, with their text.
 ///
 /// # Errors
 /// When the file cannot be read, or everything that is wrong with its rules.
-pub fn load_rules(path: &Path) -> Result<Rules, ConfigErrors> {
+pub fn read_rules(path: &Path) -> Result<(Rules, String), ConfigErrors> {
     let name = path.display().to_string();
     let text = read_text(path).map_err(|message| Report::of_file(name.as_str(), message))?;
-    Rules::parse(&name, &text)
+    Ok((Rules::parse(&name, &text)?, text))
 }
 
 /// The text of a file, bounded.
@@ -149,16 +149,19 @@ impl Loader<'_> {
             self.check(log.targets(), &entry.value);
         }
         let sources = self.sources(root);
-        let sinks = self.sinks(root);
+        let (sinks, scopes) = self.sinks(root);
         let rules_file: Option<PathBuf> = self.section::<Option<PathBuf>>(root, "rules").flatten();
         let rules = self.rules(rules_file.as_deref(), root.place_of("rules"));
+        let (rules, rules_text) = rules?;
         Some(Config {
             listen: listen?,
             admin: admin?,
             store: store?,
             sources,
             rules_file,
-            rules: rules?,
+            rules,
+            rules_text,
+            scopes,
             sinks,
             log: log?,
         })
@@ -209,17 +212,19 @@ impl Loader<'_> {
         entries.iter().filter_map(read).collect()
     }
 
-    fn sinks(&mut self, root: &Node) -> BTreeMap<SinkName, SinkEntry> {
-        let entries = self.named(root, "sinks");
-        let read = |entry: &Entry| {
+    fn sinks(&mut self, root: &Node) -> (BTreeMap<SinkName, SinkEntry>, Scopes) {
+        let mut found = BTreeMap::new();
+        let mut scopes = Vec::new();
+        for entry in self.named(root, "sinks") {
             let name = SinkName::new(entry.key.as_str());
-            sinks::read(self, &name, entry).map(|sink| (name, sink))
-        };
-        entries.iter().filter_map(read).collect()
+            scopes.extend(sinks::scope(self, entry).map(|scope| (name.clone(), scope)));
+            found.extend(sinks::read(self, &name, entry).map(|sink| (name, sink)));
+        }
+        (found, Scopes::new(scopes))
     }
 
-    fn rules(&mut self, path: Option<&Path>, place: &Place) -> Option<Rules> {
-        let Some(path) = path else { return Some(Rules::none()) };
+    fn rules(&mut self, path: Option<&Path>, place: &Place) -> Option<(Rules, String)> {
+        let Some(path) = path else { return Some((Rules::none(), String::new())) };
         let text = match read_text(path) {
             Ok(text) => text,
             Err(message) => {
@@ -228,6 +233,6 @@ impl Loader<'_> {
             }
         };
         let parsed = Rules::parse(&path.display().to_string(), &text);
-        parsed.map_err(|errors| self.reports.extend(errors.into_vec())).ok()
+        parsed.map(|rules| (rules, text)).map_err(|errors| self.reports.extend(errors.into_vec())).ok()
     }
 }

@@ -28,12 +28,12 @@ use std::path::PathBuf;
 use rolecall_sink_api::SinkName;
 
 use crate::receive::ListenConfig;
-use crate::rules::Rules;
+use crate::rules::{Rules, Scopes};
 use crate::source::{SourceConfig, SourceName};
 use crate::yaml::Reports;
 
 pub use admin::AdminConfig;
-pub use load::load_rules;
+pub use load::read_rules;
 pub use log::{LogConfig, LogFormat};
 pub use schema::{rules_schema, schema};
 pub use sinks::SinkEntry;
@@ -57,6 +57,10 @@ pub struct Config {
     pub rules_file: Option<PathBuf>,
     /// The rules in that file; none without a file.
     pub rules: Rules,
+    /// What stands in that file.
+    pub rules_text: String,
+    /// Which users and groups each sink is given.
+    pub scopes: Scopes,
     /// What is kept in step, ready to work.
     pub sinks: BTreeMap<SinkName, SinkEntry>,
     /// Logging.

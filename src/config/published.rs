@@ -102,6 +102,20 @@ fn the_example_loads() {
 }
 
 #[test]
+fn every_example_of_rules_passes_the_tests_that_it_brings_along() {
+    let mut examples: Vec<PathBuf> =
+        std::fs::read_dir(published("rules")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(examples.len() >= 10, "{examples:?}");
+    examples.extend([published("rules.yaml")]);
+    for example in examples {
+        let name = example.display().to_string();
+        let text = std::fs::read_to_string(&example).unwrap();
+        let rules = Rules::parse(&name, &text).unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(rules.tests() >= 3, "{name} shows too little of what it does");
+    }
+}
+
+#[test]
 fn the_example_loads_with_every_key_that_it_shows() {
     let example = std::fs::read_to_string(published("rolecall.yaml")).unwrap();
     let config = host(&with_every_key(&example)).loads();

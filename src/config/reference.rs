@@ -9,6 +9,9 @@ use serde_json::Value;
 /// How deep keys may nest before the walk gives up: deeper than any configuration.
 const MAX_DEPTH: usize = 12;
 
+/// What the rules file has and other places ask for too.
+const CONDITION: &str = "Condition";
+
 /// A file's keys as Markdown: a heading, an introduction, and an entry for each key.
 pub(super) fn reference(schema: &Schema, title: &str, introduction: &str) -> String {
     let root = schema.as_value();
@@ -85,7 +88,12 @@ impl<'a> Reference<'a> {
             Some(other) => format!(", default `{other}`"),
         };
         let limits = limits(resolved.schema).or_else(|| limits(property)).unwrap_or_default();
-        let seen = self.seen.get(resolved.name).map(|first| format!(" Its keys are those of `{first}`."));
+        // Of a list whose items were written out, too: conditions have conditions in them.
+        let items = resolved.schema.get("items").map_or("", |items| self.resolve(items).name);
+        let seen =
+            self.written_out(path, resolved.name).map(|first| format!(" Its keys are those of {first}."));
+        let seen =
+            seen.or(self.written_out(path, items).map(|first| format!(" Each has the keys of {first}.")));
         let as_there = seen.as_deref().unwrap_or_default();
         let _ = writeln!(self.out, "- `{path}` ({kind}{limits}{default}): {description}{as_there}");
         if resolved.schema.get("properties").is_some() && !resolved.name.is_empty() {
@@ -94,6 +102,14 @@ impl<'a> Reference<'a> {
         if depth < MAX_DEPTH && seen.is_none() {
             self.below(path, &resolved, depth);
         }
+    }
+
+    /// Where a definition stands whose keys need not be written out again.
+    fn written_out(&self, path: &str, name: &str) -> Option<String> {
+        if name == CONDITION && !path.starts_with("rules[]") {
+            return Some("`rules[].when` in rules.yaml".into());
+        }
+        self.seen.get(name).map(|first| format!("`{first}`"))
     }
 
     /// What stands under a key.

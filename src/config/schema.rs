@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{AdminConfig, LogConfig, StoreConfig};
 use crate::deliver::{DeliveryConfig, registry};
 use crate::receive::ListenConfig;
-use crate::rules::RulesFile;
+use crate::rules::{RulesFile, ScopeEntry};
 use crate::source::SourceConfig;
 
 /// The configuration of rolecall.
@@ -43,6 +43,7 @@ impl JsonSchema for AnySink {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let delivery = generator.subschema_for::<DeliveryConfig>();
+        let only = generator.subschema_for::<ScopeEntry>();
         let kinds: Vec<Value> = registry::kinds()
             .into_iter()
             .map(|kind| {
@@ -54,6 +55,7 @@ impl JsonSchema for AnySink {
                     if let Some(properties) = properties.as_object_mut() {
                         properties.insert("type".into(), kind_of_sink);
                         properties.insert("delivery".into(), true.into());
+                        properties.insert("only".into(), true.into());
                     }
                     let required = schema.entry("required").or_insert_with(|| json!([]));
                     if let Some(required) = required.as_array_mut() {
@@ -66,7 +68,7 @@ impl JsonSchema for AnySink {
         json_schema!({
             "description": "One sink: `type` says which keys it has besides.",
             "type": "object",
-            "properties": {"delivery": delivery},
+            "properties": {"delivery": delivery, "only": only},
             "oneOf": kinds,
         })
     }

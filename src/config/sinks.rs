@@ -9,6 +9,7 @@ use schemars::SchemaGenerator;
 use super::load::Loader;
 use crate::deliver::DeliveryConfig;
 use crate::deliver::registry::{self, SinkKind};
+use crate::rules::Scope;
 use crate::yaml::{self, Entry, Fault, Kind, Node};
 
 /// One sink, ready to work.
@@ -29,7 +30,7 @@ impl fmt::Debug for SinkEntry {
 }
 
 /// The keys of a sink's section that are the daemon's.
-const OWN: [&str; 2] = ["type", "delivery"];
+const OWN: [&str; 3] = ["type", "delivery", "only"];
 
 /// Reads one sink's section: `type` says which sink's keys the others are.
 pub(super) fn read(loader: &mut Loader<'_>, name: &SinkName, entry: &Entry) -> Option<SinkEntry> {
@@ -50,6 +51,13 @@ pub(super) fn read(loader: &mut Loader<'_>, name: &SinkName, entry: &Entry) -> O
     }
     let sink = loader.check((decoded.value)(name), section)?;
     Some(SinkEntry { kind: kind.name, delivery: delivery?, sink })
+}
+
+/// Whom the sink is given; none when everybody.
+pub(super) fn scope(loader: &mut Loader<'_>, sink: &Entry) -> Option<Scope> {
+    let only = &sink.value.entry("only")?.value;
+    let scope = Scope::read(only);
+    scope.map_err(|faults| faults.into_iter().for_each(|fault| loader.fault(fault.or_at(&only.place)))).ok()
 }
 
 fn delivery(loader: &mut Loader<'_>, section: &Node) -> Option<DeliveryConfig> {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::DeliveryConfig;
 use super::schedule;
 use super::status::{Breaker, SharedStatus};
-use crate::store::{Resolution, Settlement, Store, StoreError};
+use crate::store::{Due, Resolution, Settlement, Store, StoreError};
 
 /// The longest sleep: a clock that jumped is noticed after this.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
@@ -96,10 +96,29 @@ impl Worker {
             self.pause(next.map_or(MAX_SLEEP, |next| self.until(next).max(MIN_SLEEP)), stop).await;
             return Ok(());
         }
-        let changes: Vec<Change> = batch.into_iter().map(|due| due.change).collect();
-        self.note(&changes).await?;
-        self.deliver(changes, trouble, stop).await;
+        let (concern_it, others): (Vec<Due>, Vec<Due>) = batch.into_iter().partition(Due::concerns_the_sink);
+        self.pass_over(others).await?;
+        let changes: Vec<Change> = concern_it.into_iter().map(|due| due.change).collect();
+        if !changes.is_empty() {
+            self.note(&changes).await?;
+            self.deliver(changes, trouble, stop).await;
+        }
         Ok(())
+    }
+
+    /// Takes out of the queue what is not in the sink's scope and never was: the sink need not hear of it.
+    async fn pass_over(&self, others: Vec<Due>) -> Result<(), StoreError> {
+        let settlements = others.into_iter().map(|Due { change, .. }| Settlement {
+            entity: change.entity,
+            generation: change.generation,
+            attempts: 0,
+            resolution: Resolution::OutOfScope,
+        });
+        let settlements: Vec<Settlement> = settlements.collect();
+        if settlements.is_empty() {
+            return Ok(());
+        }
+        self.store.settle(&self.name, settlements, (self.clock)()).await
     }
 
     /// Notes what a sink that does not read its target is about to be handed: if it is never confirmed, a later
@@ -312,6 +331,7 @@ impl Worker {
                         status.applied += 1;
                         status.last_applied = Some(now);
                     }
+                    Resolution::OutOfScope => {}
                     Resolution::Retry { .. } => status.retried += 1,
                     Resolution::Dead { reason } => {
                         status.dead += 1;

@@ -70,6 +70,16 @@ pub struct Event {
 }
 
 impl Event {
+    /// The same event, with the source that it came through.
+    pub fn through(mut self, source: &str) -> Self {
+        for fact in &mut self.facts {
+            if let Fact::UserProfile { origin, .. } = fact {
+                origin.source = Some(source.to_owned());
+            }
+        }
+        self
+    }
+
     /// The users whom it says something about, repeats included.
     pub fn users(&self) -> impl Iterator<Item = &UserId> {
         self.facts.iter().filter_map(|fact| match fact {
@@ -111,6 +121,8 @@ pub enum Fact {
         user: UserId,
         /// The organization, where stated.
         organization: Option<OrganizationId>,
+        /// Where the user comes from.
+        origin: Origin,
         /// All attributes.
         profile: Box<Profile>,
     },
@@ -181,6 +193,24 @@ pub enum Fact {
         /// Whether it is enabled.
         enabled: bool,
     },
+}
+
+/// Where what is stated of a user comes from, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The connection to the identity provider that has the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<DirectoryId>,
+    /// The source that the event came through. No source knows its own name: it is put there when it is merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl Origin {
+    /// Whether nothing is known.
+    pub(super) fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a group event states of a group.

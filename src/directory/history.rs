@@ -8,7 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 use rolecall_sink_api::{GroupId, OrganizationId, Profile, UserId};
 
-use super::{Event, EventId, Fact, GroupProfile, Stamp};
+use super::{DirectoryId, Event, EventId, Fact, GroupProfile, Origin, Stamp};
 
 /// Events in the order in which they were drawn, which says nothing about their times.
 #[derive(Clone, Debug)]
@@ -91,12 +91,14 @@ fn organization() -> impl Strategy<Value = Option<OrganizationId>> {
 fn user_stated() -> impl Strategy<Value = Vec<Fact>> {
     let roles = btree_set((0..2u8).prop_map(|n| format!("role {n}")), 0..2);
     let groups = option::of(vec((group(), option::of(name())), 0..3));
-    (user(), name(), organization(), option::of(any::<bool>()), option::of(roles), groups).prop_map(
-        |(user, name, organization, active, roles, groups)| {
+    let directory = option::of((0..2u8).prop_map(|n| format!("dir_{n}")));
+    (user(), name(), (organization(), directory), option::of(any::<bool>()), option::of(roles), groups)
+        .prop_map(|(user, name, (organization, directory), active, roles, groups)| {
             let profile = Profile { display_name: Some(name), ..Profile::default() };
             let mut facts = vec![Fact::UserProfile {
                 user: user.clone(),
                 organization: organization.clone(),
+                origin: Origin { directory: directory.map(DirectoryId), source: None },
                 profile: Box::new(profile),
             }];
             facts.extend(active.map(|active| Fact::UserActive { user: user.clone(), active }));
@@ -112,8 +114,7 @@ fn user_stated() -> impl Strategy<Value = Vec<Fact>> {
                 facts.push(Fact::UserGroups { user, groups: ids });
             }
             facts
-        },
-    )
+        })
 }
 
 fn group_stated() -> impl Strategy<Value = Vec<Fact>> {

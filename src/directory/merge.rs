@@ -46,8 +46,8 @@ impl Directory {
 
     fn merge_fact(&mut self, stamp: &Stamp, fact: Fact) {
         match fact {
-            Fact::UserProfile { user, organization, profile } => {
-                self.user(user).state_profile(stamp, organization, profile);
+            Fact::UserProfile { user, organization, origin, profile } => {
+                self.user(user).state_profile(stamp, organization, origin, profile);
             }
             Fact::UserActive { user, active } => self.user(user).state_active(stamp, active),
             Fact::UserProviderRoles { user, roles } => self.user(user).state_provider_roles(stamp, roles),

@@ -12,7 +12,7 @@ mod stored;
 mod tests;
 mod user;
 
-pub use event::{DirectoryId, Event, EventId, Fact, GroupProfile, Stamp};
+pub use event::{DirectoryId, Event, EventId, Fact, GroupProfile, Origin, Stamp};
 pub use group::GroupState;
 pub use merge::{Connection, Directory};
 pub use user::{UserStamps, UserState};

@@ -201,6 +201,7 @@ fn who_comes_back_is_not_what_they_were_before() {
     let profile = |name: &str| Fact::UserProfile {
         user: user.clone(),
         organization: None,
+        origin: crate::directory::Origin::default(),
         profile: Box::new(Profile { display_name: Some(name.into()), ..Profile::default() }),
     };
     let inactive = Fact::UserActive { user: user.clone(), active: false };
@@ -225,7 +226,12 @@ fn at_equal_times_the_longer_id_is_the_later_one() {
     let active = |active| vec![Fact::UserActive { user: user.clone(), active }];
     directory.merge(history::event(1, "evt_10", active(false)));
     directory.merge(history::event(1, "evt_9", active(true)));
-    let profile = Fact::UserProfile { user: user.clone(), organization: None, profile: Box::default() };
+    let profile = Fact::UserProfile {
+        user: user.clone(),
+        organization: None,
+        origin: crate::directory::Origin::default(),
+        profile: Box::default(),
+    };
     directory.merge(history::event(0, "evt_1", vec![profile]));
     assert!(!directory.users[&user].is_active());
 }

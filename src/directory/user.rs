@@ -6,7 +6,7 @@ use rolecall_sink_api::{GroupId, OrganizationId, Profile};
 use serde::{Deserialize, Serialize};
 
 use super::stamped::{Stamped, newest};
-use super::{GroupState, Stamp};
+use super::{GroupState, Origin, Stamp};
 
 /// All that is stated of a user, each fact with the stamp of the event that states it.
 ///
@@ -33,6 +33,8 @@ pub struct UserState {
 pub(super) struct UserProfile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     organization: Option<OrganizationId>,
+    #[serde(default, skip_serializing_if = "Origin::is_unknown")]
+    origin: Origin,
     attributes: Box<Profile>,
 }
 
@@ -55,6 +57,11 @@ impl UserState {
     /// The organization, where stated.
     pub fn organization(&self) -> Option<&OrganizationId> {
         self.profile.as_ref().and_then(|profile| profile.value.organization.as_ref())
+    }
+
+    /// Where the user comes from; nothing is known of somebody who does not exist.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.profile.as_ref().map(|profile| &profile.value.origin)
     }
 
     /// The provider's own roles; none when none are stated.
@@ -93,10 +100,11 @@ impl UserState {
         &mut self,
         stamp: &Stamp,
         organization: Option<OrganizationId>,
+        origin: Origin,
         attributes: Box<Profile>,
     ) {
         if self.counts(stamp) {
-            newest(&mut self.profile, stamp, UserProfile { organization, attributes });
+            newest(&mut self.profile, stamp, UserProfile { organization, origin, attributes });
         }
     }
 

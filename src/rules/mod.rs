@@ -1,22 +1,35 @@
 //! Rules: from groups to roles, with reasons. Pure: no I/O, no clock, no async.
 //!
-//! [`Rules::parse`] reads the rules file; [`Rules::evaluate`] says which roles one user has and why. The
-//! result depends on the rules and the user alone: not on the order of rules, groups or calls.
+//! [`Rules::parse`] reads the rules file; [`Rules::decide`] says which roles one user has, and [`Rules::explain`] why. The
+//! result depends on the rules, the user and the time alone: not on the order of rules, groups or calls.
 
+mod attribute;
+mod book;
+mod condition;
+mod evaluate;
 mod file;
 mod fingerprint;
-mod glob;
 mod index;
 mod parse;
+mod pattern;
+mod resolve;
+mod scope;
+mod template;
+mod tested;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
-pub use file::RulesFile;
-pub use fingerprint::Fingerprint;
-pub use verdict::{Grant, Reason, Subject, SubjectGroup};
+use jiff::Timestamp;
+use rolecall_sink_api::{Profile, RoleName};
 
-use crate::yaml::{Report, Reports};
+pub use file::{Condition, Moment, RulesFile};
+pub use fingerprint::Fingerprint;
+pub use scope::{Scope, ScopeEntry, Scopes};
+pub use tested::TestRun;
+pub use verdict::{Decision, Grant, Objection, Reason, Subject, SubjectGroup, Verdict, Withheld};
+
+use crate::yaml::{Report, Reports, Source};
 
 /// Everything that is wrong with a rules file: each with its line, a caret, and what would be right.
 pub type RulesError = Reports;
@@ -29,38 +42,63 @@ pub type RulesError = Reports;
 pub struct Rules {
     index: index::Index,
     fingerprint: Fingerprint,
+    tests: usize,
 }
 
 impl Rules {
     /// No rules: nobody has any role.
     pub fn none() -> Self {
-        Self {
-            index: index::Index::default(),
-            fingerprint: Fingerprint::of(&parse::Defaults::default(), &[]),
-        }
+        Self { index: index::Index::default(), fingerprint: Fingerprint::of_all([]), tests: 0 }
     }
 
-    /// Reads a rules file; `file_name` is for messages.
+    /// Reads a rules file and runs its tests; `file_name` is for messages.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
-    pub fn parse(file_name: &str, source: &str) -> Result<Self, RulesError> {
-        let (defaults, rules) = parse::parse(file_name, source)?;
-        let fingerprint = Fingerprint::of(&defaults, &rules);
-        let index = index::Index::new(defaults, rules).map_err(|error| {
-            Report::of_file(file_name, format!("the globs are too large together: {error}"))
+    /// Everything that is wrong with it, or every test that fails.
+    pub fn parse(file_name: &str, text: &str) -> Result<Self, RulesError> {
+        let (rules, runs) = Self::test(file_name, text)?;
+        let source = Source { name: file_name, text };
+        let failures = runs.into_iter().filter_map(|run| run.failure);
+        Reports::none_of(failures.map(|fault| Report::new(source, fault)).collect())?;
+        Ok(rules)
+    }
+
+    /// [`Rules::parse`], and every test with how it ended: rules that fail one are not to be put into force.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file but its tests.
+    pub fn test(file_name: &str, text: &str) -> Result<(Self, Vec<TestRun>), RulesError> {
+        let (mut book, fingerprint) = parse::parse(file_name, text)?;
+        let tests = std::mem::take(&mut book.tests);
+        let index = index::Index::new(book).map_err(|error| {
+            Report::of_file(file_name, format!("the patterns are too large together: {error}"))
         })?;
-        Ok(Self { index, fingerprint })
+        let runs: Vec<TestRun> = tests.iter().map(|test| tested::run(&index, test)).collect();
+        Ok((Self { index, fingerprint, tests: tests.len() }, runs))
     }
 
-    /// The roles of one active user, by name, each with its reasons in the order of their lines. An inactive
-    /// user has no roles: the caller does not ask.
-    pub fn evaluate(&self, subject: &Subject<'_>) -> Vec<Grant> {
-        self.index.evaluate(subject)
+    /// The roles of one user.
+    pub fn decide(&self, subject: &Subject<'_>, now: Timestamp) -> Decision {
+        evaluate::decide(&self.index, subject, now)
     }
 
-    /// Two rules with equal fingerprints evaluate every user to the same roles with the same reasons, names
-    /// and lines of rules included. Comments at the end of lines and descriptions of roles do not count.
+    /// The roles of one user, each with its reasons, and those they lack though a rule grants them.
+    pub fn explain(&self, subject: &Subject<'_>, now: Timestamp) -> Verdict {
+        evaluate::explain(&self.index, subject, now)
+    }
+
+    /// How many tests the file brought along.
+    pub fn tests(&self) -> usize {
+        self.tests
+    }
+
+    /// What the catalogue says of each role.
+    pub fn descriptions(&self) -> impl Iterator<Item = (&RoleName, Option<&str>)> {
+        self.index.descriptions().into_iter()
+    }
+
+    /// Two rules with equal fingerprints evaluate every user to the same roles. Comments, descriptions, the file's tests
+    /// and where in the file anything stands do not count.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
@@ -70,4 +108,15 @@ impl Default for Rules {
     fn default() -> Self {
         Self::none()
     }
+}
+
+/// Sets an attribute of a made-up user by the name that conditions use. Returns whether there is such an attribute and
+/// it can have this value.
+pub fn set_attribute(profile: &mut Profile, name: &str, value: &serde_json::Value) -> bool {
+    attribute::Attribute::named(name).is_some_and(|attribute| attribute.set(profile, value))
+}
+
+/// The names that conditions have for attributes.
+pub fn attribute_names() -> Vec<&'static str> {
+    attribute::Attribute::names()
 }

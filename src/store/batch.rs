@@ -50,6 +50,8 @@ pub struct Row {
     pub status: Status,
     /// The roles the rules granted.
     pub roles: BTreeSet<RoleName>,
+    /// When a user must be evaluated again though nothing happens: by then the rules say something else.
+    pub evaluate_at: Option<Timestamp>,
 }
 
 /// Whether an entity should exist, and whether a user may have access.
@@ -76,6 +78,8 @@ pub struct Batch {
     pub stale_members_of: Vec<GroupId>,
     /// Users that were stale and have been evaluated.
     pub evaluated: Vec<UserId>,
+    /// How far everybody has been evaluated again, where that is going on.
+    pub swept: Option<Swept>,
     /// Connections to identity providers that were announced.
     pub connections: Vec<(DirectoryId, Connection)>,
     /// When the batch was put together.
@@ -90,6 +94,7 @@ impl Batch {
             entities: Vec::new(),
             stale_members_of: Vec::new(),
             evaluated: Vec::new(),
+            swept: None,
             connections: Vec::new(),
             at,
         }
@@ -100,6 +105,19 @@ impl Batch {
         self.entities.iter().any(|write| write.enqueue.is_some())
     }
 }
+
+/// Who is to be evaluated again.
+#[derive(Clone, Debug, Default)]
+pub struct Stale {
+    /// Users, and groups where it may be that a sink is given other ones.
+    pub entities: Vec<Entity>,
+    /// For [`Batch::swept`], when these have been evaluated.
+    pub swept: Option<Swept>,
+}
+
+/// How far everybody has been evaluated again after other rules came into force. Opaque.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swept(pub(super) i64);
 
 /// One message for the journal.
 #[derive(Clone, Debug)]
@@ -146,6 +164,8 @@ pub struct EntityWrite {
     pub row: Row,
     /// Its status so far.
     pub was: Status,
+    /// Whether [`Row::evaluate_at`] is another one than before.
+    pub rescheduled: bool,
     /// Changes of the index from groups to their members.
     pub memberships: Vec<MembershipChange>,
     /// The event that last touched it; `None` when the rules did.

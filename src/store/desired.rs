@@ -1,13 +1,15 @@
 //! What should be true of an entity: from merged facts to the document that every sink is handed. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
-use rolecall_sink_api::{Document, Group, GroupId, RoleName, User, UserId};
+use jiff::Timestamp;
+use rolecall_sink_api::{Document, Group, GroupId, Profile, RoleName, SinkName, User, UserId};
 use sha2::{Digest as _, Sha256};
 
 use super::Status;
 use crate::directory::{GroupState, Stamp, UserState};
-use crate::rules::{Grant, Rules, Subject, SubjectGroup};
+use crate::rules::{Decision, Rules, Scope, Subject, SubjectGroup, Verdict};
 
 /// A membership that holds: the user is in the group, and the group exists.
 #[derive(Clone, Copy, Debug)]
@@ -31,18 +33,61 @@ pub fn memberships<'a>(
     })
 }
 
-/// The roles that the rules grant a user, with the reasons. Who has no access has no roles.
-pub fn grants(user: &UserState, groups: &BTreeMap<GroupId, GroupState>, rules: &Rules) -> Vec<Grant> {
-    let Some(profile) = user.profile().filter(|_| user.is_active()) else { return Vec::new() };
+/// What `ask` makes of a user as rules see them. Who does not exist is an inactive user without attributes.
+pub fn subject<T>(
+    user: &UserState,
+    groups: &BTreeMap<GroupId, GroupState>,
+    ask: impl FnOnce(&Subject<'_>) -> T,
+) -> T {
+    static NOBODY: LazyLock<Profile> = LazyLock::new(Profile::default);
     let groups: Vec<SubjectGroup<'_>> = memberships(user, groups)
         .map(|m| SubjectGroup { id: m.id, name: m.group.name(m.id), organization: m.group.organization() })
         .collect();
-    rules.evaluate(&Subject {
+    let origin = user.origin();
+    ask(&Subject {
+        active: user.is_active(),
         organization: user.organization(),
-        profile,
+        directory: origin.and_then(|origin| origin.directory.as_ref()).map(|directory| directory.0.as_str()),
+        source: origin.and_then(|origin| origin.source.as_deref()),
+        profile: user.profile().unwrap_or(&NOBODY),
         provider_roles: user.provider_roles(),
         groups: &groups,
     })
+}
+
+/// The roles of a user. Who has no access has no roles.
+pub fn decide(
+    user: &UserState,
+    groups: &BTreeMap<GroupId, GroupState>,
+    rules: &Rules,
+    now: Timestamp,
+) -> Decision {
+    subject(user, groups, |subject| rules.decide(subject, now))
+}
+
+/// The roles of a user with the reasons.
+pub fn explain(
+    user: &UserState,
+    groups: &BTreeMap<GroupId, GroupState>,
+    rules: &Rules,
+    now: Timestamp,
+) -> Verdict {
+    subject(user, groups, |subject| rules.explain(subject, now))
+}
+
+/// Whether a sink with this scope is given the user, and when to ask again though nothing happens.
+pub fn gets_user(
+    scope: &Scope,
+    user: &UserState,
+    groups: &BTreeMap<GroupId, GroupState>,
+    now: Timestamp,
+) -> (bool, Option<Timestamp>) {
+    subject(user, groups, |subject| scope.has_user(subject, now))
+}
+
+/// Whether a sink with this scope is given the group.
+pub fn gets_group(scope: &Scope, id: &GroupId, group: &GroupState) -> bool {
+    scope.has_all_groups() || scope.has_group(id, group.name(id), group.organization())
 }
 
 /// The user as every sink should hold them; `None` when they must go.
@@ -81,15 +126,50 @@ pub fn status(document: Option<&Document>) -> Status {
     }
 }
 
+/// What some sinks are not given, for the digest: a change of it is a change of what is desired.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Withholding(Vec<String>);
+
+impl Withholding {
+    /// The sink is not given the entity.
+    pub fn entity(&mut self, sink: &SinkName) {
+        self.0.push(format!("{sink}"));
+    }
+
+    /// The sink is not given a group that the user is in.
+    pub fn group(&mut self, sink: &SinkName, group: &GroupId) {
+        self.0.push(format!("{sink} {group}"));
+    }
+}
+
+/// [`digest`] of a document of which some sinks are not given all; the same as that where all are.
+pub fn digest_withholding(document: &Document, withheld: &Withholding) -> [u8; 16] {
+    let whole = digest(document);
+    if withheld.0.is_empty() {
+        return whole;
+    }
+    let mut hash = Sha256::new();
+    hash.update(whole);
+    for part in &withheld.0 {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    half(hash)
+}
+
+fn half(hash: Sha256) -> [u8; 16] {
+    let full: [u8; 32] = hash.finalize().into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&full[..16]);
+    half
+}
+
 /// A digest by which two documents can be told apart: half of a SHA-256.
 pub fn digest(document: &Document) -> [u8; 16] {
     let mut hash = HashWriter(Sha256::new());
     // Neither the writer nor the document's serialization can fail: its maps have string keys.
     let _ = serde_json::to_writer(&mut hash, document);
-    let full: [u8; 32] = hash.0.finalize().into();
-    let mut half = [0; 16];
-    half.copy_from_slice(&full[..16]);
-    half
+    half(hash.0)
 }
 
 struct HashWriter(Sha256);

@@ -10,33 +10,37 @@ mod committer;
 pub mod desired;
 mod durability;
 mod events;
+mod in_force;
 mod intake;
 mod retention;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod version;
 mod view;
 mod work;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rolecall_sink_api::{Attempted, Entity, SinkName, UserId};
+use rolecall_sink_api::{Attempted, Entity, SinkName};
 
 use crate::directory::EventId;
 
 pub use batch::{
     Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
-    MembershipChange, Priority, Row, Status, Wanted,
+    MembershipChange, Priority, Row, Stale, Status, Swept, Wanted,
 };
 pub use committer::Committer;
 pub use durability::Durability;
 pub use events::{Consequence, EventCursor, EventFilter, EventItem, EventStatus};
+pub use in_force::RulesInForce;
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable, WeakIntake};
 pub use retention::Retention;
 pub use sqlite::SqliteStore;
+pub use version::{Adopted, NewRules, RulesOrigin, RulesVersion};
 pub use view::{
-    ActivityView, AppliedView, Cursor, EventView, QueueFilter, QueueItem, QueueState, SinkState, SinkView,
-    StoreView, UserView,
+    ActivityView, AppliedView, Cursor, EventView, PersonView, QueueFilter, QueueItem, QueueState, SinkState,
+    SinkView, StoreView, UserView,
 };
 pub use work::{Due, Resolution, Settlement};
 
@@ -51,6 +55,15 @@ pub struct Cutoffs {
     pub tombstones: Timestamp,
 }
 
+/// Something that reads the directory and writes to it what follows from that.
+pub trait Transaction: Send {
+    /// What must be loaded. Called once, when its turn has come.
+    fn wanted(&mut self) -> Wanted;
+
+    /// What is to be written, made of what was loaded. Waits for nothing.
+    fn batch(self: Box<Self>, loaded: Loaded) -> Batch;
+}
+
 /// Durable state. All methods may be called at the same time from many tasks.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -59,21 +72,31 @@ pub trait Store: Send + Sync + 'static {
     /// confirmed is kept.
     async fn configure(&self, sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError>;
 
-    /// Everything a batch of events needs to be merged with: the entities named, the groups of the users
-    /// named, and which of the events are known already.
-    async fn load(&self, wanted: Wanted) -> Result<Loaded, StoreError>;
+    /// Loads what a transaction wants, hands it over, and commits the batch that is made of it, with nothing in
+    /// between. Everybody sees the batch when this returns, and it survives the end of the process; it survives the
+    /// end of the machine once what is returned says so.
+    async fn transact(&self, transaction: Box<dyn Transaction>) -> Result<Durability, StoreError>;
 
-    /// Commits a batch, in one transaction. Everybody sees it when this returns, and it survives the end of the
-    /// process; it survives the end of the machine once what is returned says so.
-    async fn commit(&self, batch: Batch) -> Result<Durability, StoreError>;
+    /// Who may be out of date, at most `limit`: because a group changed, because their time has come, or because other
+    /// rules came into force. They stay until a batch names them in [`Batch::evaluated`], or has swept over them.
+    async fn stale(&self, now: Timestamp, limit: u32) -> Result<Stale, StoreError>;
 
-    /// Users whose roles or groups' names may be out of date because a group or the rules changed, at most
-    /// `limit`. They stay until a batch names them in [`Batch::evaluated`].
-    async fn stale(&self, limit: u32) -> Result<Vec<UserId>, StoreError>;
+    /// When the next user is to be evaluated again though nothing happens; `None`: never.
+    async fn next_evaluation(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Notes which rules are in force, by their fingerprint. When they are not those that were in force before,
-    /// every user becomes stale; returns whether that is so.
-    async fn use_rules(&self, fingerprint: &str) -> Result<bool, StoreError>;
+    /// Puts rules and sinks' scopes into force: keeps the rules as a version, unless they are the newest one already,
+    /// and has everybody evaluated again whose roles, or place in a sink, may be others by them. All of it or nothing.
+    async fn use_rules(&self, rules: NewRules) -> Result<Adopted, StoreError>;
+
+    /// The versions of the rules that were in force, newest first, without their texts; at most `limit`.
+    async fn rules_versions(&self, limit: u32) -> Result<Vec<RulesVersion>, StoreError>;
+
+    /// One version of the rules with its text, by its number; the newest without one.
+    async fn rules_version(&self, number: Option<u64>) -> Result<Option<RulesVersion>, StoreError>;
+
+    /// Users behind `after` in the order in which they were first heard of, at most `limit`, each with the groups of which
+    /// something is stated, their roles as last evaluated, and the place to go on behind.
+    async fn people(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<PersonView>, StoreError>;
 
     /// What is due for a sink now: leavers first, then groups that should exist, users, and groups that must
     /// go; within each the longest waiting first. Changes nothing: one worker owns a sink's deliveries.

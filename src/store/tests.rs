@@ -19,6 +19,7 @@ use crate::source::Reading;
 mod forgetting;
 mod handling;
 mod plans;
+mod rules;
 mod sources;
 mod turns;
 
@@ -56,7 +57,7 @@ impl Running {
     async fn on(store: Arc<dyn Store>) -> Self {
         store.configure(&[sink("a"), sink("b")], clock()).await.unwrap();
         let rules = Arc::new(Rules::parse("rules.yaml", RULES).unwrap());
-        store.use_rules(&format!("{:?}", rules.fingerprint())).await.unwrap();
+        store.use_rules(new_rules(RULES)).await.unwrap();
         let (intake, inbox) = Intake::new(64);
         let committer = Committer::new(Arc::clone(&store), rules, clock, || {});
         Self { store, intake, committer: tokio::spawn(committer.run(inbox)) }
@@ -70,18 +71,30 @@ impl Running {
     async fn stop(self) -> Arc<dyn Store> {
         drop(self.intake);
         self.committer.await.unwrap();
-        while !self.store.stale(1).await.unwrap().is_empty() {
+        while !self.store.stale(clock(), 1).await.unwrap().entities.is_empty() {
             let rules = Arc::new(Rules::parse("rules.yaml", RULES).unwrap());
             let (intake, inbox) = Intake::new(1);
             let committer =
                 tokio::spawn(Committer::new(Arc::clone(&self.store), rules, clock, || {}).run(inbox));
-            while !self.store.stale(1).await.unwrap().is_empty() {
+            while !self.store.stale(clock(), 1).await.unwrap().entities.is_empty() {
                 tokio::task::yield_now().await;
             }
             drop(intake);
             committer.await.unwrap();
         }
         self.store
+    }
+}
+
+/// These rules, to be put into force.
+fn new_rules(text: &str) -> NewRules {
+    NewRules {
+        rules: Arc::new(Rules::parse("rules.yaml", text).unwrap()),
+        text: text.into(),
+        origin: RulesOrigin::Start,
+        file: String::new(),
+        scopes: Arc::default(),
+        at: clock(),
     }
 }
 
@@ -98,7 +111,12 @@ fn message(event: Event) -> Message {
 
 fn profile(user: &str, name: &str) -> Fact {
     let profile = Profile { user_name: Some(name.into()), ..Profile::default() };
-    Fact::UserProfile { user: UserId::new(user), organization: None, profile: Box::new(profile) }
+    Fact::UserProfile {
+        user: UserId::new(user),
+        organization: None,
+        origin: crate::directory::Origin::default(),
+        profile: Box::new(profile),
+    }
 }
 
 fn active(user: &str, active: bool) -> Fact {

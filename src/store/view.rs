@@ -1,6 +1,6 @@
 //! What people see of the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rolecall_sink_api::{Action, Entity, GroupId, RemoteId, RoleName, SinkName, User, UserId};
@@ -131,6 +131,21 @@ pub struct UserView {
     pub activity: Vec<ActivityView>,
     /// The journalled events that the facts and the activity name; those past retention are missing.
     pub events: BTreeMap<String, EventView>,
+}
+
+/// A user as rules are tried on them.
+#[derive(Clone, Debug)]
+pub struct PersonView {
+    /// The id.
+    pub id: UserId,
+    /// The merged facts.
+    pub state: UserState,
+    /// The groups of which something is stated.
+    pub groups: BTreeMap<GroupId, GroupState>,
+    /// The roles as they were last evaluated.
+    pub roles: BTreeSet<RoleName>,
+    /// The place of this user.
+    pub cursor: Cursor,
 }
 
 /// A user's state in one sink.

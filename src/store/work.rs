@@ -12,6 +12,16 @@ pub struct Due {
     pub change: Change,
     /// How urgent it was when it was queued.
     pub priority: Priority,
+    /// Whether the sink is given it at all, by its scope. What it is not given it must not have; what it is not given
+    /// and never had, it need not hear of.
+    pub in_scope: bool,
+}
+
+impl Due {
+    /// Whether there is anything for the sink to do.
+    pub fn concerns_the_sink(&self) -> bool {
+        self.in_scope || self.change.applied.is_some() || self.change.attempted.is_some()
+    }
 }
 
 /// What became of one delivered change.
@@ -41,6 +51,8 @@ pub enum Resolution {
         /// When the sink looks again because there is more to do then; `None` when it is done.
         again: Option<Timestamp>,
     },
+    /// The sink is not given it, and never had it.
+    OutOfScope,
     /// It will be tried again.
     Retry {
         /// Why it did not work.

@@ -114,7 +114,10 @@ async fn a_change_of_groups_changes_roles_and_nothing_of_anybody_else() {
     let (engineering, sales) = (Group::new("Engineering"), Group::new("Sales"));
     let (ada, ben) = (Person::new("ada"), Person::new("ben"));
     daemon.send([&engineering.created(), &sales.created()]).await;
-    daemon.send([&ada.clone().groups([&engineering]).created(), &ben.groups([&engineering]).created()]).await;
+    // The application numbers its users in the order in which they come.
+    daemon.send([&ada.clone().groups([&engineering]).created()]).await;
+    site.settled().await;
+    daemon.send([&ben.groups([&engineering]).created()]).await;
     site.settled().await;
     stores.app.0.forget_requests();
 

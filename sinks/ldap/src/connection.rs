@@ -1,30 +1,26 @@
-//! A connection to a directory server: requests and searches, each with its deadline.
+//! A connection to a directory server: each request and each search on it has its deadline.
+
+mod search;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::{Control, ControlType, PostRead, PostReadResp, RawControl};
-use ldap3::exop::{Exop, PasswordModify, WhoAmI};
+use ldap3::exop::PasswordModify;
 use ldap3::result::ExopResult;
-use ldap3::{Ldap, LdapConnAsync, LdapError, LdapResult, Mod, Scope, SearchEntry, SearchStream};
+use ldap3::{Ldap, LdapConnAsync, LdapError, LdapResult, Mod};
 use rolecall_sink_api::{Secret, SinkDown};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::dn::Dn;
-use crate::entry::{AttributeName, Attributes, Entry};
-use crate::outcome::{self, Operation, Verdict};
-use crate::query::Query;
+use crate::entry::{AttributeName, Attributes};
+use crate::outcome;
 use crate::request::{Modification, ModificationKind, Reply, Request, Tolerance};
-use crate::right::{EFFECTIVE_RIGHTS, NO_OP};
+use crate::right::NO_OP;
 use crate::root_dse::RootDse;
 
-/// Entries per page of a search.
-const PAGE: i32 = 500;
-/// Characters of a filter in a message.
-const SHOWN: usize = 200;
 /// A connection that was not used for so long is tried out before it is trusted: firewalls cut idle ones without
 /// telling either side.
 const IDLE: Duration = Duration::from_secs(30);
@@ -93,10 +89,15 @@ impl Connection {
 
     /// Whether the connection may be used again, found out by a round trip when it idled.
     pub(crate) async fn still_works(&self) -> bool {
-        if self.ldap.clone().is_closed() {
+        if self.is_closed() {
             return false;
         }
         self.used.elapsed() < IDLE || self.ping().await.is_ok()
+    }
+
+    /// Whether it has ended, as far as is known on this side.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.ldap.clone().is_closed()
     }
 
     /// Unbinds, and waits until the server has closed the connection: what was sent on it is done with then.
@@ -125,69 +126,6 @@ impl Connection {
     /// The server's URL.
     pub(crate) fn url(&self) -> &str {
         &self.url
-    }
-
-    /// The entry `dn`, or `None` when there is none.
-    pub(crate) async fn read(
-        &self,
-        dn: &Dn,
-        attributes: &[AttributeName],
-    ) -> Result<Option<Entry>, SinkDown> {
-        let names: Vec<&str> = attributes.iter().map(AttributeName::as_str).collect();
-        let found = self.search_raw(dn.as_str(), Scope::Base, "(objectClass=*)", names).await?;
-        Ok(found.into_iter().next())
-    }
-
-    /// All entries that `query` finds.
-    pub(crate) async fn search(&self, query: &Query) -> Result<Vec<Entry>, SinkDown> {
-        let names: Vec<&str> = query.attributes.iter().map(AttributeName::as_str).collect();
-        self.search_raw(query.base.as_str(), Scope::Subtree, &query.filter(), names).await
-    }
-
-    /// A search with the filter and attributes as given. A base that does not exist has no entries.
-    pub(crate) async fn search_raw(
-        &self,
-        base: &str,
-        scope: Scope,
-        filter: &str,
-        attributes: Vec<&str>,
-    ) -> Result<Vec<Entry>, SinkDown> {
-        let attributes = attributes.into_iter().map(str::to_owned).collect();
-        let mut found = self.stream(self.ldap.clone(), base, scope, filter.to_owned(), attributes).await?;
-        let mut entries = Vec::new();
-        while let Some(entry) = found.next(self).await? {
-            entries.push(entry);
-        }
-        Ok(entries)
-    }
-
-    /// All entries that `query` finds, one after the other.
-    pub(crate) async fn search_stream(&self, query: &Query) -> Result<EntryStream, SinkDown> {
-        let attributes = query.attributes.iter().map(|name| name.as_str().to_owned()).collect();
-        self.stream(self.ldap.clone(), query.base.as_str(), Scope::Subtree, query.filter(), attributes).await
-    }
-
-    async fn stream(
-        &self,
-        mut ldap: Ldap,
-        base: &str,
-        scope: Scope,
-        filter: String,
-        attributes: Vec<String>,
-    ) -> Result<EntryStream, SinkDown> {
-        // A filter may name a hundred marks; some of them are enough to know it by.
-        let shown: String = filter.chars().take(SHOWN).collect();
-        let what =
-            format!("search {base:?} for {shown}{}", if shown.len() < filter.len() { "…" } else { "" });
-        ldap.with_timeout(self.operation_timeout);
-        let mut adapters: Vec<Box<dyn Adapter<'static, String, Vec<String>>>> =
-            vec![Box::new(EntriesOnly::new())];
-        if scope != Scope::Base {
-            adapters.push(Box::new(PagedResults::new(PAGE)));
-        }
-        let started = ldap.streaming_search_with(adapters, base, scope, &filter, attributes).await;
-        let inner = started.map_err(|e| self.broken(&what, &e))?;
-        Ok(EntryStream { inner, what })
     }
 
     fn broken(&self, what: &str, error: &LdapError) -> SinkDown {
@@ -261,19 +199,6 @@ impl Connection {
         Ok(self.answer(result.map_err(|e| self.broken(&format!("try to add {dn}"), &e))?))
     }
 
-    /// The entry `dn` with our own rights to it, by the control for that.
-    pub(crate) async fn rights(&self, dn: &Dn, attributes: Vec<String>) -> Result<Option<Entry>, SinkDown> {
-        let mut ldap = self.ldap.clone();
-        ldap.with_timeout(self.operation_timeout);
-        let asked = ldap.extended(WhoAmI).await.map_err(|e| self.broken("ask who we are", &e))?;
-        let ExopResult(Exop { val: Some(us), .. }, _) = asked else { return Ok(None) };
-        let control = RawControl { ctype: EFFECTIVE_RIGHTS.to_owned(), crit: true, val: Some(us) };
-        let mut ldap = self.ldap.clone();
-        ldap.with_controls(control);
-        let filter = "(objectClass=*)".to_owned();
-        self.stream(ldap, dn.as_str(), Scope::Base, filter, attributes).await?.next(self).await
-    }
-
     /// An answer, and a note of where it refers to.
     fn answer(&self, result: LdapResult) -> Reply {
         let reply = reply_of(result);
@@ -281,28 +206,6 @@ impl Connection {
             self.referred.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&reply.referrals);
         }
         reply
-    }
-}
-
-/// The entries of a search as they come, page by page.
-pub(crate) struct EntryStream {
-    inner: SearchStream<'static, String, Vec<String>>,
-    what: String,
-}
-
-impl EntryStream {
-    /// The next entry; `None` at the end. `connection` is the one that the search was begun on.
-    pub(crate) async fn next(&mut self, connection: &Connection) -> Result<Option<Entry>, SinkDown> {
-        let next = self.inner.next().await.map_err(|e| connection.broken(&self.what, &e))?;
-        let fail = |what: String| SinkDown::new(format!("{}: {}: {what}", connection.url, self.what));
-        if let Some(found) = next {
-            return Entry::try_from(SearchEntry::construct(found)).map(Some).map_err(|e| fail(e.to_string()));
-        }
-        let reply = connection.answer(self.inner.finish().await);
-        match outcome::verdict(reply.code, Operation::Search, &reply.text) {
-            Verdict::Done => Ok(None),
-            _ => Err(fail(outcome::describe(&reply))),
-        }
     }
 }
 

@@ -124,6 +124,13 @@ impl Attributes {
         }
     }
 
+    /// Adds values to those that are there, without a look at them.
+    pub(crate) fn append(&mut self, name: AttributeName, values: Vec<Value>) {
+        if !values.is_empty() {
+            self.0.entry(name).or_default().extend(values);
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&AttributeName, &[Value])> {
         self.0.iter().map(|(name, values)| (name, values.as_slice()))
     }

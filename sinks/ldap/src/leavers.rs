@@ -128,7 +128,11 @@ impl Leavers {
             return Vec::new();
         }
         let mut undo = vec![(marks.attribute.clone(), Undo::Value(marks.inactive()))];
-        undo.extend(self.lock().map(|lock| (lock.attribute(), Undo::Lock(lock))));
+        if marks.is_locked_before(entry) {
+            undo.push((marks.attribute.clone(), Undo::Value(marks.locked_before())));
+        } else {
+            undo.extend(self.lock().map(|lock| (lock.attribute(), Undo::Lock(lock))));
+        }
         undo.extend(self.attribute_names().map(|name| (name.clone(), Undo::Attribute)));
         undo
     }

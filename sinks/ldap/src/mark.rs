@@ -106,6 +106,16 @@ impl Marks {
         format!("{}:inactive", self.prefix).into()
     }
 
+    /// The mark of an entry that was locked already when this sink deactivated it: that lock is somebody else's.
+    pub(crate) fn locked_before(&self) -> Value {
+        format!("{}:locked-before", self.prefix).into()
+    }
+
+    /// Whether somebody else had locked the entry when this sink deactivated it.
+    pub(crate) fn is_locked_before(&self, entry: &Entry) -> bool {
+        entry.attributes.get(&self.attribute).contains(&self.locked_before())
+    }
+
     /// Whether this sink deactivated the entry.
     pub(crate) fn is_inactive(&self, entry: &Entry) -> bool {
         entry.attributes.get(&self.attribute).contains(&self.inactive())

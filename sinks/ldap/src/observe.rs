@@ -15,6 +15,7 @@ use crate::mark::GroupKey;
 use crate::member::{Identity, Member};
 use crate::pool::Pool;
 use crate::query::{Condition, Query};
+use crate::ranges;
 
 /// What each member is in, by the value that stands for them.
 #[derive(Default)]
@@ -75,7 +76,7 @@ async fn marked_groups(
     kind: &GroupMapping,
 ) -> Result<Vec<Entry>, SinkDown> {
     let mut attributes = mapping.group_fetch(kind);
-    attributes.push(kind.member.clone());
+    attributes.push(ranges::ask(&kind.member, mapping.kind));
     let query = Query {
         base: kind.entry.base.clone(),
         conditions: vec![Condition::Begins(mapping.marks.attribute.clone(), mapping.marks.all())],

@@ -67,6 +67,8 @@ pub(crate) enum Verdict {
     Down,
 }
 
+/// The code by which a server says that it returns no more entries.
+pub(crate) const SIZE_LIMIT: u32 = 4;
 /// The code by which a server sends us elsewhere.
 pub(crate) const REFERRAL: u32 = 10;
 /// The code by which it says that we may not.
@@ -103,7 +105,7 @@ use Verdict::{Denied, Done, Doubt, Down, Empty, OneByOne, Reject, Retry, Smaller
 const TABLE: [(u32, &str, [Verdict; 8]); 45] = [
     //                                        bind    search  add     modify  members   rename  delete   password
     (0,   "success",                        [Done,   Done,   Done,   Done,   Done,     Done,   Done,    Done    ]),
-    (1,   "operationsError",                [Down,   Retry,  Retry,  Retry,  Retry,    Retry,  Retry,   Retry   ]),
+    (1,   "operationsError",                [Down,   Retry,  Doubt,  Doubt,  Doubt,    Doubt,  Doubt,   Doubt   ]),
     (2,   "protocolError",                  [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
     (3,   "timeLimitExceeded",              [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry,   Retry   ]),
     (4,   "sizeLimitExceeded",              [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry,   Retry   ]),
@@ -186,6 +188,12 @@ pub(crate) fn describe(reply: &Reply) -> String {
     let mut text = format!("{} ({})", name(reply.code), reply.code);
     if !reply.text.is_empty() {
         text = format!("{text}: {}", reply.text);
+    }
+    if matches!(reply.code, 3 | SIZE_LIMIT | 11) {
+        text = format!(
+            "{text}; raise the limits of the bind DN (OpenLDAP: limits, 389 Directory Server: nsSizeLimit and \
+             nsLookThroughLimit, Active Directory: MaxPageSize)"
+        );
     }
     if !reply.referrals.is_empty() {
         text = format!(

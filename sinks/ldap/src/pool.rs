@@ -42,6 +42,8 @@ pub(crate) struct Lease<'a> {
     pool: &'a Pool,
     /// Always there until the lease ends.
     server: Option<Server>,
+    /// Whether it was kept from an earlier batch: the server may have closed it meanwhile.
+    was_kept: bool,
     /// Referrals that led here.
     hops: u8,
     finished: bool,
@@ -62,15 +64,15 @@ impl Pool {
     /// the next one does.
     pub(crate) async fn lend(&self) -> Result<Lease<'_>, SinkDown> {
         let kept = std::mem::take(&mut *self.lock());
-        let server = match kept {
-            Kept::Idle(server) if server.connection.still_works().await => server,
+        let (server, was_kept) = match kept {
+            Kept::Idle(server) if server.connection.still_works().await => (server, true),
             Kept::CutOff(connection) => {
                 connection.drain(self.access.operation_timeout).await?;
-                self.connect().await?
+                (self.connect().await?, false)
             }
-            Kept::Idle(_) | Kept::Nothing => self.connect().await?,
+            Kept::Idle(_) | Kept::Nothing => (self.connect().await?, false),
         };
-        Ok(Lease { pool: self, server: Some(server), hops: 0, finished: false })
+        Ok(Lease { pool: self, server: Some(server), was_kept, hops: 0, finished: false })
     }
 
     /// A new connection beside the kept one, and the mapping for the server at its other end.
@@ -115,7 +117,19 @@ impl Lease<'_> {
             Err(down) => Err(down),
         };
         let (pool, hops) = (self.pool, self.hops + 1);
-        Some(followed.map(|server| Lease { pool, server: Some(server), hops, finished: false }))
+        Some(followed.map(|server| Lease {
+            pool,
+            server: Some(server),
+            was_kept: false,
+            hops,
+            finished: false,
+        }))
+    }
+
+    /// Whether the server had closed the connection before the batch began, as far as that can be told: then the batch
+    /// is worth another connection.
+    pub(crate) fn was_stale(&self) -> bool {
+        self.was_kept && self.is_closed()
     }
 
     // It is taken out in `drop` alone.

@@ -61,6 +61,10 @@ impl LdapSink {
                     server.finish();
                     return Ok(outcomes);
                 }
+                Err(_) if server.was_stale() => {
+                    drop(server);
+                    server = pool.lend().await?;
+                }
                 Err(down) => match server.follow().await {
                     Some(followed) => server = followed?,
                     None => return Err(down),

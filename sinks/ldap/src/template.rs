@@ -38,6 +38,7 @@ pub(crate) struct EntryTemplate {
     /// What only a new entry gets.
     initial: BTreeMap<AttributeName, Vec<Value>>,
     pub(crate) on_existing: OnExisting,
+    nul_in_names: bool,
     rules: Arc<Rules>,
 }
 
@@ -52,6 +53,8 @@ pub(crate) struct Source<'a> {
     pub(crate) on_existing: OnExisting,
     /// What holds where the others say nothing.
     pub(crate) preset: &'a EntryPreset,
+    /// Whether a name may hold a NUL character.
+    pub(crate) nul_in_names: bool,
     pub(crate) rules: &'a Arc<Rules>,
 }
 
@@ -113,7 +116,20 @@ impl EntryTemplate {
             return Err(ConfigError::new(format!("{section}.numbers.{name}"), message));
         }
         let (on_existing, rules) = (source.on_existing, Arc::clone(source.rules));
-        Ok(Self { section, dn, base, classes, attributes, binary, initial, numbers, on_existing, rules })
+        let nul_in_names = source.nul_in_names;
+        Ok(Self {
+            section,
+            dn,
+            base,
+            classes,
+            attributes,
+            binary,
+            initial,
+            numbers,
+            on_existing,
+            nul_in_names,
+            rules,
+        })
     }
 
     /// Whether every entry has `attribute` in its name: `uid` when the DN begins with `uid=`.
@@ -138,6 +154,11 @@ impl EntryTemplate {
         let dn = Dn::parse(&text).map_err(|e| format!("{section}.dn: {e}"))?;
         if !dn.is_within(&self.base) || dn == self.base {
             return Err(format!("{section}.dn gives {dn}, which is not below {}", self.base));
+        }
+        if !self.nul_in_names && dn.rdn_parts().iter().any(|(_, value)| value.contains('\0')) {
+            return Err(format!(
+                "{section}.dn gives a name with a NUL character, which the server cannot keep"
+            ));
         }
         if let Some((name, _)) = dn.rdn_parts().iter().find(|(_, value)| value.trim().is_empty()) {
             return Err(format!(

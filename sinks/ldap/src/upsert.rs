@@ -93,6 +93,9 @@ pub(crate) async fn upsert(
     match upsert.active {
         Some(false) => {
             present.push((marks.attribute.clone(), marks.inactive()));
+            if !was_inactive && lock(work, upsert).is_some_and(|lock| lock.holds(&entry.attributes)) {
+                present.push((marks.attribute.clone(), marks.locked_before()));
+            }
             let memory = if was_inactive { Vec::new() } else { departure::memory(work.mapping, &entry) };
             present.extend(memory.into_iter().map(|mark| (marks.attribute.clone(), mark)));
             let due = marks.password_due();
@@ -181,8 +184,11 @@ async fn add(work: &Work<'_>, upsert: &Upsert<'_>) -> Result<Added, Failure> {
         }
         Verdict::Taken => {
             let entry = work.directory.read(dn, upsert.fetch).await?;
-            let entry = entry.ok_or_else(|| Failure::Retry(explain(&request, &reply)))?;
-            Ok(whose(work, upsert, entry))
+            Ok(match entry {
+                Some(entry) => whose(work, upsert, entry),
+                // What is taken is not the name, then, but something else that must be unique.
+                None => Added::Not(Ending::Taken(Failure::Doubt(explain(&request, &reply)))),
+            })
         }
         _ => {
             let failure = Failure::of(&request, Operation::Add, &reply)

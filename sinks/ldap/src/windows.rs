@@ -12,7 +12,7 @@ struct Row {
 }
 
 /// What may stand at the beginning of the text.
-const ERRORS: [Row; 12] = [
+const ERRORS: [Row; 11] = [
     Row { error: 0x0000_0005, meaning: "access is denied: delegate the right to rolecall's account" },
     Row {
         error: 0x0000_001f,
@@ -32,7 +32,6 @@ const ERRORS: [Row; 12] = [
     Row { error: 0x0000_0561, meaning: "it is not a member" },
     Row { error: 0x0000_0562, meaning: "it is a member already" },
     Row { error: 0x0000_2030, meaning: "there is no such entry" },
-    Row { error: 0x0000_2071, meaning: "an entry of this name is there already" },
     Row { error: 0x0000_2098, meaning: "delegate the right to write here to rolecall's account" },
     Row { error: 0x0000_21c8, meaning: "another account has the same userPrincipalName" },
 ];
@@ -63,6 +62,8 @@ pub(crate) fn meaning(text: &str) -> Option<&'static str> {
 pub(crate) fn verdict(code: u32, operation: Operation, text: &str) -> Option<Verdict> {
     let error = error(text);
     match (operation, code, error) {
+        // ERROR_NOT_AUTHENTICATED: the server has forgotten who we are.
+        (_, 1, Some(0x4dc)) => Some(Verdict::Down),
         // ERROR_MEMBER_NOT_IN_GROUP and ERROR_MEMBER_IN_GROUP: unwillingToPerform, or entryAlreadyExists.
         (Operation::Members, 53 | 68, Some(0x561 | 0x562)) => Some(Verdict::OneByOne),
         // ERROR_USER_EXISTS, and a userPrincipalName that another account has: the entry's own name is free.
@@ -103,6 +104,9 @@ mod tests {
         let taken = "00000524: SvcErr: DSID-031A1236, problem 5003 (WILL_NOT_PERFORM)";
         assert_eq!(verdict(68, Operation::Add, taken), Some(Verdict::Doubt));
         assert!(meaning(taken).unwrap().contains("sAMAccountName"));
+        let forgotten =
+            "000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this operation a successful bind";
+        assert_eq!(verdict(1, Operation::Add, forgotten), Some(Verdict::Down));
         assert_eq!(verdict(53, Operation::Members, "shadow context; no update"), None);
     }
 }

@@ -3,6 +3,7 @@
 mod events;
 mod queue;
 mod requests;
+mod rules;
 mod status;
 mod users;
 
@@ -24,6 +25,7 @@ use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig};
 use crate::directory::{Event, EventId, Fact, GroupProfile, Stamp};
 use crate::receive::signature::Verifier;
 use crate::receive::{NamedSource, Replay};
+use crate::rulebook::{Opening, Rulebook};
 use crate::rules::Rules;
 use crate::source::{Reading, Scalekit};
 use crate::store::{Committer, Intake, Message, Receipt, Resolution, Settlement, SqliteStore, Store};
@@ -118,7 +120,7 @@ impl Daemon {
         let stop = CancellationToken::new();
         let (deliveries, workers) = Deliveries::start(sinks.into(), &store, now, &stop);
         let wake = deliveries.clone();
-        let rules = Arc::new(Rules::parse("rules.yaml", RULES).unwrap());
+        let rules = Rules::parse("rules.yaml", RULES).unwrap();
         let (intake, inbox) = Intake::new(16);
         let scalekit = NamedSource {
             name: "scalekit".to_owned().try_into().unwrap(),
@@ -126,16 +128,21 @@ impl Daemon {
             source: Arc::new(Scalekit),
         };
         let replay = Replay::new(&store, &[scalekit], &intake);
-        let committer = tokio::spawn(
-            Committer::new(Arc::clone(&store), Arc::clone(&rules), now, move || wake.wake()).run(inbox),
-        );
+        let rules_file = directory.path().join("rules.yaml");
+        std::fs::write(&rules_file, RULES).unwrap();
+        let opening = Opening::choose(&*store, rules, RULES.into()).await.unwrap();
+        opening.adopt(&*store, Arc::default(), now()).await.unwrap();
+        let committer =
+            Committer::new(Arc::clone(&store), Arc::clone(&opening.rules), now, move || wake.wake());
+        let in_force = committer.rules_in_force();
+        let rulebook = Rulebook::new(Arc::clone(&store), in_force, &opening, Some(rules_file), now);
+        let committer = tokio::spawn(committer.run(inbox));
         let socket = AdminSocket::bind(&directory.path().join("admin.sock")).unwrap();
         let client = AdminClient::new(socket.path());
         let state = AdminState {
             store: Arc::clone(&store),
             deliveries,
-            rules,
-            rules_file: "/etc/rolecall/rules.yaml".into(),
+            rulebook,
             received: Arc::default(),
             replay: replay.clone(),
             clock: now,
@@ -208,6 +215,7 @@ fn user(name: &str, organization: &str) -> Fact {
     Fact::UserProfile {
         user: UserId::new(format!("diruser_{name}")),
         organization: Some(OrganizationId::new(organization)),
+        origin: crate::directory::Origin::default(),
         profile: Box::new(Profile {
             user_name: Some(name.into()),
             email: Some("team@example.com".into()),

@@ -79,7 +79,7 @@ async fn a_name_that_fits_two_users_finds_both_and_one_that_fits_nobody_none() {
     let found = daemon.client.users("Team@Example.com").await.unwrap();
     let ids: Vec<_> = found.users.iter().map(|user| user.id.as_str()).collect();
     assert_eq!(ids, ["diruser_ada", "diruser_grace"]);
-    assert_eq!(found.rules_file, "/etc/rolecall/rules.yaml");
+    assert!(found.rules_file.ends_with("/rules.yaml"), "{}", found.rules_file);
 
     assert!(daemon.client.users("nobody & nothing=1").await.unwrap().users.is_empty());
 }

@@ -24,7 +24,11 @@ const GOLDEN: &str = r#"{
                      "delivery": {"breaker": {"state": "closed"}, "in_flight": 0, "applied": 40,
                      "retried": 2, "dead": 1}},
             "old": {"waiting": 0, "leavers": 0, "dead_letters": 0, "confirmed": 0}
-        }}"#;
+        },
+        "rules": {"file": "/etc/rolecall/rules.yaml",
+                  "in_force": {"number": 7, "at": "2026-11-24T09:00:00Z", "origin": {"rollback": {"to": 5}},
+                               "fingerprint": "da9b", "file": "ab12"},
+                  "rejected": {"at": "2026-11-24T09:30:00Z", "error": "rules.yaml:1:1: no\n 1 | x"}}}"#;
 
 #[test]
 fn the_answer_keeps_its_shape() {
@@ -43,10 +47,14 @@ fn a_sink_that_is_down_stopped_or_has_dead_letters_is_a_problem_and_so_is_what_c
         assert_eq!(exit(&with(name)), Exit::Problems, "{name}");
     }
     let mut well = with("ldap");
+    well.rules.rejected = None;
     well.sinks.values_mut().for_each(|sink| sink.dead_letters = 0);
     assert_eq!(exit(&well), Exit::Done);
     well.store.unreadable_events = 1;
     assert_eq!(exit(&well), Exit::Problems, "a message that cannot be read");
+    well.store.unreadable_events = 0;
+    well.rules.rejected = status().rules.rejected;
+    assert_eq!(exit(&well), Exit::Problems, "rules that were turned down");
 }
 
 fn shown(status: &DaemonStatus) -> String {
@@ -67,6 +75,11 @@ Directory
   groups        48
   connection    dir_1 OKTA of org_1: enabled since 2026-11-01T10:00:00Z (23 d ago)
   on disk       12.3 MiB
+
+Rules
+  file          /etc/rolecall/rules.yaml
+  in force      version 7 since 2026-11-24T09:00:00Z (1 h ago), by rollback to version 5
+  turned down   others 2026-11-24T09:30:00Z (30 min ago): rules.yaml:1:1: no
 
 Sinks
   SINK  STATE    WAITING  LEAVERS  OLDEST      DEAD  CONFIRMED  LAST CONFIRMED

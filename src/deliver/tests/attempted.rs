@@ -51,8 +51,12 @@ impl Directory {
     /// The user's name from now on.
     async fn call(&self, second: i64, user_name: &str) {
         let profile = Profile { user_name: Some(user_name.into()), ..Profile::default() };
-        let fact =
-            Fact::UserProfile { user: UserId::new("u1"), organization: None, profile: Box::new(profile) };
+        let fact = Fact::UserProfile {
+            user: UserId::new("u1"),
+            organization: None,
+            origin: crate::directory::Origin::default(),
+            profile: Box::new(profile),
+        };
         let event = event(second, &format!("e{second}"), vec![fact]);
         let message = Message {
             source: "test".into(),

@@ -144,7 +144,12 @@ async fn open(path: &Path) -> Arc<dyn Store> {
 
 fn joiner(user: &str) -> Message {
     let profile = Profile { user_name: Some(user.into()), ..Profile::default() };
-    let fact = Fact::UserProfile { user: UserId::new(user), organization: None, profile: Box::new(profile) };
+    let fact = Fact::UserProfile {
+        user: UserId::new(user),
+        organization: None,
+        origin: crate::directory::Origin::default(),
+        profile: Box::new(profile),
+    };
     let now = Timestamp::now();
     let stamp = Stamp { at: now, event: EventId::new(format!("evt_{user}")) };
     Message {

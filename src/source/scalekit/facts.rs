@@ -6,7 +6,7 @@ use rolecall_sink_api::{Address, GroupId, OrganizationId, Profile, UserId};
 use serde_json::Value;
 
 use super::payload::{self, Envelope};
-use crate::directory::{DirectoryId, Fact, GroupProfile};
+use crate::directory::{DirectoryId, Fact, GroupProfile, Origin};
 use crate::source::json::{Id, MAX_ID, Object, Text, shorten};
 
 /// Where the custom attributes stand.
@@ -72,7 +72,8 @@ pub(super) fn user(data: payload::User, envelope: &Envelope) -> Facts {
         pronouns: data.gender_pronoun.0,
         custom: custom(data.custom_attributes.unwrap_or_default())?,
     });
-    facts.push(Fact::UserProfile { user, organization, profile });
+    let origin = Origin { directory: data.directory_id.0.map(DirectoryId), source: None };
+    facts.push(Fact::UserProfile { user, organization, origin, profile });
     Ok(facts)
 }
 

@@ -33,6 +33,7 @@ pub(super) struct Content<D> {
 pub(super) struct User {
     pub(super) id: Id,
     pub(super) organization_id: Id,
+    pub(super) directory_id: Id,
     pub(super) active: Option<bool>,
     #[serde(deserialize_with = "stated")]
     pub(super) groups: Option<Vec<Object<GroupOfUser>>>,

@@ -5,7 +5,7 @@ use rolecall_sink_api::{Address, GroupId, OrganizationId, Profile, UserId};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::directory::{DirectoryId, GroupProfile};
+use crate::directory::{DirectoryId, GroupProfile, Origin};
 use crate::source::{SAMPLES, Sample};
 
 const MARIA: &str = "diruser_130000000000000001";
@@ -140,7 +140,12 @@ fn a_created_user_brings_profile_groups_and_roles() {
                 organization: organization_id()
             },
             Fact::GroupNamed { group: group_id(2), name: text("On-call"), organization: organization_id() },
-            Fact::UserProfile { user: maria(), organization: organization_id(), profile: Box::new(profile) },
+            Fact::UserProfile {
+                user: maria(),
+                organization: organization_id(),
+                origin: Origin::default(),
+                profile: Box::new(profile)
+            },
         ]
     );
 }
@@ -315,6 +320,16 @@ fn the_organization_of_the_envelope_stands_in_for_the_users() {
 }
 
 #[test]
+fn the_directory_that_a_user_comes_from_is_read() {
+    let body = user_event(json!({"id": "diruser_1", "directory_id": "dir_9"}));
+    let stated = facts_of(&body).into_iter().find_map(|fact| match fact {
+        Fact::UserProfile { origin, .. } => Some(origin),
+        _ => None,
+    });
+    assert_eq!(stated, Some(Origin { directory: Some(DirectoryId("dir_9".into())), source: None }));
+}
+
+#[test]
 fn an_attribute_that_is_null_or_empty_is_not_set() {
     let facts = facts_of(&user_event(json!({
         "id": "diruser_1", "email": "", "title": null, "address": {"city": "", "state": null},
@@ -326,6 +341,7 @@ fn an_attribute_that_is_null_or_empty_is_not_set() {
         [Fact::UserProfile {
             user: UserId::new("diruser_1"),
             organization: None,
+            origin: Origin::default(),
             profile: Box::new(expected)
         }]
     );

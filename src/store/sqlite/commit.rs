@@ -8,27 +8,46 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use super::convert::{
     DEAD, UNREADABLE, WAITING, journal_code, kind_code, micros, print, priority_code, signed, status_code,
 };
-use super::membership;
 use super::sinks::SinkKeys;
 use super::statements::Statements;
+use super::{load, membership, rules};
 use crate::directory::EventId;
 use crate::store::{
     Activity, Batch, EntityState, EntityWrite, JournalEntry, MembershipChange, Priority, Status, StoreError,
+    Transaction as Work,
 };
 
-pub(super) fn commit(connection: &mut Connection, sinks: &SinkKeys, batch: &Batch) -> Result<(), StoreError> {
+pub(super) fn transact(
+    connection: &mut Connection,
+    sinks: &SinkKeys,
+    mut work: Box<dyn Work>,
+) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut statements = Statements::prepare(&transaction)?;
+    let loaded = load::load(&transaction, &work.wanted())?;
+    write(&transaction, sinks, &work.batch(loaded))?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn write(transaction: &Transaction<'_>, sinks: &SinkKeys, batch: &Batch) -> Result<(), StoreError> {
+    let mut statements = Statements::prepare(transaction)?;
     for entry in &batch.journal {
         journal(&mut statements, entry)?;
     }
     // Before the batch's own memberships: its users were evaluated with what it says of their groups.
     for group in &batch.stale_members_of {
-        membership::mark_members_stale(&transaction, group)?;
+        membership::mark_members_stale(transaction, group)?;
+    }
+    // Before they are written: those whose time had come, and who cannot be read, are not asked about for ever.
+    for user in &batch.evaluated {
+        let mut done = transaction.prepare_cached(
+            "UPDATE entity SET evaluate_at = NULL WHERE kind = 0 AND id = ?1 AND evaluate_at <= ?2",
+        )?;
+        done.execute(params![user.as_str(), micros(batch.at)])?;
     }
     let mut counts = BTreeMap::new();
     for write in &batch.entities {
-        entity(&transaction, &mut statements, sinks, write, micros(batch.at))?;
+        entity(transaction, &mut statements, sinks, write, micros(batch.at))?;
         let kind = kind_code(write.entity.kind());
         if write.row.key.is_some() {
             *counts.entry((kind, status_code(write.was))).or_insert(0) -= 1;
@@ -36,39 +55,24 @@ pub(super) fn commit(connection: &mut Connection, sinks: &SinkKeys, batch: &Batc
         *counts.entry((kind, status_code(write.row.status))).or_insert(0) += 1;
     }
     for ((kind, status), change) in counts.into_iter().filter(|(_, change)| *change != 0) {
-        count(&transaction, kind, status, change)?;
+        count(transaction, kind, status, change)?;
     }
-    membership::gather(&transaction)?;
+    membership::gather(transaction)?;
     for user in &batch.evaluated {
         let mut done = transaction.prepare_cached(
             "DELETE FROM stale WHERE user = (SELECT key FROM entity WHERE kind = 0 AND id = ?1)",
         )?;
         done.execute([user.as_str()])?;
     }
+    if let Some(to) = batch.swept {
+        rules::swept(transaction, to)?;
+    }
     for (id, connection) in &batch.connections {
         let mut write =
             transaction.prepare_cached("INSERT OR REPLACE INTO connection (id, state) VALUES (?1, ?2)")?;
         write.execute(params![id.0, print(connection)?])?;
     }
-    drop(statements);
-    transaction.commit()?;
     Ok(())
-}
-
-pub(super) fn use_rules(connection: &mut Connection, fingerprint: &str) -> Result<bool, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let before: Option<String> = transaction
-        .query_row("SELECT value FROM setting WHERE name = 'rules'", [], |row| row.get(0))
-        .optional()?;
-    let changed = before.as_deref() != Some(fingerprint);
-    if changed {
-        transaction
-            .execute("INSERT OR REPLACE INTO setting (name, value) VALUES ('rules', ?1)", [fingerprint])?;
-        transaction
-            .execute("INSERT OR IGNORE INTO stale (user) SELECT key FROM entity WHERE kind = 0", [])?;
-    }
-    transaction.commit()?;
-    Ok(changed && before.is_some())
 }
 
 fn journal(statements: &mut Statements<'_>, entry: &JournalEntry) -> Result<(), StoreError> {
@@ -129,18 +133,21 @@ fn row(statements: &mut Statements<'_>, write: &EntityWrite, now: i64) -> Result
     };
     if let Some(key) = write.row.key
         && write.enqueue.is_none()
+        && !write.rescheduled
     {
         // What is desired is as it was, and with it everything but the stamps: the most frequent write of all, for
         // every user who comes names their groups.
-        return there(statements.restate.execute(params![key, state])?, key, write);
+        statements.restate.execute(params![key, state])?;
+        return Ok(key);
     }
     let user_name = profile.and_then(|p| p.user_name.as_deref());
     let email = profile.and_then(|p| p.email.as_deref());
     let roles = print(&write.row.roles)?;
     let (status, generation) = (status_code(write.row.status), signed(write.row.generation));
     let absent = write.row.status == Status::Absent;
+    let evaluate_at = write.row.evaluate_at.map(micros);
     if let Some(key) = write.row.key {
-        let updated = statements.update.execute(params![
+        statements.update.execute(params![
             key,
             state,
             roles,
@@ -150,9 +157,10 @@ fn row(statements: &mut Statements<'_>, write: &EntityWrite, now: i64) -> Result
             generation,
             write.row.digest,
             absent,
-            now
+            now,
+            evaluate_at
         ])?;
-        return there(updated, key, write);
+        return Ok(key);
     }
     let kind = write.entity.kind();
     let insert = match kind {
@@ -170,15 +178,8 @@ fn row(statements: &mut Statements<'_>, write: &EntityWrite, now: i64) -> Result
         generation,
         write.row.digest,
         absent.then_some(now),
+        evaluate_at,
     ])?)
-}
-
-/// The key of an entity whose row was updated, unless there was none: it was forgotten since it was loaded.
-fn there(updated: usize, key: i64, write: &EntityWrite) -> Result<i64, StoreError> {
-    if updated == 0 {
-        return Err(StoreError::Failed(format!("{} was forgotten meanwhile", write.entity)));
-    }
-    Ok(key)
 }
 
 fn count(transaction: &Transaction<'_>, kind: i64, status: i64, change: i64) -> Result<(), StoreError> {

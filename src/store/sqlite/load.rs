@@ -2,23 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use rolecall_sink_api::{Entity, GroupId, UserId};
+use rolecall_sink_api::{Entity, GroupId};
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 use serde::de::DeserializeOwned;
 
-use super::convert::{UNREADABLE, kind_code, parse, status, unsigned};
+use super::convert::{UNREADABLE, kind_code, parse, status, time, unsigned};
 use crate::directory::{GroupState, UserState};
 use crate::store::{Loaded, Row, StoreError, Wanted};
 
-pub(super) fn load(connection: &mut Connection, wanted: &Wanted) -> Result<Loaded, StoreError> {
-    // One transaction, so that the file is locked and unlocked once and not for every row.
-    let transaction = connection.transaction()?;
-    let loaded = load_all(&transaction, wanted)?;
-    transaction.commit()?;
-    Ok(loaded)
-}
-
-fn load_all(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreError> {
+pub(super) fn load(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
     let mut known =
         connection.prepare_cached("SELECT 1 FROM event WHERE id = ?1 AND source = ?2 AND status != ?3")?;
@@ -61,8 +53,7 @@ fn load_all(connection: &Connection, wanted: &Wanted) -> Result<Loaded, StoreErr
     Ok(loaded)
 }
 
-const ENTITY: &str =
-    "SELECT key, generation, digest, status, roles, state FROM entity WHERE kind = ?1 AND id = ?2";
+const ENTITY: &str = "SELECT key, generation, digest, status, roles, state, evaluate_at FROM entity WHERE kind = ?1 AND id = ?2";
 
 /// What is stored of an entity. When it cannot be read, the entity is noted as damaged, and the others go on.
 fn entity_row<T: DeserializeOwned>(
@@ -88,14 +79,7 @@ fn read_row<T: DeserializeOwned>(found: &rusqlite::Row<'_>) -> Result<(Row, T), 
         digest: found.get(2)?,
         status: status(found.get(3)?),
         roles: parse(found.get_ref(4)?.as_str()?, "an entity's roles")?,
+        evaluate_at: found.get::<_, Option<i64>>(6)?.map(time),
     };
     Ok((row, parse(found.get_ref(5)?.as_str()?, "a state")?))
-}
-
-pub(super) fn stale(connection: &Connection, limit: u32) -> Result<Vec<UserId>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT entity.id FROM stale CROSS JOIN entity ON entity.key = stale.user LIMIT ?1",
-    )?;
-    let users = select.query_map([limit], |row| row.get(0).map(|id: String| UserId::new(id)))?;
-    Ok(users.collect::<Result<_, _>>()?)
 }

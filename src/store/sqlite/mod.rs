@@ -9,8 +9,10 @@ mod file;
 mod items;
 mod load;
 mod membership;
+mod people;
 mod prune;
 mod queue;
+mod rules;
 mod schema;
 mod sinks;
 mod statements;
@@ -29,7 +31,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rolecall_sink_api::{Attempted, Entity, SinkName, UserId};
+use rolecall_sink_api::{Attempted, Entity, SinkName};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -37,10 +39,12 @@ use self::checkpoint::Checkpoints;
 use self::sinks::SinkKeys;
 use self::sync::Syncer;
 use super::{
-    Batch, Consequence, Cursor, Cutoffs, Due, Durability, EventCursor, EventFilter, EventItem, JournalEntry,
-    Loaded, QueueFilter, QueueItem, Settlement, Store, StoreError, StoreView, UserView, Wanted,
+    Adopted, Consequence, Cursor, Cutoffs, Due, Durability, EventCursor, EventFilter, EventItem,
+    JournalEntry, NewRules, PersonView, QueueFilter, QueueItem, RulesVersion, Settlement, Stale, Store,
+    StoreError, StoreView, Transaction, UserView,
 };
 use crate::directory::EventId;
+use crate::rules::Scopes;
 
 /// How many reads run at once; each has a connection of its own.
 const READERS: usize = 3;
@@ -60,6 +64,8 @@ pub struct SqliteStore {
     writer: mpsc::Sender<Job>,
     readers: Arc<Readers>,
     sinks: RwLock<Arc<SinkKeys>>,
+    /// What each sink is given.
+    scopes: RwLock<Arc<Scopes>>,
     pruned: Mutex<prune::Place>,
     /// Writes; holds the lock beside the store until the database is closed.
     thread: Option<JoinHandle<()>>,
@@ -117,6 +123,7 @@ impl SqliteStore {
                 turns: Arc::new(Semaphore::new(READERS)),
             }),
             sinks: RwLock::new(Arc::new(keys)),
+            scopes: RwLock::default(),
             pruned: Mutex::new(prune::Place::START),
             thread: Some(thread),
             syncer,
@@ -259,28 +266,43 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    async fn load(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
-        self.run(move |c| load::load(c, &wanted)).await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<Durability, StoreError> {
+    async fn transact(&self, transaction: Box<dyn Transaction>) -> Result<Durability, StoreError> {
         let sinks = self.sinks();
-        self.run(move |c| commit::commit(c, &sinks, &batch)).await?;
+        self.run(move |c| commit::transact(c, &sinks, transaction)).await?;
         Ok(self.syncer.sync().await)
     }
 
-    async fn stale(&self, limit: u32) -> Result<Vec<UserId>, StoreError> {
-        self.read(move |c| load::stale(c, limit)).await
+    async fn stale(&self, now: Timestamp, limit: u32) -> Result<Stale, StoreError> {
+        self.read(move |c| rules::stale(c, now, limit)).await
     }
 
-    async fn use_rules(&self, fingerprint: &str) -> Result<bool, StoreError> {
-        let fingerprint = fingerprint.to_owned();
-        self.write(move |c| commit::use_rules(c, &fingerprint)).await
+    async fn next_evaluation(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(rules::next_evaluation).await
+    }
+
+    async fn use_rules(&self, new: NewRules) -> Result<Adopted, StoreError> {
+        let scopes = Arc::clone(&new.scopes);
+        let adopted = self.write(move |c| rules::use_rules(c, &new)).await?;
+        *self.scopes.write().unwrap_or_else(PoisonError::into_inner) = scopes;
+        Ok(adopted)
+    }
+
+    async fn rules_versions(&self, limit: u32) -> Result<Vec<RulesVersion>, StoreError> {
+        self.read(move |c| rules::versions(c, limit)).await
+    }
+
+    async fn rules_version(&self, number: Option<u64>) -> Result<Option<RulesVersion>, StoreError> {
+        self.read(move |c| rules::version(c, number)).await
+    }
+
+    async fn people(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<PersonView>, StoreError> {
+        self.read(move |c| people::people(c, after, limit)).await
     }
 
     async fn due(&self, sink: &SinkName, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
         let (name, key) = (sink.clone(), self.sinks().key(sink)?);
-        self.read(move |c| queue::due(c, &name, key, now, limit)).await
+        let scope = self.scopes.read().unwrap_or_else(PoisonError::into_inner).of(&name).cloned();
+        self.read(move |c| queue::due(c, &queue::Taker { sink: name, key, scope }, now, limit)).await
     }
 
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError> {

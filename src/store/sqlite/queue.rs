@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{Action, Attempted, Change, Document, Entity, GroupId, RemoteId, RoleName, SinkName};
@@ -14,12 +15,20 @@ use super::commit::key_of;
 use super::convert::{DEAD, entity, micros, parse, print, priority, signed, unsigned};
 use super::turn;
 use crate::directory::{GroupState, UserState};
+use crate::rules::Scope;
 use crate::store::{Due, Resolution, Settlement, StoreError, desired};
+
+/// Who takes what is due.
+pub(super) struct Taker {
+    pub(super) sink: SinkName,
+    pub(super) key: i64,
+    /// What they are given; without one, everything.
+    pub(super) scope: Option<Arc<Scope>>,
+}
 
 pub(super) fn due(
     connection: &Connection,
-    sink: &SinkName,
-    key: i64,
+    Taker { sink, key, scope }: &Taker,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Due>, StoreError> {
@@ -33,13 +42,17 @@ pub(super) fn due(
              LEFT JOIN attempted t ON t.sink = q.sink AND t.entity = q.entity
          WHERE q.sink = ?1 AND q.entity = ?2",
     )?;
-    let mut groups = Groups { connection, states: BTreeMap::new() };
+    let mut groups = Groups { connection, states: BTreeMap::new(), scope: scope.as_deref(), now };
     let mut due = Vec::new();
-    for entity_key in turn::due(&transaction, key, micros(now), limit)? {
-        let mut rows = select.query([key, entity_key])?;
+    for entity_key in turn::due(&transaction, *key, micros(now), limit)? {
+        let mut rows = select.query([*key, entity_key])?;
         let Some(row) = rows.next()? else { continue };
         let entity = entity(row.get(0)?, row.get(1)?);
-        let desired = match groups.desired(&entity, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?) {
+        let (desired, in_scope) = match groups.desired(
+            &entity,
+            row.get_ref(2)?.as_str()?,
+            row.get_ref(3)?.as_str()?,
+        ) {
             Ok(desired) => desired,
             Err(error) => {
                 // It waits until a version that can read it comes; the others go on.
@@ -53,6 +66,7 @@ pub(super) fn due(
         let generation = unsigned(row.get(4)?);
         due.push(Due {
             priority: priority(row.get(5)?),
+            in_scope,
             change: Change {
                 idempotency_key: idempotency_key(sink, &entity, generation, desired.as_ref()),
                 desired,
@@ -77,18 +91,28 @@ fn readable<T: DeserializeOwned>(json: Option<&str>, entity: &Entity) -> Option<
     })
 }
 
-/// The states of groups, each read once.
+/// The states of groups, each read once, and whom they are for.
 struct Groups<'c> {
     connection: &'c Connection,
     states: BTreeMap<GroupId, GroupState>,
+    scope: Option<&'c Scope>,
+    now: Timestamp,
 }
 
 impl Groups<'_> {
-    fn desired(&mut self, entity: &Entity, state: &str, roles: &str) -> Result<Option<Document>, StoreError> {
+    /// What the sink should hold, and whether it is given the entity at all.
+    fn desired(
+        &mut self,
+        entity: &Entity,
+        state: &str,
+        roles: &str,
+    ) -> Result<(Option<Document>, bool), StoreError> {
         match entity {
             Entity::Group(id) => {
                 let state: GroupState = parse(state, "a group")?;
-                Ok(desired::group(id, &state).map(Document::Group))
+                let in_scope = self.scope.is_none_or(|scope| desired::gets_group(scope, id, &state));
+                let group = desired::group(id, &state).filter(|_| in_scope);
+                Ok((group.map(Document::Group), in_scope))
             }
             Entity::User(id) => {
                 let state: UserState = parse(state, "a user")?;
@@ -97,7 +121,17 @@ impl Groups<'_> {
                     self.read(group)?;
                 }
                 let user = desired::user(id, &state, &self.states, roles);
-                Ok(user.map(|user| Document::User(Box::new(user))))
+                let Some(scope) = self.scope else {
+                    return Ok((user.map(|user| Document::User(Box::new(user))), true));
+                };
+                let (in_scope, _) = desired::gets_user(scope, &state, &self.states, self.now);
+                let user = user.filter(|_| in_scope).map(|mut user| {
+                    user.groups.retain(|id, _| {
+                        self.states.get(id).is_none_or(|group| desired::gets_group(scope, id, group))
+                    });
+                    Document::User(Box::new(user))
+                });
+                Ok((user, in_scope))
             }
         }
     }
@@ -241,6 +275,11 @@ fn settle_one(
             if *action != Action::Unchanged {
                 note(connection, Some(sink), entity, action.as_str(), event.flatten().as_deref(), None, now)?;
             }
+        }
+        Resolution::OutOfScope => {
+            connection
+                .prepare_cached("DELETE FROM queue WHERE sink = ?1 AND entity = ?2 AND generation <= ?3")?
+                .execute(params![sink, entity, generation])?;
         }
         Resolution::Retry { reason, due } => {
             connection

@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use crate::store::StoreError;
 
 /// Migration *n* brings schema version *n* − 1 to *n*; the version stands in `PRAGMA user_version`.
-const MIGRATIONS: &[&str] = &[r"
+const MIGRATIONS: &[&str] = &[
+    r"
 -- The journal: every authentic message, in the order of arrival.
 CREATE TABLE event (
     seq         INTEGER PRIMARY KEY,
@@ -129,7 +130,23 @@ CREATE TABLE activity (
 CREATE INDEX activity_entity ON activity (entity);
 
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"];
+",
+    r"
+-- Users to be evaluated again at a time, though nothing happens.
+ALTER TABLE entity ADD COLUMN evaluate_at INTEGER;
+CREATE INDEX entity_evaluate_at ON entity (evaluate_at) WHERE evaluate_at IS NOT NULL;
+
+-- The rules that were in force, the newest last.
+CREATE TABLE rules_version (
+    number      INTEGER PRIMARY KEY,
+    at          INTEGER NOT NULL,
+    origin      TEXT NOT NULL,      -- where they came from, JSON
+    fingerprint TEXT NOT NULL,
+    file        TEXT NOT NULL,      -- digest of what the rules file held then
+    text        TEXT NOT NULL
+);
+",
+];
 
 /// Brings the tables up to this version.
 pub(super) fn migrate(connection: &mut Connection, path: &str) -> Result<(), StoreError> {

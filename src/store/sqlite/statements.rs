@@ -10,12 +10,12 @@ use crate::store::StoreError;
 pub(super) struct Statements<'c> {
     /// (id, source, message id, kind, at, signed at, received at, status, reason, body, the code of unreadable)
     pub(super) journal: CachedStatement<'c>,
-    /// (kind, id, state, roles, user name, email, status, generation, digest, absent since)
+    /// (kind, id, state, roles, user name, email, status, generation, digest, absent since, evaluate at)
     pub(super) insert_user: CachedStatement<'c>,
     pub(super) insert_group: CachedStatement<'c>,
     /// (key, state)
     pub(super) restate: CachedStatement<'c>,
-    /// (key, state, roles, user name, email, status, generation, digest, whether absent, now)
+    /// (key, state, roles, user name, email, status, generation, digest, whether absent, now, evaluate at)
     pub(super) update: CachedStatement<'c>,
     /// (user's key, group's id)
     pub(super) add_membership: CachedStatement<'c>,
@@ -54,14 +54,14 @@ const JOURNAL: &str = "
 /// together on few pages, and new users are still appended at the end.
 const INSERT_GROUP: &str = "
     INSERT INTO entity
-        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since)
+        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since, evaluate_at)
     VALUES (1 + coalesce((SELECT max(key) FROM entity WHERE key < 1 << 40), 0),
-        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 const INSERT_USER: &str = "
     INSERT INTO entity
-        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since)
+        (key, kind, id, state, roles, user_name, email, status, generation, digest, absent_since, evaluate_at)
     VALUES (1 + coalesce((SELECT max(key) FROM entity WHERE key >= 1 << 40), 1 << 40),
-        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// For an entity of which nothing but stamps changed: the most frequent write of all, for every user who comes names
 /// their groups.
@@ -69,7 +69,7 @@ const RESTATE: &str = "UPDATE entity SET state = ?2 WHERE key = ?1";
 
 const UPDATE: &str = "
     UPDATE entity SET state = ?2, roles = ?3, user_name = ?4, email = ?5, status = ?6, generation = ?7,
-        digest = ?8, absent_since = CASE WHEN ?9 THEN coalesce(absent_since, ?10) END
+        digest = ?8, absent_since = CASE WHEN ?9 THEN coalesce(absent_since, ?10) END, evaluate_at = ?11
     WHERE key = ?1";
 
 const ADD_MEMBERSHIP: &str = "INSERT OR IGNORE INTO membership_new (user, group_id) VALUES (?1, ?2)";

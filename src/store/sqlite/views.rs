@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::convert::{UNREADABLE, parse, priority, status, time, unsigned};
 use super::items;
 use super::queue::group_state;
+use super::rules::to_sweep;
 use super::sinks::SinkKeys;
 use crate::directory::{EventId, Stamp, UserState};
 use crate::store::{
@@ -42,7 +43,7 @@ pub(super) fn overview(
         inactive_users: entities(0, 2)?,
         groups: entities(1, 1)?,
         unreadable: count(&format!("SELECT count(*) FROM event WHERE status = {UNREADABLE}"))?,
-        stale: count("SELECT count(*) FROM stale")?,
+        stale: count("SELECT count(*) FROM stale")? + to_sweep(connection)?,
         bytes: size(path),
         last_event: last.map(time),
         connections: BTreeMap::new(),

@@ -119,27 +119,3 @@ async fn unreadable_messages_are_kept_and_hold_up_no_others() {
     let left: i64 = connection.query_row("SELECT count(*) FROM event", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 249);
 }
-
-#[tokio::test]
-async fn nothing_is_written_about_a_user_who_was_forgotten_since_they_were_loaded() {
-    let directory = tempfile::tempdir().unwrap();
-    let running = Running::start(&directory.path().join("store.db")).await;
-    running.send(event(1, "e1", vec![gone("u1")])).await;
-    let users = [UserId::new("u1")].into();
-    let mut loaded = running.store.load(Wanted { users, ..Wanted::default() }).await.unwrap();
-    forget(&*running.store).await;
-    let mut batch = Batch::new(clock());
-    batch.entities.push(EntityWrite {
-        entity: user("u1"),
-        state: EntityState::User(loaded.directory.users.remove(&UserId::new("u1")).unwrap()),
-        row: loaded.rows.remove(&user("u1")).unwrap(),
-        was: Status::Absent,
-        memberships: Vec::new(),
-        event: None,
-        enqueue: Some(Priority::User),
-        activity: None,
-    });
-    let error = running.store.commit(batch).await.unwrap_err().to_string();
-    assert!(error.contains("u1 was forgotten meanwhile"), "{error}");
-    assert!(running.store.due(&sink("a"), later(1), 10).await.unwrap().is_empty());
-}

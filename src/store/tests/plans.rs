@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// What may be read from end to end, in which statements, and why it is bounded all the same.
-const MAY_BE_SCANNED: [(&str, &str, &str); 12] = [
+const MAY_BE_SCANNED: [(&str, &str, &str); 14] = [
+    ("SCAN rules_version", "ORDER BY number DESC LIMIT", "no more than the limit"),
+    ("SCAN entity USING INDEX entity_evaluate_at", "ORDER BY evaluate_at LIMIT 1", "the first row"),
     ("SCAN s", "FROM sink s CROSS JOIN", "a handful of sinks"),
     ("SCAN s", "LEFT JOIN sink s", "a handful of sinks"),
     ("SCAN sink", "FROM sink", "a handful of sinks"),
@@ -62,6 +64,12 @@ async fn exercise(store: &Arc<SqliteStore>) {
             store.retry(&filter).await.unwrap();
         }
     }
+    store.people(None, 10).await.unwrap();
+    store.rules_versions(10).await.unwrap();
+    store.rules_version(Some(1)).await.unwrap();
+    store.use_rules(new_rules("default: other")).await.unwrap();
+    store.stale(clock(), 10).await.unwrap();
+    store.next_evaluation().await.unwrap();
     store.users("u1").await.unwrap();
     store.users("ann").await.unwrap();
     store.overview().await.unwrap();

@@ -130,6 +130,11 @@ impl Daemon {
         kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
+    /// Asks it to read its rules file again, as `systemctl reload` does.
+    pub(crate) fn ask_to_reload(&self) {
+        kill_process(self.pid(), Signal::HUP).unwrap();
+    }
+
     /// Waits for its end, and returns how it ended and all that it logged.
     pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
         let status = timeout(PATIENCE, self.child.wait()).await;

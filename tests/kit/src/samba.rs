@@ -5,10 +5,12 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::sync::Mutex;
 
 use crate::authority::CertificateAuthority;
 use crate::ldap_client::LdapClient;
@@ -32,10 +34,12 @@ pub struct Samba {
     client: LdapClient,
     address: Address,
     process: Option<Process>,
+    /// What it was copied from: there for as long as somebody may want another copy.
+    _domain: Arc<TempDir>,
 }
 
 impl Samba {
-    /// Starts one. Making the domain takes some seconds.
+    /// Starts one. Making the first takes some seconds.
     pub async fn start() -> Self {
         match Self::try_new().await {
             Ok(server) => server,
@@ -50,7 +54,8 @@ impl Samba {
         let directory = directory.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}"));
         let address = Address::take(&PORTS);
         CertificateAuthority::new().equip_at(directory.path(), address.get());
-        provision(directory.path(), address.get()).await;
+        let domain = domain().await;
+        settle(domain.path(), directory.path(), address.get()).await;
         let client = LdapClient {
             url: format!("ldaps://{}", address.get()),
             bind_dn: ADMIN.to_owned(),
@@ -58,7 +63,7 @@ impl Samba {
             ca: directory.path().join("ca.pem"),
             log: directory.path().join("log"),
         };
-        let mut server = Self { directory, client, address, process: None };
+        let mut server = Self { directory, client, address, process: None, _domain: domain };
         server.run().await?;
         server.modify_ldif(&first_entries()).await;
         Ok(server)
@@ -137,17 +142,39 @@ impl Deref for Samba {
     }
 }
 
-/// Makes the domain, and leaves of its services LDAP, at `address` alone.
-async fn provision(directory: &Path, address: Ipv4Addr) {
+/// A new domain, which no server runs yet. Making one takes seconds, so those who need one at the same time get copies.
+async fn domain() -> Arc<TempDir> {
+    static MADE: Mutex<Weak<TempDir>> = Mutex::const_new(Weak::new());
+    let mut made = MADE.lock().await;
+    if let Some(domain) = made.upgrade() {
+        return domain;
+    }
+    let directory = tempfile::Builder::new().prefix("rolecall-domain-").tempdir();
+    let domain = Arc::new(directory.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}")));
     let mut command = Command::new("samba-tool");
     command.args(["domain", "provision", "--realm=AD.EXAMPLE.COM", "--domain=AD", "--server-role=dc"]);
     command.args(["--dns-backend=NONE", "--use-rfc2307", "--host-name=dc1", "--host-ip=127.0.0.1"]);
-    command.args(["--option=bind interfaces only = yes", "--option=vfs objects="]);
-    command.arg(format!("--adminpass={PASSWORD}")).arg(format!("--targetdir={}", directory.display()));
+    command.args([
+        "--option=bind interfaces only = yes",
+        "--option=vfs objects=",
+        "--option=ldb:nosync = true",
+    ]);
+    command.arg(format!("--adminpass={PASSWORD}")).arg(format!("--targetdir={}", domain.path().display()));
+    tool::succeed(&mut command, "").await;
+    *made = Arc::downgrade(&domain);
+    domain
+}
+
+/// Copies the domain to `directory`, and leaves of its services LDAP, at `address` alone.
+async fn settle(domain: &Path, directory: &Path, address: Ipv4Addr) {
+    let mut command = Command::new("cp");
+    command.arg("-a").arg(domain.join(".")).arg(directory);
     tool::succeed(&mut command, "").await;
 
     let path = directory.join("etc/smb.conf");
     let made = fs::read_to_string(&path).expect("samba-tool made it");
+    let (from, to) = (domain.display().to_string(), directory.display().to_string());
+    let made = made.replace(&from, &to);
     // Of two lines for the same thing the later one counts.
     let kept = made.lines().filter(|line| {
         !["server services", "interfaces"]
@@ -155,10 +182,10 @@ async fn provision(directory: &Path, address: Ipv4Addr) {
             .any(|key| line.trim_start().starts_with(&format!("{key} =")))
     });
     let kept: Vec<&str> = kept.collect();
-    let directory = directory.display();
     let ours = format!(
-        "[global]\n\tserver services = ldap\n\tinterfaces = {address}/8\n\ttls cafile = {directory}/ca.pem\n\
-         \tpid directory = {directory}\n\ttls certfile = {directory}/server.pem\n\ttls keyfile = {directory}/server.key"
+        // Nobody's data is at stake: it need not be on the disk at once.
+        "[global]\n\tldb:nosync = true\n\tserver services = ldap\n\tinterfaces = {address}/8\n\ttls cafile = {to}/ca.pem\n\
+         \tpid directory = {to}\n\ttls certfile = {to}/server.pem\n\ttls keyfile = {to}/server.key"
     );
     fs::write(&path, kept.join("\n").replacen("[global]", &ours, 1)).expect("the directory is ours");
 }

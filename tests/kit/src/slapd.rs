@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ use crate::ldap_client::LdapClient;
 use crate::operations::Operations;
 use crate::port::Port;
 use crate::process::{NotStarted, Process};
+use crate::until::until;
 
 const BASE: &str = "dc=example,dc=com";
 const ADMIN: &str = "cn=admin,dc=example,dc=com";
@@ -39,6 +41,10 @@ pub struct SlapdOptions {
     plain: bool,
     read_only: bool,
     encrypted_only: bool,
+    idle_timeout: u32,
+    is_provider: bool,
+    /// The lines that make it a replica.
+    replica: Option<String>,
     access: Vec<String>,
     password_policy: Vec<String>,
 }
@@ -73,6 +79,29 @@ impl SlapdOptions {
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
+    }
+
+    /// Closes a connection that was not used for so many seconds; without it, none.
+    pub fn idle_timeout(mut self, seconds: u32) -> Self {
+        self.idle_timeout = seconds;
+        self
+    }
+
+    /// Lets others keep copies of its data.
+    pub fn provider(mut self) -> Self {
+        self.is_provider = true;
+        self
+    }
+
+    /// Makes it a read-only copy of `provider`, to which it refers whoever wants to write. It keeps itself up to date.
+    pub fn replica_of(mut self, provider: &Slapd) -> Self {
+        self.replica = Some(format!(
+            "syncrepl rid=001 provider={} type=refreshAndPersist retry=\"1 +\" searchbase=\"{BASE}\" \
+             bindmethod=simple binddn=\"{ADMIN}\" credentials={PASSWORD}\nupdateref {}\n",
+            provider.ldapi_url(),
+            provider.ldaps_url()
+        ));
+        self.plain()
     }
 
     /// Refuses to work over a connection that is not encrypted (result 13, confidentialityRequired).
@@ -125,7 +154,10 @@ impl SlapdOptions {
         };
         let mut slapd = Slapd { directory, client, plain: Port::take(), tls: Port::take(), process: None };
         slapd.try_start().await?;
-        slapd.add_ldif(&self.first_entries()).await;
+        match self.replica {
+            None => slapd.add_ldif(&self.first_entries()).await,
+            Some(_) => slapd.has_copied().await,
+        }
         Ok(slapd)
     }
 
@@ -134,7 +166,9 @@ impl SlapdOptions {
         let security = if self.encrypted_only { "security ssf=128" } else { "" };
         let limit = self.size_limit.map_or("unlimited".to_owned(), |entries| entries.to_string());
         let right = if self.read_only { "read" } else { "write" };
-        let room = self.room;
+        let (room, idle_timeout) = (self.room, self.idle_timeout);
+        let provider = if self.is_provider { "overlay syncprov\n" } else { "" };
+        let replica = self.replica.as_deref().unwrap_or_default();
         let overlays = if self.plain { String::new() } else { overlays() };
         let first: String = self.access.iter().map(|rule| format!("access {rule}\n")).collect();
         format!(
@@ -148,13 +182,15 @@ moduleload memberof
 moduleload refint
 moduleload ppolicy
 moduleload unique
+moduleload syncprov
+idletimeout {idle_timeout}
 TLSCACertificateFile {directory}/ca.pem
 TLSCertificateFile {directory}/server.pem
 TLSCertificateKeyFile {directory}/server.key
 TLSVerifyClient try
 # Whoever comes with the kit's client certificate, or through the socket, is rolecall by SASL EXTERNAL.
 authz-regexp \"^cn=rolecall$\" \"{SERVICE}\"
-authz-regexp \"^gidNumber=[0-9]+\\+uidNumber=[0-9]+,cn=peercred,cn=external,cn=auth$\" \"{SERVICE}\"
+authz-regexp \"^gidNumber=[0-9]+[+]uidNumber=[0-9]+,cn=peercred,cn=external,cn=auth$\" \"{SERVICE}\"
 # The kit's own tools come through the socket, whatever is asked of others.
 localSSF 256
 {security}
@@ -175,7 +211,7 @@ index businessCategory,description eq,sub
 access to * by dn.exact=\"{SERVICE}\" {right} by users read by * none
 overlay ppolicy
 ppolicy_default \"cn=default,ou=policies,{BASE}\"
-{overlays}"
+{overlays}{provider}{replica}"
         )
     }
 
@@ -222,6 +258,9 @@ impl Slapd {
             plain: false,
             read_only: false,
             encrypted_only: false,
+            idle_timeout: 0,
+            is_provider: false,
+            replica: None,
             access: Vec::new(),
             password_policy: vec!["pwdLockout: TRUE".to_owned()],
         }
@@ -287,6 +326,15 @@ impl Slapd {
         if let Some(process) = self.process.take() {
             process.stop(Signal::TERM).await;
         }
+    }
+
+    /// Waits until a replica has everything that a new server has.
+    async fn has_copied(&self) {
+        until(Duration::from_secs(20), "the replica copies its provider", async || {
+            let found = self.search(BASE, "(cn=default)", &["1.1"]).await;
+            if found.is_empty() { Err(self.log()) } else { Ok(()) }
+        })
+        .await;
     }
 
     /// Ends the server as a power cut would end it for its clients: at once, with whatever it was doing half done.
