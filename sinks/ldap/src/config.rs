@@ -235,16 +235,6 @@ pub enum AttributeTemplate {
     One(String),
     /// Several.
     Many(Vec<String>),
-    /// One that gives octets in base64, such as a photo: the octets are the value.
-    Base64(Base64Template),
-}
-
-/// A template that gives base64.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Base64Template {
-    /// The template.
-    pub base64: String,
 }
 
 /// How a user becomes an entry.
@@ -273,6 +263,9 @@ pub struct People {
     /// enabled there without one.
     #[serde(default)]
     pub first_password: Option<FirstPassword>,
+    /// Those of the attributes whose templates give base64, such as a photo's: the octets are the value. Default: none.
+    #[serde(default)]
+    pub binary: Vec<String>,
     /// Numbers that new people are given. Default: none.
     #[serde(default)]
     pub numbers: Numbers,

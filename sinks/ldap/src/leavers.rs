@@ -6,7 +6,7 @@ use rolecall_sink_api::template::{Template, Variables};
 use rolecall_sink_api::{ConfigError, User};
 use serde_json::json;
 
-use crate::config::{self, AttributeTemplate, OnDeactivate, OnDelete};
+use crate::config::{self, OnDeactivate, OnDelete};
 use crate::entry::{AttributeName, Entry, Value};
 use crate::lock::Lock;
 use crate::mark::Marks;
@@ -59,9 +59,6 @@ impl Leavers {
                 let mut compiled = BTreeMap::new();
                 for (name, templates) in attributes {
                     let path = format!("leavers.on_deactivate.attributes.{name}");
-                    if let AttributeTemplate::Base64(_) = templates {
-                        return Err(ConfigError::new(path, "takes text, not base64"));
-                    }
                     let name = template::attribute_name(name, &path)?;
                     compiled.insert(name, template::attribute(templates, variables, &path)?);
                 }

@@ -78,8 +78,8 @@ mod windows;
 mod work;
 
 pub use config::{
-    AttributeTemplate, AttributeTemplates, Base64Template, Bind, BindMethod, Config, FirstPassword, Flavour,
-    Groups, Ldif, Leavers, Marker, MemberValue, NumberRange, Numbers, OnCollision, OnDeactivate, OnDelete,
-    OnExisting, People, Referrals, Roles,
+    AttributeTemplate, AttributeTemplates, Bind, BindMethod, Config, FirstPassword, Flavour, Groups, Ldif,
+    Leavers, Marker, MemberValue, NumberRange, Numbers, OnCollision, OnDeactivate, OnDelete, OnExisting,
+    People, Referrals, Roles,
 };
 pub use sink::LdapSink;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::compare::Rules;
-use crate::config::{self, AttributeTemplate, AttributeTemplates, Base64Template, OnExisting};
+use crate::config::{self, AttributeTemplate, AttributeTemplates, OnExisting};
 use crate::dn::{self, Dn};
 use crate::entry::{AttributeName, Attributes, Value};
 use crate::numbers::Numbers;
@@ -49,6 +49,7 @@ pub(crate) struct Source<'a> {
     pub(crate) base: Option<&'a str>,
     pub(crate) classes: Option<&'a [String]>,
     pub(crate) attributes: &'a AttributeTemplates,
+    pub(crate) binary: &'a [String],
     pub(crate) numbers: &'a config::Numbers,
     pub(crate) on_existing: OnExisting,
     /// What holds where the others say nothing.
@@ -86,7 +87,8 @@ impl EntryTemplate {
         };
         let variables = &variables.clone().and(Variables::new([RDN]));
         let mut attributes = BTreeMap::new();
-        let mut binary = BTreeSet::new();
+        let binary = source.binary.iter().map(|name| attribute_name(name, &at("binary")));
+        let binary = binary.collect::<Result<BTreeSet<_>, _>>()?;
         for (name, template) in source.preset.attributes {
             attributes.insert(AttributeName::from(*name), one(template, variables, &at("attributes"))?);
         }
@@ -95,9 +97,6 @@ impl EntryTemplate {
             match templates {
                 Some(templates) => {
                     let name = attribute_name(name, &key)?;
-                    if let AttributeTemplate::Base64(_) = templates {
-                        binary.insert(name.clone());
-                    }
                     attributes.insert(name, attribute(templates, variables, &key)?);
                 }
                 None => _ = attributes.remove(&AttributeName::from(name.as_str())),
@@ -269,9 +268,7 @@ pub(crate) fn attribute(
     path: &str,
 ) -> Result<Vec<Template>, ConfigError> {
     match templates {
-        AttributeTemplate::One(template) | AttributeTemplate::Base64(Base64Template { base64: template }) => {
-            one(template, variables, path)
-        }
+        AttributeTemplate::One(template) => one(template, variables, path),
         AttributeTemplate::Many(templates) => templates
             .iter()
             .map(|t| one(t, variables, path))

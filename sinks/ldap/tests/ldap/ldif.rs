@@ -108,10 +108,11 @@ fn everything(mut config: Value) -> Value {
         "base": "ou=people,dc=example,dc=com",
         "object_classes": ["top", "inetOrgPerson", "posixAccount"],
         "attributes": {
-            "jpegPhoto": { "base64": "{{ user.custom.photo }}" },
+            "jpegPhoto": "{{ user.custom.photo }}",
             "mail": ["{{ user.email }}", "{{ user.custom.aliases }}"],
             "homeDirectory": "/home/{{ rdn }}", "loginShell": "/bin/sh", "gidNumber": "100",
         },
+        "binary": ["jpegPhoto"],
         "numbers": { "uidNumber": numbers },
         "on_collision": "number",
     });

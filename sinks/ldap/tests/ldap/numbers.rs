@@ -131,7 +131,8 @@ fn with_photo(photo: &str) -> User {
 async fn octets_come_from_base64_and_are_written_when_they_differ() {
     let directory = Directory::start().await;
     let mut config = directory.config();
-    config["people"]["attributes"] = json!({ "jpegPhoto": { "base64": "{{ user.custom.photo }}" } });
+    config["people"]["attributes"] = json!({ "jpegPhoto": "{{ user.custom.photo }}" });
+    config["people"]["binary"] = json!(["jpegPhoto"]);
     let (sink, mut daemon) = (sink(config), Daemon::default());
     let octets = [0xff, 0xd8, 0xff, 0xe0, 0, 16, b'J', b'F', b'I', b'F', 0];
     let photo = STANDARD.encode(octets);
