@@ -303,9 +303,12 @@ impl Worker {
 
     fn resolution(&self, change: Change, outcome: Outcome, now: Timestamp) -> Resolution {
         match outcome {
-            Outcome::Applied { remote, action } => {
-                Resolution::Applied { document: change.desired, remote, action }
-            }
+            Outcome::Applied { remote, action, again } => Resolution::Applied {
+                document: change.desired,
+                remote,
+                action,
+                again: again.map(|wait| now.saturating_add(wait.max(MIN_SLEEP)).unwrap_or(Timestamp::MAX)),
+            },
             Outcome::Reject { reason } => Resolution::Dead { reason: bounded(&reason), remote: None },
             Outcome::Retry { reason, after: None, remote } if change.attempt >= self.config.max_attempts => {
                 let reason = format!("gave up after {} attempts: {reason}", change.attempt);

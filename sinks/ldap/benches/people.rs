@@ -26,7 +26,7 @@ const GROUPS_EACH: usize = 10;
 
 #[tokio::main]
 async fn main() {
-    let slapd = Slapd::start().await;
+    let slapd = Slapd::options().durable().start().await;
     let password = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(password.path(), slapd.bind_password()).unwrap();
     let config = json!({

@@ -183,9 +183,42 @@ pub enum OnExisting {
     /// Leave it alone; the change is refused, and a person decides.
     #[default]
     Refuse,
-    /// Make it the sink's own: it gets the marker and the mapped attributes, and goes when its user or group
-    /// goes.
+    /// Make it the sink's own: it gets the marker, the mapped attributes and the mapped name, and goes when its user
+    /// or group goes.
     Adopt,
+    /// Leave it alone, and the user or group with it: nothing is written for them, and their changes count as done.
+    Ignore,
+}
+
+/// What to do when the name of a new or renamed person's entry is taken by somebody else's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCollision {
+    /// The change waits for a while, in case the other goes, and is refused then.
+    #[default]
+    Refuse,
+    /// The first free number from 2 on is put behind the name: `uid=jdoe2`. The entry keeps it from then on, also
+    /// when the name without it becomes free.
+    Number,
+}
+
+/// Numbers that new entries are given, by the attribute that holds them: `uidNumber`, `gidNumber`.
+///
+/// An entry that has one already keeps it. A number is never given twice, also not after its entry was removed; a
+/// user who comes back gets their own again.
+pub type Numbers = BTreeMap<String, NumberRange>;
+
+/// From where to where numbers are given.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NumberRange {
+    /// The first number.
+    pub from: u32,
+    /// The last number.
+    pub to: u32,
+    /// The DN of the entry that holds the next number, in `serialNumber`. It is made with the first number; the
+    /// entry above it must exist. Several ranges may have one counter, and then no number is in two of them.
+    pub counter: String,
 }
 
 /// Attributes of an entry: for each, one template or a list of them. A template that is one expression and
@@ -220,7 +253,8 @@ pub struct People {
     /// Default: top, person, organizationalPerson, inetOrgPerson; in Active Directory user instead of the last.
     #[serde(default)]
     pub object_classes: Option<Vec<String>>,
-    /// The attributes. Only these are ever written. Default: cn, sn, givenName, displayName, mail,
+    /// The attributes. Only these are ever written. The variable `rdn` is the value in the entry's own name, with its
+    /// number if it has one. Default: cn, sn, givenName, displayName, mail,
     /// telephoneNumber, title, departmentNumber, employeeNumber, employeeType, preferredLanguage and o. In Active
     /// Directory sAMAccountName, userPrincipalName, department and company instead of cn, departmentNumber and o.
     #[serde(default)]
@@ -229,9 +263,24 @@ pub struct People {
     /// enabled there without one.
     #[serde(default)]
     pub first_password: Option<FirstPassword>,
+    /// Those of the attributes whose templates give base64, such as a photo's: the octets are the value. Default: none.
+    #[serde(default)]
+    pub binary: Vec<String>,
+    /// Numbers that new people are given. Default: none.
+    #[serde(default)]
+    pub numbers: Numbers,
+    /// A filter (RFC 4515) that finds the entry which somebody else made for a user, as a template:
+    /// `(|(mail={{ user.email }})(employeeNumber={{ user.employee_number }}))`. Parts whose value is not set find
+    /// nobody; several entries that fit are refused. Without it, the entry with the user's DN is the one.
+    #[serde(default)]
+    pub r#match: Option<String>,
     /// What to do with an entry that is there already and not the sink's. Default: refuse.
     #[serde(default)]
     pub on_existing: OnExisting,
+    /// What to do when the name is taken by an entry that is another user's, or nobody's that may be used. Default:
+    /// refuse.
+    #[serde(default)]
+    pub on_collision: OnCollision,
 }
 
 /// Whether a new account gets a password.
@@ -264,6 +313,9 @@ pub struct Groups {
     /// The attributes. Default: cn, the group's name; in Active Directory sAMAccountName, made from it.
     #[serde(default)]
     pub attributes: AttributeTemplates,
+    /// Numbers that new groups are given. Default: none.
+    #[serde(default)]
+    pub numbers: Numbers,
     /// The attribute with the members. Default: member.
     #[serde(default)]
     pub member_attribute: Option<String>,
@@ -311,6 +363,9 @@ pub struct Roles {
     /// sAMAccountName, made from it.
     #[serde(default)]
     pub attributes: AttributeTemplates,
+    /// Numbers that new groups are given. Default: none.
+    #[serde(default)]
+    pub numbers: Numbers,
     /// The attribute with the members. Default: member.
     #[serde(default)]
     pub member_attribute: Option<String>,
@@ -342,6 +397,18 @@ pub struct Leavers {
     pub on_delete: OnDelete,
     /// Whether an inactive user also leaves all groups. Default: false, and the groups are those of the source.
     pub strip_groups: bool,
+    /// The entry below which an inactive user's is moved, which must be below `people.base`. Default: none, and it
+    /// stays where it is.
+    pub move_to: Option<String>,
+    /// The `loginShell` of an inactive user who has one, such as `/usr/sbin/nologin`. Default: none, and it stays as
+    /// it is.
+    pub login_shell: Option<String>,
+    /// Whether a user who becomes inactive gets a long random password that nobody knows. Alone of all this, it is
+    /// not undone: whoever comes back needs a new one. Default: false.
+    pub random_password: bool,
+    /// For how long the entry of a user who is gone stays as an inactive user's, without groups, before it is
+    /// deleted. Should the user come back meanwhile, all is undone. Default: none, and it is deleted at once.
+    pub grace: Option<Timespan>,
 }
 
 /// What happens to the entry of a user who is not active any more.
@@ -369,6 +436,9 @@ pub enum OnDelete {
     Delete,
     /// It is treated as an inactive user's, leaves all groups, and stays.
     Deactivate,
+    /// It leaves the groups and role groups that the sink put it into, and stays as it is otherwise: its end is
+    /// somebody else's business.
+    Keep,
 }
 
 fn ten_seconds() -> Timespan {

@@ -157,10 +157,10 @@ impl Connection {
                 }
                 ldap.modify(dn.as_str(), modifications.iter().map(modification).collect()).await
             }
-            Request::Rename { dn, to } => {
+            Request::Rename { dn, to, keep_old } => {
                 let (old, new) = (dn.parent(), to.parent());
                 let superior = new.as_ref().filter(|_| old != new).map(Dn::as_str);
-                ldap.modifydn(dn.as_str(), to.rdn(), true, superior).await
+                ldap.modifydn(dn.as_str(), to.rdn(), !keep_old, superior).await
             }
             Request::Delete { dn } => ldap.delete(dn.as_str()).await,
         };

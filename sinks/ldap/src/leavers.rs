@@ -35,6 +35,8 @@ pub(crate) enum Undo {
     Attribute,
     /// The lock, which knows what it put there.
     Lock(Lock),
+    /// All values but these, which were there before, unless the mapping sets the attribute.
+    Restore(Vec<Value>),
 }
 
 impl Leavers {

@@ -31,11 +31,13 @@
 //! told from one that went a moment ago. The groups of roles come with the first user who has the role.
 
 mod access;
+mod account;
 mod batch;
 mod check;
 mod compare;
 mod config;
 mod connection;
+mod departure;
 mod directory;
 mod dn;
 mod entry;
@@ -47,9 +49,11 @@ mod lock;
 mod mapping;
 mod mappings;
 mod mark;
+mod matching;
 mod member;
 mod members;
 mod memberships;
+mod numbers;
 mod observe;
 mod outcome;
 mod password;
@@ -59,6 +63,7 @@ mod pool;
 mod preset;
 mod query;
 mod ranges;
+mod remote;
 mod request;
 mod right;
 mod root_dse;
@@ -74,6 +79,7 @@ mod work;
 
 pub use config::{
     AttributeTemplate, AttributeTemplates, Bind, BindMethod, Config, FirstPassword, Flavour, Groups, Ldif,
-    Leavers, Marker, MemberValue, OnDeactivate, OnDelete, OnExisting, People, Referrals, Roles,
+    Leavers, Marker, MemberValue, NumberRange, Numbers, OnCollision, OnDeactivate, OnDelete, OnExisting,
+    People, Referrals, Roles,
 };
 pub use sink::LdapSink;

@@ -8,14 +8,17 @@ use rolecall_sink_api::{ConfigError, Group, GroupId, RoleName, User};
 use serde_json::json;
 
 use crate::compare::Rules;
-use crate::config::{Config, FirstPassword, MemberValue};
+use crate::config::{Config, FirstPassword, MemberValue, OnCollision};
+use crate::departure::Departure;
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Entry, Value};
 use crate::id::IdAttribute;
 use crate::leavers::Leavers;
 use crate::mark::{GroupKey, Marks};
+use crate::matching::Matching;
 use crate::member;
 use crate::preset::Preset;
+use crate::remote;
 use crate::server_kind::ServerKind;
 use crate::template::{self, EntryTemplate, Rendered, Source};
 
@@ -27,10 +30,14 @@ pub(crate) struct Mapping {
     /// The attribute with the server's own id of an entry.
     pub(crate) id: IdAttribute,
     pub(crate) people: EntryTemplate,
+    /// How to find an entry that somebody else made for a user.
+    pub(crate) matching: Option<Matching>,
+    pub(crate) on_collision: OnCollision,
     pub(crate) groups: Option<GroupMapping>,
     pub(crate) roles: Option<GroupMapping>,
     role_attribute: Option<AttributeName>,
     pub(crate) leavers: Leavers,
+    pub(crate) departure: Departure,
     /// Whether a new account gets a password.
     first_password: FirstPassword,
     /// How values are compared.
@@ -71,6 +78,8 @@ impl Mapping {
                 base: config.people.base.as_deref(),
                 classes: config.people.object_classes.as_deref(),
                 attributes: &config.people.attributes,
+                binary: &config.people.binary,
+                numbers: &config.people.numbers,
                 on_existing: config.people.on_existing,
                 preset: &preset.people,
                 nul_in_names: preset.nul_in_names,
@@ -86,6 +95,8 @@ impl Mapping {
                     base: groups.base.as_deref(),
                     classes: groups.object_classes.as_deref(),
                     attributes: &groups.attributes,
+                    binary: &[],
+                    numbers: &groups.numbers,
                     on_existing: groups.on_existing,
                     preset: &preset.groups,
                     nul_in_names: preset.nul_in_names,
@@ -105,6 +116,8 @@ impl Mapping {
                     base: roles.base.as_deref(),
                     classes: roles.object_classes.as_deref(),
                     attributes: &roles.attributes,
+                    binary: &[],
+                    numbers: &roles.numbers,
                     on_existing: roles.on_existing,
                     preset: &preset.roles,
                     nul_in_names: preset.nul_in_names,
@@ -117,11 +130,15 @@ impl Mapping {
         });
         let role_attribute = config.roles.as_ref().and_then(|roles| roles.attribute.as_deref());
         let id = config.id_attribute.as_deref().unwrap_or(preset.id);
+        let departure = Departure::compile(&config.leavers, &people.base)?;
         let mapping = Self {
             kind,
+            departure,
             marks: Marks::new(&config.marker, preset.marker)?,
             id: IdAttribute::new(template::attribute_name(id, "id_attribute")?),
             people,
+            matching: config.people.r#match.as_deref().map(|m| Matching::compile(m, &user)).transpose()?,
+            on_collision: config.people.on_collision,
             groups: groups.transpose()?,
             roles: roles.transpose()?,
             role_attribute: role_attribute
@@ -177,6 +194,15 @@ impl Mapping {
         self.first_password == FirstPassword::Random
     }
 
+    /// The key of the configuration that has passwords sent, if one has.
+    pub(crate) fn password_key(&self) -> Option<&'static str> {
+        match (self.sets_passwords(), self.departure.random_password) {
+            (true, _) => Some("people.first_password"),
+            (false, true) => Some("leavers.random_password"),
+            (false, false) => None,
+        }
+    }
+
     /// Whether the password is an attribute of the new entry: Active Directory's way.
     pub(crate) fn password_comes_with_the_entry(&self) -> bool {
         self.sets_passwords() && self.kind == ServerKind::ActiveDirectory
@@ -211,30 +237,36 @@ impl Mapping {
         names.extend(self.common_fetch());
         names.extend(self.leavers.lock_attribute());
         names.push(member::uid());
+        names.extend(self.people.numbers.names().cloned());
+        names.extend(self.departure.attribute_names());
         names
     }
 
     /// The attributes to fetch of a group's entry. Its members are not among them: there may be many.
     pub(crate) fn group_fetch(&self, group: &GroupMapping) -> Vec<AttributeName> {
-        group.entry.attribute_names().cloned().chain(self.common_fetch()).collect()
+        let names = group.entry.attribute_names().chain(group.entry.numbers.names());
+        names.cloned().chain(self.common_fetch()).collect()
     }
 
     fn common_fetch(&self) -> [AttributeName; 3] {
         ["objectClass".into(), self.marks.attribute.clone(), self.id.name.clone()]
     }
 
-    /// The server's own id of an entry that was fetched; its DN where the server has none.
-    pub(crate) fn remote_of(&self, entry: &Entry) -> String {
-        self.id.of(entry).unwrap_or_else(|| format!("dn:{}", entry.dn))
+    /// What the daemon keeps of an entry that was fetched: the server's own id of it, or its DN where the server has
+    /// none, with the numbers that it was given.
+    pub(crate) fn remote_of(&self, template: &EntryTemplate, entry: &Entry) -> String {
+        let id = self.id.of(entry).unwrap_or_else(|| format!("dn:{}", entry.dn));
+        let numbers = template.numbers.names();
+        remote::join(&id, numbers.filter_map(|name| Some((name, entry.attributes.texts(name).next()?))))
     }
 
-    /// What the user's entry should be; `None` when there should be none.
+    /// What the user's entry should be, its name with a number behind it if there is to be one; `None` when there
+    /// should be none.
     ///
     /// # Errors
     /// Why the user cannot have one, for a person to read.
-    pub(crate) fn person(&self, user: &User) -> Result<Option<Person>, String> {
-        let variables = json!({ "user": user });
-        let mut rendered = self.people.render(&variables)?;
+    pub(crate) fn person(&self, user: &User, number: Option<u32>) -> Result<Option<Person>, String> {
+        let mut rendered = self.people.render(json!({ "user": user }), number)?;
         if let Some(attribute) = &self.role_attribute {
             let roles = self.roles_of(user).map(|role| Value::from(role.as_str())).collect();
             rendered.attributes.insert(attribute.clone(), roles);
@@ -244,6 +276,7 @@ impl Mapping {
                 None => return Ok(None),
                 Some(attributes) => rendered.attributes.extend(attributes),
             }
+            rendered.dn = self.departure.place(&rendered.dn);
         }
         Ok(Some(Person { rendered, active: user.active }))
     }
@@ -308,14 +341,14 @@ impl Mapping {
 
     /// What the group's entry should be.
     pub(crate) fn group(&self, mapping: &GroupMapping, group: &Group) -> Result<Rendered, String> {
-        mapping.entry.render(json!({ "group": group }))
+        mapping.entry.render(json!({ "group": group }), None)
     }
 
     /// What the entry of a group or role group should be, as far as a user's document tells.
     pub(crate) fn group_from_name(&self, key: &GroupKey, name: &str) -> Result<Rendered, String> {
         match (key, &self.groups, &self.roles) {
             (GroupKey::Group(id), Some(mapping), _) => self.group(mapping, &bare_group(id, name)),
-            (GroupKey::Role(role), _, Some(mapping)) => mapping.entry.render(json!({ "role": role })),
+            (GroupKey::Role(role), _, Some(mapping)) => mapping.entry.render(json!({ "role": role }), None),
             _ => Err(format!("{key} is not mapped")),
         }
     }

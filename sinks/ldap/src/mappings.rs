@@ -63,9 +63,12 @@ impl Mappings {
     }
 
     fn check_passwords(&self, connection: &Connection, mapping: Mapping) -> Result<Mapping, ConfigError> {
-        if mapping.sets_passwords() && !connection.is_private && !self.config.allow_plaintext_password {
+        if let Some(key) = mapping.password_key()
+            && !connection.is_private
+            && !self.config.allow_plaintext_password
+        {
             return Err(ConfigError::new(
-                "people.first_password",
+                key,
                 "random passwords would go over the connection in the clear: use ldaps://, or set start_tls: true",
             ));
         }

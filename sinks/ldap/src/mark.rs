@@ -1,7 +1,9 @@
 //! The sink's mark in what it made: one value of a multi-valued attribute, beside the values of others.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use rolecall_sink_api::{ConfigError, Entity, GroupId, RoleName};
 
 use crate::config::Marker;
@@ -117,6 +119,52 @@ impl Marks {
     /// Whether this sink deactivated the entry.
     pub(crate) fn is_inactive(&self, entry: &Entry) -> bool {
         entry.attributes.get(&self.attribute).contains(&self.inactive())
+    }
+
+    /// The mark of an entry whose user is gone since then.
+    pub(crate) fn gone(&self, since: Timestamp) -> Value {
+        format!("{}:gone:{since}", self.prefix).into()
+    }
+
+    /// The mark of an entry whose user was locked and whose password has still to be replaced.
+    pub(crate) fn password_due(&self) -> Value {
+        format!("{}:password-due", self.prefix).into()
+    }
+
+    /// Whether the password has still to be replaced.
+    pub(crate) fn is_password_due(&self, entry: &Entry) -> bool {
+        entry.attributes.get(&self.attribute).contains(&self.password_due())
+    }
+
+    /// Since when the user of an entry is gone, by its mark.
+    pub(crate) fn gone_since(&self, entry: &Entry) -> Option<Timestamp> {
+        let start = format!("{}:gone:", self.prefix);
+        let mut marks = entry.attributes.texts(&self.attribute).filter_map(|mark| mark.strip_prefix(&start));
+        marks.find_map(|since| since.parse().ok())
+    }
+
+    /// The mark that remembers a value which deactivation overwrites.
+    pub(crate) fn was(&self, name: &AttributeName, value: &str) -> Value {
+        format!("{}:was:{name}={value}", self.prefix).into()
+    }
+
+    /// What marks remember, by attribute.
+    pub(crate) fn remembered(&self, entry: &Entry) -> BTreeMap<AttributeName, Vec<Value>> {
+        let start = format!("{}:was:", self.prefix);
+        let mut all: BTreeMap<AttributeName, Vec<Value>> = BTreeMap::new();
+        for mark in entry.attributes.texts(&self.attribute) {
+            if let Some((name, value)) = mark.strip_prefix(&start).and_then(|was| was.split_once('=')) {
+                all.entry(name.into()).or_default().push(value.into());
+            }
+        }
+        all
+    }
+
+    /// The marks of an entry that go when its user is active again.
+    pub(crate) fn of_departure<'a>(&self, entry: &'a Entry) -> impl Iterator<Item = &'a str> {
+        let starts = ["was:", "gone:", "password-due"].map(|kind| format!("{}:{kind}", self.prefix));
+        let marks = entry.attributes.texts(&self.attribute);
+        marks.filter(move |mark| starts.iter().any(|start| mark.starts_with(start.as_str())))
     }
 
     /// Whose `entry` is, when `mark` is asked for.

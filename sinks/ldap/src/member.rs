@@ -57,6 +57,11 @@ impl Identity {
         Self { dn: dn.clone(), uid }
     }
 
+    /// The same person's, with their entry at `dn`.
+    pub(crate) fn at(&self, dn: &Dn) -> Self {
+        Self { dn: dn.clone(), uid: self.uid.clone() }
+    }
+
     /// How a group that holds values of this kind names the person; `None` when it cannot.
     pub(crate) fn member(&self, kind: MemberValue) -> Option<Member> {
         match kind {

@@ -6,16 +6,18 @@ use std::collections::BTreeMap;
 use futures_util::FutureExt as _;
 use rolecall_sink_api::{Action, SinkDown};
 
+use crate::config::OnExisting;
 use crate::dn::Dn;
 use crate::entry::Value;
 use crate::mapping::GroupMapping;
-use crate::mark::GroupKey;
+use crate::mark::{GroupKey, Owner};
 use crate::member::Member;
+use crate::numbers::Need;
 use crate::outcome::{Failure, Operation, Verdict, verdict};
 use crate::query::{self, Condition, Query};
 use crate::request::{Modification, Request, Tolerance};
 use crate::tie::{Sought, locate};
-use crate::upsert::{Upsert, upsert};
+use crate::upsert::{Ending, Upsert, upsert};
 use crate::work::Work;
 
 /// The changes of all groups.
@@ -137,6 +139,7 @@ async fn carry_out(work: &Work<'_>, key: &GroupKey, group: &GroupChange) -> Resu
     let dn = match &group.dn {
         Some(dn) => dn.clone(),
         None => match key {
+            GroupKey::Group(_) if is_ignored(work, mapping, key, &group.name).await? => return Ok(()),
             // Its own change comes, and then it is there; until then the user waits with all else done. To make it
             // here would bring back a group that went a moment ago.
             GroupKey::Group(id) => {
@@ -146,7 +149,7 @@ async fn carry_out(work: &Work<'_>, key: &GroupKey, group: &GroupChange) -> Resu
                 )));
             }
             GroupKey::Role(_) => match make_role_group(work, mapping, key, &added).await? {
-                Made::WithAll => return Ok(()),
+                Made::WithAll | Made::Not => return Ok(()),
                 Made::At(dn) => dn,
             },
         },
@@ -174,6 +177,8 @@ async fn carry_out(work: &Work<'_>, key: &GroupKey, group: &GroupChange) -> Resu
 enum Made {
     /// It has all the members it should get.
     WithAll,
+    /// It is somebody else's and to be left alone.
+    Not,
     /// It is there.
     At(Dn),
 }
@@ -188,6 +193,9 @@ async fn make_role_group(
     let rendered = work.mapping.group_from_name(key, "").map_err(Failure::Reject)?;
     let fetch = work.mapping.group_fetch(mapping);
     let mark = work.mapping.marks.group(key);
+    let need = Need { mark: &mark, entry: None, remote: None };
+    let numbers = mapping.entry.numbers.give(work, &mapping.entry.base, &[need]).await?;
+    let numbers = numbers.into_iter().next().transpose()?.unwrap_or_default();
     let most = work.mapping.members_per_modify;
     let first: Vec<Value> = members.iter().take(most).cloned().collect();
     let wish = Upsert {
@@ -196,14 +204,35 @@ async fn make_role_group(
         mark: &mark,
         rendered: &rendered,
         before: None,
+        numbers: &numbers,
+        found_otherwise: false,
+        notes: &[],
         first: mapping.first_members(first),
         active: None,
     };
-    let made = upsert(work, &wish, None).await?;
-    Ok(match made.action {
-        Action::Created if members.len() <= most => Made::WithAll,
-        _ => Made::At(made.dn),
-    })
+    match upsert(work, &wish, None).await? {
+        Ending::Done(made) if made.action == Action::Created && members.len() <= most => Ok(Made::WithAll),
+        Ending::Done(made) => Ok(Made::At(made.dn)),
+        Ending::Taken(failure) => Err(failure),
+        Ending::Ignored => Ok(Made::Not),
+    }
+}
+
+/// Whether the group's name is that of an entry which the configuration says to ignore.
+async fn is_ignored(
+    work: &Work<'_>,
+    mapping: &GroupMapping,
+    key: &GroupKey,
+    name: &str,
+) -> Result<bool, Failure> {
+    if mapping.entry.on_existing != OnExisting::Ignore {
+        return Ok(false);
+    }
+    let rendered = work.mapping.group_from_name(key, name).map_err(Failure::Reject)?;
+    let marker = std::slice::from_ref(&work.mapping.marks.attribute);
+    let entry = work.directory.read(&rendered.dn, marker).await?;
+    let mark = work.mapping.marks.group(key);
+    Ok(entry.is_some_and(|entry| work.mapping.marks.owner(&entry, &mark) == Owner::Nobody))
 }
 
 /// A group's entry, as far as its members go.

@@ -62,7 +62,7 @@ fn person(mapping: &Mapping, entry: &Entry, memberships: &mut Memberships) -> Op
     let groups = mapping.groups.as_ref().and_then(member).and_then(|it| memberships.groups.remove(&it));
     let roles = mapping.roles.as_ref().and_then(member).and_then(|it| memberships.roles.remove(&it));
     Some(ObservedUser {
-        remote: RemoteId::new(mapping.remote_of(entry)),
+        remote: RemoteId::new(mapping.remote_of(&mapping.people, entry)),
         id: Some(id),
         active: mapping.leavers.gives_access(&mapping.marks, entry),
         groups: groups.unwrap_or_default(),
@@ -95,7 +95,7 @@ fn group(
     let Some(key) = mapping.marks.group_of(entry).filter(|key| key.is_role() == kind.are_roles) else {
         return;
     };
-    let remote = RemoteId::new(mapping.remote_of(entry));
+    let remote = RemoteId::new(mapping.remote_of(&kind.entry, entry));
     let members = entry.attributes.texts(&kind.member);
     for member in members.filter_map(|text| Member::read(kind.member_value, text)) {
         match &key {

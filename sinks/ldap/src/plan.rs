@@ -19,6 +19,8 @@ pub(crate) struct Aim<'a> {
     pub(crate) before: Option<&'a Rendered>,
     /// Object classes that must be among its classes.
     pub(crate) classes: &'a [String],
+    /// What the entry gets if it has no value at all.
+    pub(crate) given: &'a [(AttributeName, Value)],
     /// Values that must be among others' values of the same attribute.
     pub(crate) present: Vec<(AttributeName, Value)>,
     /// Values and attributes that must go.
@@ -33,13 +35,19 @@ pub(crate) struct Aim<'a> {
 /// differs besides, nothing when nothing does.
 pub(crate) fn plan(entry: &Entry, aim: &Aim<'_>) -> Vec<Request> {
     let mut requests = Vec::new();
+    let mut left_over = Vec::new();
     let mut entry = entry.clone();
     let to = &aim.rendered.dn;
     if entry.dn != *to {
-        requests.push(Request::Rename { dn: entry.dn.clone(), to: to.clone() });
-        rename(&mut entry, to, aim.rules);
+        let keep_old = !is_named_alike(&entry.dn, to);
+        requests.push(Request::Rename { dn: entry.dn.clone(), to: to.clone(), keep_old });
+        if keep_old {
+            left_over = old_values(&entry.dn, aim);
+        }
+        rename(&mut entry, to, keep_old, aim.rules);
     }
-    let modifications = modifications(&entry, aim);
+    let mut modifications = modifications(&entry, aim);
+    modifications.extend(left_over);
     if !modifications.is_empty() {
         let dn = entry.dn.clone();
         requests.push(Request::Modify { dn, modifications, tolerance: Tolerance::Strict });
@@ -47,13 +55,41 @@ pub(crate) fn plan(entry: &Entry, aim: &Aim<'_>) -> Vec<Request> {
     requests
 }
 
-/// What a rename does to an entry: the old RDN's values go, the new one's come (RFC 4511 §4.9).
-pub(crate) fn rename(entry: &mut Entry, to: &Dn, rules: &Rules) {
+/// Whether the new name has all attributes of the old one. Then the old one's values can go with the rename. Otherwise
+/// the entry may need one for its class, and is only done without once it has what the mapping gives it.
+fn is_named_alike(old: &Dn, new: &Dn) -> bool {
+    let mut old = old.rdn_parts().iter();
+    old.all(|(name, _)| new.rdn_parts().iter().any(|(other, _)| other.eq_ignore_ascii_case(name)))
+}
+
+/// What has to go after all of the values in an old name that stayed: those of the new name's attributes, unless the
+/// mapping replaces them.
+fn old_values(old: &Dn, aim: &Aim<'_>) -> Vec<Modification> {
+    let to = aim.rendered.dn.rdn_parts();
+    let parts = old
+        .rdn_parts()
+        .iter()
+        .map(|(name, value)| (AttributeName::from(name.as_str()), value.as_str().into()));
+    parts
+        .filter(|(name, _)| !aim.rendered.attributes.contains_key(name))
+        .filter(|(name, value)| {
+            let mut new = to.iter().filter(|(other, _)| *name == other.as_str().into()).peekable();
+            new.peek().is_some()
+                && new.all(|(_, other)| {
+                    aim.rules.normal(name, &other.as_str().into()) != aim.rules.normal(name, value)
+                })
+        })
+        .map(|(name, value)| Modification::delete(&name, vec![value]))
+        .collect()
+}
+
+/// What a rename does to an entry: the old RDN's values go unless they are kept, the new one's come (RFC 4511 §4.9).
+pub(crate) fn rename(entry: &mut Entry, to: &Dn, keep_old: bool, rules: &Rules) {
     let old = std::mem::replace(&mut entry.dn, to.clone());
     if old.rdn_parts() == to.rdn_parts() {
         return;
     }
-    for (name, value) in old.rdn_parts() {
+    for (name, value) in old.rdn_parts().iter().filter(|_| !keep_old) {
         let name = AttributeName::from(name.as_str());
         let gone = rules.normal(&name, &value.as_str().into());
         let kept = entry.attributes.get(&name).iter().filter(|v| rules.normal(&name, v) != gone);
@@ -89,12 +125,19 @@ fn modifications(entry: &Entry, aim: &Aim<'_>) -> Vec<Modification> {
             modifications.push(Modification::replace(name, wanted.clone()));
         }
     }
+    for (name, value) in aim.given {
+        if entry.attributes.get(name).is_empty() {
+            modifications.push(Modification::add(name, vec![value.clone()]));
+        }
+    }
     for (name, undo) in &aim.undo {
         let has = entry.attributes.get(name);
         let mapped = aim.rendered.attributes.contains_key(name);
         match undo {
             Undo::Lock(lock) => modifications.extend(lock.unlock(&entry.attributes)),
             _ if mapped || has.is_empty() => {}
+            Undo::Restore(values) if rules.same(name, has, values) => {}
+            Undo::Restore(values) => modifications.push(Modification::replace(name, values.clone())),
             Undo::Attribute => modifications.push(Modification::replace(name, Vec::new())),
             Undo::Value(value) if rules.contains(name, has, value) => {
                 modifications.push(Modification::delete(name, vec![value.clone()]));
@@ -152,7 +195,7 @@ mod tests {
     fn aim<'a>(rendered: &'a Rendered, before: Option<&'a Rendered>) -> Aim<'a> {
         static STANDARD: LazyLock<Rules> = LazyLock::new(Rules::default);
         let (present, undo) = (Vec::new(), Vec::new());
-        Aim { rendered, before, classes: &[], present, undo, lock: None, rules: &STANDARD }
+        Aim { rendered, before, classes: &[], given: &[], present, undo, lock: None, rules: &STANDARD }
     }
 
     #[test]
@@ -198,7 +241,27 @@ mod tests {
         let has = entry("cn=Ann Old,dc=x", &[("cn", "Ann Old"), ("sn", "Old")]);
         let wanted = rendered("cn=Ann New,ou=y,dc=x", &[("cn", &["Ann New"]), ("sn", &["Old"])]);
         let to = wanted.dn.clone();
-        assert_eq!(plan(&has, &aim(&wanted, None)), [Request::Rename { dn: has.dn.clone(), to }]);
+        assert_eq!(
+            plan(&has, &aim(&wanted, None)),
+            [Request::Rename { dn: has.dn.clone(), to, keep_old: false }]
+        );
+    }
+
+    #[test]
+    fn a_name_by_another_attribute_keeps_what_the_class_may_need_until_it_is_replaced() {
+        let has = entry("cn=By Hand+uid=old,dc=x", &[("cn", "By Hand"), ("uid", "old"), ("sn", "A")]);
+        let wanted = rendered("uid=a,dc=x", &[("cn", &["Ann"]), ("sn", &["A"])]);
+        let requests = plan(&has, &aim(&wanted, None));
+        let to = wanted.dn.clone();
+        assert_eq!(requests[0], Request::Rename { dn: has.dn.clone(), to, keep_old: true });
+        let Request::Modify { modifications, .. } = &requests[1] else { panic!("no modification") };
+        assert_eq!(
+            *modifications,
+            [
+                Modification::replace(&"cn".into(), vec!["Ann".into()]),
+                Modification::delete(&"uid".into(), vec!["old".into()]),
+            ]
+        );
     }
 
     #[test]

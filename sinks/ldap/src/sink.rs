@@ -138,11 +138,8 @@ fn ldif_target(path: &Path, config: &Config, mapping: &Mapping) -> Result<LdifTa
     if config.url.is_some() || !config.urls.is_empty() {
         return Err(ConfigError::new("ldif", "give either a server (url) or a file (ldif), not both"));
     }
-    if mapping.sets_passwords() {
-        return Err(ConfigError::new(
-            "people.first_password",
-            "a file would show the passwords to whoever reads it: set none",
-        ));
+    if let Some(key) = mapping.password_key() {
+        return Err(ConfigError::new(key, "a file would show the passwords to whoever reads it: set none"));
     }
     LdifTarget::new(path, mapping.marks.attribute.clone())
 }

@@ -5,16 +5,22 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rolecall_sink_api::ConfigError;
 use rolecall_sink_api::template::{Escape, Template, Variables};
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::compare::Rules;
-use crate::config::{AttributeTemplate, AttributeTemplates, OnExisting};
+use crate::config::{self, AttributeTemplate, AttributeTemplates, OnExisting};
 use crate::dn::{self, Dn};
 use crate::entry::{AttributeName, Attributes, Value};
+use crate::numbers::Numbers;
 use crate::preset::EntryPreset;
+
+/// The variable with the value in the entry's own name.
+const RDN: &str = "rdn";
 
 /// How one kind of entry is made.
 #[derive(Debug)]
@@ -26,6 +32,9 @@ pub(crate) struct EntryTemplate {
     pub(crate) base: Dn,
     pub(crate) classes: Vec<String>,
     attributes: BTreeMap<AttributeName, Vec<Template>>,
+    /// Those of them whose templates give base64.
+    binary: BTreeSet<AttributeName>,
+    pub(crate) numbers: Numbers,
     /// What only a new entry gets.
     initial: BTreeMap<AttributeName, Vec<Value>>,
     pub(crate) on_existing: OnExisting,
@@ -40,6 +49,8 @@ pub(crate) struct Source<'a> {
     pub(crate) base: Option<&'a str>,
     pub(crate) classes: Option<&'a [String]>,
     pub(crate) attributes: &'a AttributeTemplates,
+    pub(crate) binary: &'a [String],
+    pub(crate) numbers: &'a config::Numbers,
     pub(crate) on_existing: OnExisting,
     /// What holds where the others say nothing.
     pub(crate) preset: &'a EntryPreset,
@@ -74,7 +85,10 @@ impl EntryTemplate {
                 )
             })?,
         };
+        let variables = &variables.clone().and(Variables::new([RDN]));
         let mut attributes = BTreeMap::new();
+        let binary = source.binary.iter().map(|name| attribute_name(name, &at("binary")));
+        let binary = binary.collect::<Result<BTreeSet<_>, _>>()?;
         for (name, template) in source.preset.attributes {
             attributes.insert(AttributeName::from(*name), one(template, variables, &at("attributes"))?);
         }
@@ -95,9 +109,26 @@ impl EntryTemplate {
         let initial =
             source.preset.initial.iter().map(|(name, value)| ((*name).into(), vec![(*value).into()]));
         let initial = initial.filter(|(name, _)| !attributes.contains_key(name)).collect();
+        let numbers = Numbers::compile(source.numbers, section)?;
+        if let Some(name) = numbers.names().find(|name| attributes.contains_key(name)) {
+            let message = format!("{name} is also in {section}.attributes: it cannot be both");
+            return Err(ConfigError::new(format!("{section}.numbers.{name}"), message));
+        }
         let (on_existing, rules) = (source.on_existing, Arc::clone(source.rules));
         let nul_in_names = source.nul_in_names;
-        Ok(Self { section, dn, base, classes, attributes, initial, on_existing, nul_in_names, rules })
+        Ok(Self {
+            section,
+            dn,
+            base,
+            classes,
+            attributes,
+            binary,
+            initial,
+            numbers,
+            on_existing,
+            nul_in_names,
+            rules,
+        })
     }
 
     /// Whether every entry has `attribute` in its name: `uid` when the DN begins with `uid=`.
@@ -111,12 +142,12 @@ impl EntryTemplate {
         self.attributes.keys()
     }
 
-    /// The entry for these variables.
+    /// The entry for these variables, its name with a number behind it if there is to be one.
     ///
     /// # Errors
     /// Why there can be none, for a person: a template that fails, or a name or required attribute that comes
     /// out empty.
-    pub(crate) fn render(&self, variables: impl Serialize) -> Result<Rendered, String> {
+    pub(crate) fn render(&self, mut variables: Json, number: Option<u32>) -> Result<Rendered, String> {
         let section = self.section;
         let text = self.dn.render(&variables).map_err(|e| format!("{section}.dn: {e}"))?;
         let dn = Dn::parse(&text).map_err(|e| format!("{section}.dn: {e}"))?;
@@ -135,11 +166,27 @@ impl EntryTemplate {
                 self.dn.source()
             ));
         }
+        let plain = dn.rdn_parts().first().cloned();
+        let dn = match number {
+            Some(number) => dn.numbered(number).map_err(|e| format!("{section}.dn: {e}"))?,
+            None => dn,
+        };
+        variables[RDN] = dn.rdn_parts().first().map(|(_, value)| value.as_str()).into();
         let mut attributes = BTreeMap::new();
         for (name, templates) in &self.attributes {
-            let values = render_values(templates, &variables)
-                .map_err(|e| format!("{section}.attributes.{name}: {e}"))?;
+            let wrong = |e: String| format!("{section}.attributes.{name}: {e}");
+            let mut values = render_values(templates, &variables).map_err(wrong)?;
+            if self.binary.contains(name) {
+                values = values.iter().map(decode).collect::<Result<_, _>>().map_err(wrong)?;
+            }
             attributes.insert(name.clone(), self.distinct(name, values));
+        }
+        // Whoever has a number in their name goes by the name with it alone.
+        if let Some((name, value)) = plain.filter(|_| number.is_some())
+            && let Some(values) = attributes.get_mut(&name.as_str().into())
+        {
+            let plain = self.rules.normal(&name.as_str().into(), &value.into());
+            values.retain(|value| self.rules.normal(&name.as_str().into(), value) != plain);
         }
         for (name, value) in dn.rdn_parts() {
             let name = AttributeName::from(name.as_str());
@@ -153,7 +200,11 @@ impl EntryTemplate {
         let rendered = Rendered { dn, attributes };
         for (class, name) in required(&self.classes) {
             let named = rendered.dn.rdn_parts().iter().any(|(rdn, _)| rdn.eq_ignore_ascii_case(name));
-            if !named && rendered.attributes.get(&AttributeName::from(name)).is_none_or(Vec::is_empty) {
+            let numbered = self.numbers.names().any(|number| *number == name.into());
+            if !named
+                && !numbered
+                && rendered.attributes.get(&AttributeName::from(name)).is_none_or(Vec::is_empty)
+            {
                 return Err(format!(
                     "{section}.attributes.{name} comes out empty, and an entry of class {class} must have it: give \
                      its template a fallback with `or`"
@@ -255,6 +306,12 @@ fn collect(json: &Json, values: &mut Vec<Value>) -> Result<(), String> {
         Json::Object(_) => return Err("gives a map, which no attribute can hold: pick a field of it".into()),
     }
     Ok(())
+}
+
+/// The octets of a value in base64 (RFC 4648 §4), be it broken into lines.
+fn decode(value: &Value) -> Result<Value, String> {
+    let text: Vec<u8> = value.as_bytes().iter().copied().filter(|c| !c.is_ascii_whitespace()).collect();
+    STANDARD.decode(text).map(Value::from).map_err(|e| format!("is no base64: {e}"))
 }
 
 /// What stands behind the last variable, from the next level on.

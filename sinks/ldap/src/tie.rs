@@ -10,6 +10,7 @@ use crate::entry::{AttributeName, Entry, Value};
 use crate::mark::Owner;
 use crate::outcome::Failure;
 use crate::query::{Condition, MAX_VALUES, Query};
+use crate::remote;
 use crate::work::Work;
 
 /// One entry to look for.
@@ -53,7 +54,7 @@ impl Found {
 
 impl Sought {
     fn id(&self) -> Option<&str> {
-        self.remote.as_ref().map(RemoteId::as_str).filter(|id| !id.starts_with("dn:"))
+        self.remote.as_ref().map(|known| remote::id(known.as_str())).filter(|id| !id.starts_with("dn:"))
     }
 
     fn has_id(&self, entry: &Entry, work: &Work<'_>) -> bool {

@@ -38,6 +38,7 @@ pub struct SlapdOptions {
     authority: CertificateAuthority,
     size_limit: Option<u32>,
     room: u64,
+    sync: &'static str,
     plain: bool,
     read_only: bool,
     encrypted_only: bool,
@@ -65,6 +66,13 @@ impl SlapdOptions {
     /// The most bytes that its database may hold; without it, a gibibyte.
     pub fn room(mut self, bytes: u64) -> Self {
         self.room = bytes;
+        self
+    }
+
+    /// Syncs every write to the disk, as a server that is relied on does. Tests end servers, not the machine, and what
+    /// was written survives that in any case.
+    pub fn durable(mut self) -> Self {
+        self.sync = "";
         self
     }
 
@@ -166,7 +174,7 @@ impl SlapdOptions {
         let security = if self.encrypted_only { "security ssf=128" } else { "" };
         let limit = self.size_limit.map_or("unlimited".to_owned(), |entries| entries.to_string());
         let right = if self.read_only { "read" } else { "write" };
-        let (room, idle_timeout) = (self.room, self.idle_timeout);
+        let (room, sync, idle_timeout) = (self.room, self.sync, self.idle_timeout);
         let provider = if self.is_provider { "overlay syncprov\n" } else { "" };
         let replica = self.replica.as_deref().unwrap_or_default();
         let overlays = if self.plain { String::new() } else { overlays() };
@@ -200,6 +208,7 @@ database monitor
 
 database mdb
 maxsize {room}
+{sync}
 readonly off
 suffix \"{BASE}\"
 rootdn \"{ADMIN}\"
@@ -255,6 +264,7 @@ impl Slapd {
             authority: CertificateAuthority::new(),
             size_limit: None,
             room: 1 << 30,
+            sync: "dbnosync",
             plain: false,
             read_only: false,
             encrypted_only: false,

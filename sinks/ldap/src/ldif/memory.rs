@@ -22,7 +22,8 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(marker: AttributeName) -> Self {
-        let indexed = ["member", "uniqueMember", "memberUid", "uid"].map(AttributeName::from);
+        let indexed =
+            ["member", "uniqueMember", "memberUid", "uid", "uidNumber", "gidNumber"].map(AttributeName::from);
         let indexed = indexed.into_iter().chain([marker.clone()]).collect();
         Self { entries: BTreeMap::new(), index: BTreeMap::new(), indexed, marker, made: BTreeSet::new() }
     }
@@ -100,9 +101,9 @@ impl Memory {
             Request::Rename { to, .. } if self.entries.contains_key(to) => {
                 Reply::new(68, "a record of the file has made an entry of this name")
             }
-            Request::Rename { dn, to } => match self.take(dn) {
+            Request::Rename { dn, to, keep_old } => match self.take(dn) {
                 Some(mut entry) => {
-                    plan::rename(&mut entry, to, &Rules::default());
+                    plan::rename(&mut entry, to, *keep_old, &Rules::default());
                     self.put(entry);
                     Reply::new(0, "")
                 }

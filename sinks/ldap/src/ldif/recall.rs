@@ -1,6 +1,6 @@
 //! What the sink confirmed before, taken for written when the file no longer tells.
 
-use rolecall_sink_api::{Change, Entity, User};
+use rolecall_sink_api::{Change, Entity, RemoteId, User};
 
 use super::LdifFile;
 use crate::dn::Dn;
@@ -9,6 +9,7 @@ use crate::mapping::Mapping;
 use crate::mark::GroupKey;
 use crate::member::Identity;
 use crate::query::{Condition, Query};
+use crate::remote;
 
 impl LdifFile {
     /// Fills the memory with the entries that `changes` say were applied and that no record has made: the file was
@@ -24,19 +25,29 @@ impl LdifFile {
         }
         for change in changes {
             if let Some(user) = change.applied_user() {
-                self.recall_user(mapping, user, mapping.marks.entity(&change.entity));
+                self.recall_user(mapping, user, change.remote.as_ref(), mapping.marks.entity(&change.entity));
             }
         }
     }
 
-    fn recall_user(&self, mapping: &Mapping, user: &User, mark: String) {
-        let Ok(Some(person)) = mapping.person(user) else { return };
+    fn recall_user(&self, mapping: &Mapping, user: &User, remote: Option<&RemoteId>, mark: String) {
+        let Ok(Some(mut person)) = mapping.person(user, None) else { return };
+        let known = remote.map(RemoteId::as_str).unwrap_or_default();
+        let had = remote::id(known).strip_prefix("dn:").and_then(|dn| Dn::parse(dn).ok());
+        let number = had.and_then(|dn| dn.number_behind(&person.rendered.dn));
+        if let Ok(Some(numbered)) = mapping.person(user, number) {
+            person = numbered;
+        }
         let dn = person.rendered.dn.clone();
         if self.has_made(&mark) || self.read(&dn).is_some() {
             return;
         }
         let mut attributes = mapping.people.new_entry(&person.rendered);
         attributes.push(mapping.marks.attribute.clone(), mark.into());
+        for name in mapping.people.numbers.names() {
+            let number = remote::number(known, name).map(|number| number.to_string().into());
+            attributes.set(name.clone(), number.into_iter().collect());
+        }
         if !person.active {
             mapping.leavers.lock().inspect(|lock| lock.put_on(&mut attributes));
             attributes.push(mapping.marks.attribute.clone(), mapping.marks.inactive());

@@ -86,6 +86,16 @@ fn a_configuration_that_cannot_work_is_refused_with_its_path() {
             "leavers.on_delete: ",
         ),
         (with(|c| c["ldif"] = json!({ "path": "/x" })), "ldif: give either"),
+        (with(|c| c["people"]["match"] = json!("mail={{ user.email }}")), "people.match: "),
+        (
+            with(|c| {
+                let range = json!({ "from": 2, "to": 1, "counter": "cn=x,dc=x" });
+                c["people"]["numbers"] = json!({ "uidNumber": range });
+            }),
+            "people.numbers.uidNumber.to: ",
+        ),
+        (with(|c| c["leavers"] = json!({ "move_to": "ou=left,dc=example,dc=com" })), "leavers.move_to: "),
+        (with(|c| c["leavers"] = json!({ "grace": "1d", "on_delete": "keep" })), "leavers.grace: "),
     ] {
         assert!(error.starts_with(part), "{part}: {error}");
     }

@@ -1,7 +1,9 @@
 //! The LDAP sink on a real slapd.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests: a panic is the report")]
 
+mod adoption;
 mod attached;
+mod chaos;
 mod check;
 mod conformance;
 mod connection;
@@ -13,6 +15,7 @@ mod ldif;
 mod ldif_writer;
 mod leavers;
 mod limits;
+mod numbers;
 mod passwords;
 mod people;
 mod referrals;
