@@ -15,6 +15,7 @@ use crate::config::{Config, RetentionConfig};
 use crate::deliver::{ConfiguredSink, Deliveries};
 use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, Replay};
 use crate::rulebook::{Opening, Rulebook};
+use crate::service_manager::{ServiceManager, Vitals};
 use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError};
 
 /// How long sinks may take to finish the batches in their hands when the daemon stops. What is cut off comes again.
@@ -67,6 +68,7 @@ pub struct Daemon {
     workers: JoinSet<()>,
     others: JoinSet<()>,
     rulebook: Rulebook,
+    vitals: Vitals,
 }
 
 impl Daemon {
@@ -117,6 +119,11 @@ impl Daemon {
                 .scoped(scopes);
         let rulebook =
             Rulebook::new(Arc::clone(&store), committer.rules_in_force(), &opening, config.rules_file, clock);
+        let vitals = Vitals {
+            store: Arc::clone(&store),
+            deliveries: deliveries.clone(),
+            committer: committer.progress(),
+        };
         let mut others = JoinSet::new();
         let retention = retention(&config.store.retention);
         others.spawn(retention.run(Arc::clone(&store), clock, stop_the_rest.clone()));
@@ -140,6 +147,7 @@ impl Daemon {
             workers,
             others,
             rulebook,
+            vitals,
         })
     }
 
@@ -154,7 +162,7 @@ impl Daemon {
             _ = &mut self.receiver => "receiver",
             _ = &mut self.committer => "committer",
             Some(_) = self.workers.join_next() => "delivery worker of a sink",
-            Some(_) = self.others.join_next() => "admin API, the retention or the replay",
+            Some(_) = self.others.join_next() => "admin API, the retention, the replay or the report to the service manager",
         };
         DaemonError::Ended(part)
     }
@@ -202,6 +210,9 @@ pub async fn serve(config: Config, inherited: InheritedSockets) -> Result<(), Da
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
     let mut daemon = Daemon::start(config, inherited).await?;
+    let manager = ServiceManager::from_environment();
+    manager.ready().await;
+    daemon.others.spawn(manager.clone().keep_told(daemon.vitals.clone(), daemon.stop_the_rest.clone()));
     let mut asked_to_stop = async || {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -219,9 +230,14 @@ pub async fn serve(config: Config, inherited: InheritedSockets) -> Result<(), Da
                 break Some(failure);
             }
             // What comes of it is logged, and stands in the status.
-            _ = hangup.recv() => drop(daemon.rulebook.reload().await),
+            _ = hangup.recv() => {
+                manager.reloading().await;
+                drop(daemon.rulebook.reload().await);
+                manager.ready().await;
+            }
         }
     };
+    manager.stopping().await;
     tokio::select! {
         () = daemon.stop() => tracing::info!("stopped"),
         signal = asked_to_stop() => tracing::warn!(signal, "stopped at once; deliveries that had begun come again"),

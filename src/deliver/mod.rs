@@ -10,6 +10,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rolecall_sink_api::{Sink, SinkName};
 use tokio::sync::Notify;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use config::DeliveryConfig;
 pub use status::{Breaker, DeliveryStatus, SharedStatus};
 
+use crate::progress::Progress;
 use crate::store::Store;
 use worker::Worker;
 
@@ -28,6 +30,7 @@ pub struct Deliveries(Arc<BTreeMap<SinkName, Handle>>);
 
 struct Handle {
     status: SharedStatus,
+    progress: Progress,
     wake: Arc<Notify>,
     probe: Arc<Notify>,
 }
@@ -55,6 +58,7 @@ impl Deliveries {
         for ConfiguredSink { name, sink, delivery } in sinks {
             let handle = Handle {
                 status: SharedStatus::new(),
+                progress: Progress::new(),
                 wake: Arc::new(Notify::new()),
                 probe: Arc::new(Notify::new()),
             };
@@ -66,6 +70,7 @@ impl Deliveries {
                 config: delivery,
                 clock,
                 status: handle.status.clone(),
+                progress: handle.progress.clone(),
                 wake: Arc::clone(&handle.wake),
                 probe: Arc::clone(&handle.probe),
             };
@@ -87,6 +92,12 @@ impl Deliveries {
         for handle in self.0.values() {
             handle.probe.notify_one();
         }
+    }
+
+    /// For how long each sink's worker should have been heard of. A sink that takes its time is not what this tells of:
+    /// the worker allows for that.
+    pub fn overdue(&self) -> impl Iterator<Item = (&SinkName, Duration)> {
+        self.0.iter().map(|(name, handle)| (name, handle.progress.overdue()))
     }
 
     /// How each sink's deliveries go.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::DeliveryConfig;
 use super::schedule;
 use super::status::{Breaker, SharedStatus};
+use crate::progress::Progress;
 use crate::store::{Due, Resolution, Settlement, Store, StoreError};
 
 /// The longest sleep: a clock that jumped is noticed after this.
@@ -37,6 +38,7 @@ pub(super) struct Worker {
     pub(super) batch: u32,
     pub(super) clock: fn() -> Timestamp,
     pub(super) status: SharedStatus,
+    pub(super) progress: Progress,
     /// Something may be due.
     pub(super) wake: Arc<Notify>,
     /// Somebody wants to know now whether the sink is back.
@@ -72,6 +74,8 @@ impl Worker {
         let batch = self.batch;
         let mut trouble = Trouble { failures: 0, probe_at: Instant::now(), batch, confirmed: false };
         while !stop.is_cancelled() {
+            // The store is asked, which takes no time to speak of.
+            self.progress.within(Duration::ZERO);
             let step = self.step(&mut trouble, &stop).await;
             if let Err(error) = step {
                 tracing::error!(sink = %self.name, %error, "the store fails; deliveries wait");
@@ -85,6 +89,7 @@ impl Worker {
 
     async fn step(&self, trouble: &mut Trouble, stop: &CancellationToken) -> Result<(), StoreError> {
         if let Breaker::Open { since, .. } = self.status.get().breaker {
+            self.progress.within(trouble.probe_at.saturating_duration_since(Instant::now()));
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = self.probe.notified() => {}
@@ -141,9 +146,11 @@ impl Worker {
 
     /// Sleeps, at most for `duration`; a wake-up ends it.
     async fn pause(&self, duration: Duration, stop: &CancellationToken) {
+        let duration = duration.min(MAX_SLEEP);
+        self.progress.within(duration);
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(duration.min(MAX_SLEEP)) => {}
+            () = tokio::time::sleep(duration) => {}
             () = self.wake.notified() => {}
         }
     }
@@ -154,6 +161,7 @@ impl Worker {
 
     /// Probes a sink that is down.
     async fn ask(&self, since: Timestamp, trouble: &mut Trouble, stop: &CancellationToken) {
+        self.progress.within(self.config.batch_timeout.get());
         let probe = AssertUnwindSafe(self.sink.probe()).catch_unwind();
         let answer = tokio::select! {
             () = stop.cancelled() => return,
@@ -258,6 +266,7 @@ impl Worker {
     }
 
     async fn apply(&self, changes: &[Change]) -> Delivered {
+        self.progress.within(self.config.batch_timeout.get());
         let apply = AssertUnwindSafe(self.sink.apply(changes)).catch_unwind();
         match tokio::time::timeout(self.config.batch_timeout.get(), apply).await {
             Ok(Ok(Ok(outcomes))) if outcomes.len() == changes.len() => Delivered::Outcomes(outcomes),
@@ -286,6 +295,7 @@ impl Worker {
             })
             .collect();
         self.count(&settlements, now);
+        self.progress.within(Duration::ZERO);
         let mut waits =
             ExponentialBackoff::from_millis(2).factor(50).max_delay(Duration::from_secs(10)).map(jitter);
         while let Err(error) = self.store.settle(&self.name, settlements.clone(), now).await {
@@ -294,8 +304,10 @@ impl Worker {
                 return;
             }
             tracing::error!(sink = %self.name, %error, "outcomes cannot be stored; trying again");
+            let wait = waits.next().unwrap_or(PAUSE_AFTER_FAILURE);
+            self.progress.within(wait);
             tokio::select! {
-                () = tokio::time::sleep(waits.next().unwrap_or(PAUSE_AFTER_FAILURE)) => {}
+                () = tokio::time::sleep(wait) => {}
                 () = stop.cancelled() => {}
             }
         }

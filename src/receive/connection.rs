@@ -12,7 +12,8 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -26,6 +27,9 @@ const MAX_HEADERS: usize = 64;
 const MAX_STREAMS: u32 = 64;
 /// How long the last words of a connection that is closed for idling may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a connection that is new when the listener stops is given to send its first request. Whoever has just
+/// connected is about to, and would take a connection that is closed for a refusal.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// How connections are served: all of them alike.
 pub(super) struct Serving {
@@ -67,7 +71,8 @@ impl Serving {
         let handshake = timeout(self.handshake_timeout, tls.accept(stream));
         let accepted = tokio::select! {
             accepted = handshake => accepted,
-            () = stopping.drain.cancelled() => return,
+            () = stopping.cut.cancelled() => return,
+            () = async { stopping.drain.cancelled().await; sleep(FIRST_REQUEST).await } => return,
         };
         match accepted {
             Ok(Ok(stream)) => self.serve_http(stream, peer, stopping).await,
@@ -96,6 +101,7 @@ impl Serving {
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
         let mut idle = pin!(activity.idles_for(self.header_timeout));
+        let mut drain = pin!(activity.drains(&stopping.drain));
         let mut draining = false;
         loop {
             tokio::select! {
@@ -106,7 +112,7 @@ impl Serving {
                     return;
                 }
                 () = stopping.cut.cancelled() => return,
-                () = stopping.drain.cancelled(), if !draining => {
+                () = drain.as_mut(), if !draining => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -126,6 +132,8 @@ impl Serving {
 #[derive(Debug)]
 struct Activity {
     opened: Instant,
+    /// A request has come.
+    used: Notify,
     under_way: AtomicUsize,
     /// When the last request was answered, in milliseconds since the connection was opened.
     last: AtomicU64,
@@ -133,7 +141,19 @@ struct Activity {
 
 impl Activity {
     fn new() -> Self {
-        Self { opened: Instant::now(), under_way: AtomicUsize::new(0), last: AtomicU64::new(0) }
+        Self {
+            opened: Instant::now(),
+            used: Notify::new(),
+            under_way: AtomicUsize::new(0),
+            last: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns once the listener stops and this connection takes no further request: a new one takes its first.
+    async fn drains(&self, stop: &CancellationToken) {
+        stop.cancelled().await;
+        // It returns at once when there was one before.
+        let _ = timeout(FIRST_REQUEST, self.used.notified()).await;
     }
 
     /// Returns once nothing was under way for `limit`.
@@ -160,6 +180,7 @@ struct Busy(Arc<Activity>);
 impl Busy {
     fn new(activity: &Arc<Activity>) -> Self {
         activity.under_way.fetch_add(1, Ordering::AcqRel);
+        activity.used.notify_one();
         Self(Arc::clone(activity))
     }
 }

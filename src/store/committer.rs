@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::in_force::{Force, Order, Seat};
 use super::transaction::{Effect, Evaluate, Merge, Taken, Waiting, locked};
 use super::{Durability, Receipt, RulesInForce, Store, StoreError, Submission, Unavailable};
+use crate::progress::Progress;
 use crate::rules::{Rules, Scopes};
 
 /// The most messages in one transaction.
@@ -26,6 +27,8 @@ const MOST_STALE: u32 = 256;
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The most batches that are not synced yet.
 const MOST_UNSYNCED: usize = 6;
+/// How often it says that it gets on, when nothing else happens.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// How long to wait before a failed evaluation of stale users is tried again.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -40,6 +43,7 @@ pub struct Committer {
     queued: Arc<dyn Fn() + Send + Sync>,
     /// When the next user is to be evaluated again though nothing happens. It may be too early, never too late.
     alarm: Option<Timestamp>,
+    progress: Progress,
 }
 
 impl Committer {
@@ -53,7 +57,16 @@ impl Committer {
         let scopes = Arc::new(Scopes::default());
         let seat = Seat::new(Arc::clone(&rules), Arc::clone(&scopes));
         let queued = Arc::new(queued);
-        Self { store, rules, scopes, seat, clock, queued, alarm: Some(Timestamp::MIN) }
+        Self {
+            store,
+            rules,
+            scopes,
+            seat,
+            clock,
+            queued,
+            alarm: Some(Timestamp::MIN),
+            progress: Progress::new(),
+        }
     }
 
     /// The same with sinks that are not given everybody.
@@ -66,6 +79,11 @@ impl Committer {
     /// The rules in force, to be looked at and replaced while this runs.
     pub fn rules_in_force(&self) -> RulesInForce {
         self.seat.handle()
+    }
+
+    /// Whether this gets on: while something is under way in the store, whether anything comes to its end.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// Works until every [`Intake`](super::Intake) is gone and what they gave is committed, or until the disk fails the
@@ -101,6 +119,7 @@ impl Committer {
                 }
             }
             Some(synced) = tasks.join_next() => {
+                self.progress.within(SIGN_OF_LIFE);
                 // What is in memory is no longer what is on disk.
                 if !synced.unwrap_or(false) {
                     return;
@@ -120,6 +139,10 @@ impl Committer {
                 waiting.append(&mut arrived);
             }
             () = rings(self.alarm, self.clock), if open && !stale && !evaluating => stale = true,
+            () = tokio::time::sleep(SIGN_OF_LIFE) => {}
+            }
+            if tasks.is_empty() {
+                self.progress.within(SIGN_OF_LIFE);
             }
             // Nobody may be evaluated by the old rules once the store knows of the new ones.
             if running == 0

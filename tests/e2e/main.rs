@@ -14,4 +14,5 @@ mod plugin;
 mod rules;
 mod scim;
 mod support;
+mod systemd;
 mod tls;

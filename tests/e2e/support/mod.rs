@@ -7,6 +7,7 @@ mod ldap;
 mod program;
 mod scim;
 mod servers;
+mod service_manager;
 mod site;
 mod tables;
 
@@ -18,6 +19,7 @@ pub(crate) use ldap::Ldap;
 pub(crate) use program::{Ended, end, rolecall};
 pub(crate) use scim::Scim;
 pub(crate) use servers::{Application, People, Standing, Stores, everywhere, people, postgres, slapd};
+pub(crate) use service_manager::ServiceManager;
 pub(crate) use site::{SIGNING_SECRET, Site, secret};
 pub(crate) use tables::Tables;
 

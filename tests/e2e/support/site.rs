@@ -8,6 +8,7 @@ use rolecall::receive::signature::SigningKey;
 use rolecall_sink_api::Secret;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::process::Command;
 
 use super::daemon::Daemon;
 use super::program::{Ended, end, rolecall};
@@ -84,7 +85,11 @@ impl Site {
 
     /// Starts the daemon. When this returns, it receives webhooks.
     pub(crate) async fn start(&self) -> Daemon {
-        let mut command = rolecall();
+        self.start_by(rolecall()).await
+    }
+
+    /// Starts the daemon by a command that wants its arguments. When this returns, it receives webhooks.
+    pub(crate) async fn start_by(&self, mut command: Command) -> Daemon {
         command.args([Path::new("serve"), Path::new("--config"), &self.configuration()]);
         Daemon::start(command).await
     }
