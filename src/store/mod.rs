@@ -210,7 +210,17 @@ pub enum StoreError {
     /// Anything else the database said.
     #[error("the store failed: {0}")]
     Failed(String),
+    /// The disk did not take what was written. The store takes nothing more.
+    #[error("the disk did not take what was written ({0}): check it and start anew")]
+    Lost(String),
     /// The store has been closed: the daemon is stopping.
     #[error("the store is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// Whether nothing will work again before the process starts anew.
+    pub fn is_final(&self) -> bool {
+        matches!(self, StoreError::Lost(_) | StoreError::Closed)
+    }
 }
