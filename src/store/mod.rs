@@ -97,7 +97,8 @@ pub trait Store: Send + Sync + 'static {
     async fn rules_version(&self, number: Option<u64>) -> Result<Option<RulesVersion>, StoreError>;
 
     /// Users behind `after` in the order in which they were first heard of, at most `limit`, each with the groups of which
-    /// something is stated, their roles as last evaluated, and the place to go on behind.
+    /// something is stated, their roles as last evaluated, and the place to go on behind. Who cannot be read is passed over, as by an
+    /// evaluation.
     async fn people(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<PersonView>, StoreError>;
 
     /// What is due for a sink now: leavers first, then groups that should exist, users, and groups that must
