@@ -33,6 +33,8 @@ pub(super) struct Worker {
     pub(super) sink: Arc<dyn Sink>,
     pub(super) store: Arc<dyn Store>,
     pub(super) config: DeliveryConfig,
+    /// The most changes handed to the sink at once.
+    pub(super) batch: u32,
     pub(super) clock: fn() -> Timestamp,
     pub(super) status: SharedStatus,
     /// Something may be due.
@@ -67,7 +69,7 @@ enum Delivered {
 impl Worker {
     /// Delivers until `stop` is cancelled, and then no further than the batch in hand; closes the sink.
     pub(super) async fn run(self, stop: CancellationToken) {
-        let batch = self.config.batch;
+        let batch = self.batch;
         let mut trouble = Trouble { failures: 0, probe_at: Instant::now(), batch, confirmed: false };
         while !stop.is_cancelled() {
             let step = self.step(&mut trouble, &stop).await;
@@ -203,7 +205,7 @@ impl Worker {
         match self.apply(&changes).await {
             Delivered::Outcomes(outcomes) => {
                 trouble.failures = 0;
-                trouble.batch = (trouble.batch + trouble.batch.div_ceil(8)).min(self.config.batch);
+                trouble.batch = (trouble.batch + trouble.batch.div_ceil(8)).min(self.batch);
                 trouble.confirmed |=
                     outcomes.iter().any(|outcome| matches!(outcome, Outcome::Applied { .. }));
                 self.settle(changes, outcomes, stop).await;
@@ -242,7 +244,7 @@ impl Worker {
         stop: &CancellationToken,
     ) {
         let was_well = trouble.failures > 0;
-        trouble.batch = (trouble.batch.min(self.config.batch) / 2).max(1);
+        trouble.batch = (trouble.batch.min(self.batch) / 2).max(1);
         if let [_] = changes[..]
             && was_well
         {
@@ -301,9 +303,12 @@ impl Worker {
 
     fn resolution(&self, change: Change, outcome: Outcome, now: Timestamp) -> Resolution {
         match outcome {
-            Outcome::Applied { remote, action } => {
-                Resolution::Applied { document: change.desired, remote, action }
-            }
+            Outcome::Applied { remote, action, again } => Resolution::Applied {
+                document: change.desired,
+                remote,
+                action,
+                again: again.map(|wait| now.saturating_add(wait.max(MIN_SLEEP)).unwrap_or(Timestamp::MAX)),
+            },
             Outcome::Reject { reason } => Resolution::Dead { reason: bounded(&reason), remote: None },
             Outcome::Retry { reason, after: None, remote } if change.attempt >= self.config.max_attempts => {
                 let reason = format!("gave up after {} attempts: {reason}", change.attempt);

@@ -234,7 +234,8 @@ async fn who_still_has_access_somewhere_goes_first_even_when_their_deactivation_
     let (store, a) = (&running.store, sink("a"));
     running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
     let change = store.due(&a, clock(), 10).await.unwrap().remove(0).change;
-    let resolution = Resolution::Applied { document: change.desired, remote: None, action: Action::Created };
+    let resolution =
+        Resolution::Applied { document: change.desired, remote: None, action: Action::Created, again: None };
     let settlement =
         Settlement { entity: change.entity, generation: change.generation, attempts: 1, resolution };
     store.settle(&a, vec![settlement], clock()).await.unwrap();
@@ -327,6 +328,7 @@ async fn a_change_that_was_overtaken_is_noted_and_stays_due() {
             document: in_hand.desired.clone(),
             remote: Some(rolecall_sink_api::RemoteId::new("r1")),
             action: Action::Created,
+            again: None,
         },
     };
     running.store.settle(&a, vec![applied], clock()).await.unwrap();
@@ -422,8 +424,12 @@ async fn an_attempt_is_forgotten_once_the_sink_confirms_also_when_it_was_overtak
     attempt(&*running.store, &a, &in_hand).await;
     running.send(event(2, "e2", vec![profile("u1", "anna")])).await;
     let retry = Resolution::Retry { reason: "busy".into(), due: clock(), remote: None };
-    let applied =
-        Resolution::Applied { document: in_hand.desired.clone(), remote: None, action: Action::Created };
+    let applied = Resolution::Applied {
+        document: in_hand.desired.clone(),
+        remote: None,
+        action: Action::Created,
+        again: None,
+    };
     for (resolution, forgotten) in [(retry, false), (applied, true)] {
         let settlement = Settlement {
             entity: in_hand.entity.clone(),
@@ -468,8 +474,12 @@ async fn the_id_of_what_an_attempt_made_comes_back_until_one_is_confirmed() {
     running.store.settle(&a, settle(retry), clock()).await.unwrap();
     assert_eq!(first_due(&*running.store, &a).await.remote, Some(RemoteId::new("8")), "the newest is right");
 
-    let applied =
-        Resolution::Applied { document: in_hand.desired.clone(), remote: None, action: Action::Created };
+    let applied = Resolution::Applied {
+        document: in_hand.desired.clone(),
+        remote: None,
+        action: Action::Created,
+        again: None,
+    };
     running.store.settle(&a, settle(applied), clock()).await.unwrap();
     assert_eq!(first_due(&*running.store, &a).await.remote, None, "it was confirmed without one");
 }
@@ -576,6 +586,7 @@ async fn a_new_sink_gets_everybody_and_a_returning_one_what_it_missed() {
                 document: change.change.desired,
                 remote: None,
                 action: Action::Created,
+                again: None,
             },
         };
         store.settle(&a, vec![settlement], clock()).await.unwrap();
@@ -614,7 +625,12 @@ async fn what_is_old_is_forgotten_and_what_is_needed_is_not() {
             entity: user("u1"),
             generation: running.store.users("u1").await.unwrap()[0].generation,
             attempts: 1,
-            resolution: Resolution::Applied { document: None, remote: None, action: Action::Unchanged },
+            resolution: Resolution::Applied {
+                document: None,
+                remote: None,
+                action: Action::Unchanged,
+                again: None,
+            },
         };
         running.store.settle(&sink(name), vec![removed], clock()).await.unwrap();
     }
@@ -636,4 +652,33 @@ async fn an_unreadable_message_is_kept_and_can_be_read_later() {
     assert_eq!(running.store.overview().await.unwrap().unreadable, 1);
     assert_eq!(running.send(event(1, "e1", vec![profile("u1", "ann")])).await, Receipt::Committed);
     assert_eq!(running.store.overview().await.unwrap().unreadable, 0);
+}
+
+#[tokio::test]
+async fn what_is_to_be_looked_at_again_is_due_then_and_at_once_when_something_newer_comes() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = Running::start(&directory.path().join("store.db")).await;
+    let (store, a) = (&running.store, sink("a"));
+    running.send(event(1, "e1", vec![profile("u1", "ann")])).await;
+    let in_hand = store.due(&a, clock(), 10).await.unwrap().remove(0).change;
+    let again = clock() + jiff::SignedDuration::from_hours(24);
+    let applied = Settlement {
+        entity: in_hand.entity.clone(),
+        generation: in_hand.generation,
+        attempts: 1,
+        resolution: Resolution::Applied {
+            document: in_hand.desired.clone(),
+            remote: None,
+            action: Action::Created,
+            again: Some(again),
+        },
+    };
+    store.settle(&a, vec![applied], clock()).await.unwrap();
+    assert_eq!(store.due(&a, clock(), 10).await.unwrap(), []);
+    assert_eq!(store.next_due(&a).await.unwrap(), Some(again));
+    let then = store.due(&a, again, 10).await.unwrap().remove(0).change;
+    assert_eq!((then.attempt, &then.applied, &then.desired), (1, &in_hand.desired, &in_hand.desired));
+
+    running.send(event(2, "e2", vec![profile("u1", "anna")])).await;
+    assert_eq!(store.due(&a, clock(), 10).await.unwrap().len(), 1);
 }

@@ -48,6 +48,8 @@ pub enum Resolution {
         remote: Option<RemoteId>,
         /// What had to be done.
         action: Action,
+        /// When the sink looks again because there is more to do then; `None` when it is done.
+        again: Option<Timestamp>,
     },
     /// The sink is not given it, and never had it.
     OutOfScope,

@@ -107,6 +107,12 @@ pub enum Outcome {
         remote: Option<RemoteId>,
         /// What had to be done.
         action: Action,
+        /// Look again after this, in milliseconds on the wire: the sink has more to do then, such as to remove an
+        /// entry whose grace is over. The change comes again after that time even though nothing else is desired,
+        /// unless something else is before.
+        #[serde(default, with = "optional_millis", skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<u64>")]
+        again: Option<Duration>,
     },
     /// It did not work now but may later: a conflict, a busy target, something that must exist first.
     Retry {
@@ -132,12 +138,12 @@ pub enum Outcome {
 impl Outcome {
     /// Applied, with no remote id.
     pub fn applied(action: Action) -> Self {
-        Outcome::Applied { remote: None, action }
+        Outcome::Applied { remote: None, action, again: None }
     }
 
     /// Applied, with the target's own id.
     pub fn applied_as(remote: impl Into<String>, action: Action) -> Self {
-        Outcome::Applied { remote: Some(RemoteId::new(remote)), action }
+        Outcome::Applied { remote: Some(RemoteId::new(remote)), action, again: None }
     }
 
     /// Try again, whenever the daemon's backoff says.

@@ -1,5 +1,7 @@
 //! One batch: leavers, groups, the other users, then the groups that go, each together and in this order.
 
+use std::time::Duration;
+
 use rolecall_sink_api::{Action, Change, Entity, Outcome, RemoteId, SinkDown};
 
 use crate::outcome::Failure;
@@ -12,12 +14,19 @@ pub(crate) struct Settled {
     pub(crate) action: Action,
     /// The entry's id; `None` where there is, and was, no entry.
     pub(crate) remote: Option<String>,
+    /// When there is more to do, if there is.
+    pub(crate) again: Option<Duration>,
 }
 
 impl Settled {
     /// Nothing had to be done, and there is no entry.
     pub(crate) fn untouched() -> Self {
-        Self { action: Action::Unchanged, remote: None }
+        Self::as_of(Action::Unchanged, None)
+    }
+
+    /// This was done, and it is all.
+    pub(crate) fn as_of(action: Action, remote: Option<String>) -> Self {
+        Self { action, remote, again: None }
     }
 }
 
@@ -59,8 +68,11 @@ pub(crate) async fn apply(work: &Work<'_>, changes: &[Change]) -> Result<Vec<Out
             results[at] = settled;
         }
     }
-    if let Some(reason) = all_denied(&results) {
+    if let Some(reason) = all_denied(&results).filter(|_| !work.may_write()) {
         return Err(SinkDown::new(format!("the server allows no write at all: {reason}")));
+    }
+    if let Some(reason) = work.fails_at_every_write() {
+        return Err(SinkDown::new(format!("the server fails at every write: {reason}")));
     }
     let settle = |result: Result<Settled, Failure>| match result {
         // Nothing shows that the account may write anything: others may be refused for the same reason.
@@ -82,10 +94,10 @@ fn all_denied(results: &[Result<Settled, Failure>]) -> Option<&str> {
 
 fn outcome(result: Result<Settled, Failure>, change: &Change) -> Result<Outcome, SinkDown> {
     match result {
-        Ok(Settled { action, remote }) => {
+        Ok(Settled { action, remote, again }) => {
             // An entry that was gone already keeps the id by which it was known.
             let remote = remote.map(RemoteId::new).or_else(|| change.remote.clone());
-            Ok(Outcome::Applied { remote, action })
+            Ok(Outcome::Applied { remote, action, again })
         }
         Err(failure) => failure.into_outcome(change.attempt),
     }

@@ -1,7 +1,8 @@
 //! Where entries are: a server, or an LDIF file with its memory of what was written to it. Everything above asks
 //! the same questions of both.
 
-use rolecall_sink_api::SinkDown;
+use ldap3::Scope;
+use rolecall_sink_api::{Secret, SinkDown};
 
 use crate::connection::Connection;
 use crate::dn::Dn;
@@ -41,12 +42,42 @@ impl Directory<'_> {
         }
     }
 
+    /// All entries that fit a filter (RFC 4515). A file holds none but the sink's own, so none that it could find.
+    pub(crate) async fn find(
+        &self,
+        base: &Dn,
+        filter: &str,
+        attributes: &[AttributeName],
+    ) -> Result<Vec<Entry>, SinkDown> {
+        match self {
+            Directory::Server(connection) => {
+                let names = attributes.iter().map(AttributeName::as_str).collect();
+                connection.search_raw(base.as_str(), Scope::Subtree, filter, names).await
+            }
+            Directory::File(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Carries out one request; the answer may be a refusal.
     pub(crate) async fn write(&self, request: &Request) -> Result<Reply, SinkDown> {
         match self {
             Directory::Server(connection) => connection.write(request).await,
             Directory::File(file) => Ok(file.write(request)),
         }
+    }
+
+    /// Gives an account a password; the answer may be a refusal.
+    pub(crate) async fn set_password(&self, dn: &Dn, password: &Secret) -> Result<Reply, SinkDown> {
+        match self {
+            Directory::Server(connection) => connection.set_password(dn, password).await,
+            // The configuration does not allow it: a file shows its passwords.
+            Directory::File(_) => Ok(Reply::new(53, "a file takes no passwords")),
+        }
+    }
+
+    /// Whether it is a file, whose records get to a server later.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, Directory::File(_))
     }
 
     /// Where a group must be that was not found; `None` when it is not there. A server knows; a file whose earlier

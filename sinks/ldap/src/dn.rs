@@ -73,6 +73,33 @@ impl Dn {
         Some(Dn { text: self.text[start..].to_owned(), rdns: shifted.collect() })
     }
 
+    /// The same name with a number behind its first value: `uid=jdoe2`.
+    pub(crate) fn numbered(&self, number: u32) -> Result<Dn, DnError> {
+        let parts = self.rdn_parts().iter().enumerate().map(|(at, (name, value))| match at {
+            0 => format!("{name}={}", escape(&format!("{value}{number}"))),
+            _ => format!("{name}={}", escape(value)),
+        });
+        let rdn = parts.collect::<Vec<_>>().join("+");
+        match self.parent() {
+            Some(parent) if !parent.rdns.is_empty() => Dn::parse(&format!("{rdn},{parent}")),
+            _ => Dn::parse(&rdn),
+        }
+    }
+
+    /// The number that makes the first part of `plain` this name's, from 2 on, wherever either stands; `None` when none
+    /// does.
+    pub(crate) fn number_behind(&self, plain: &Dn) -> Option<u32> {
+        let (_, mine) = self.rdn_parts().first()?;
+        let (_, theirs) = plain.rdn_parts().first()?;
+        let number = fold(mine).strip_prefix(&fold(theirs))?.parse().ok().filter(|number| *number >= 2)?;
+        (plain.numbered(number).ok()?.rdns.first()?.key == self.rdns.first()?.key).then_some(number)
+    }
+
+    /// The same first part below another entry.
+    pub(crate) fn below(&self, parent: &Dn) -> Result<Dn, DnError> {
+        Dn::parse(&format!("{},{parent}", self.rdn()))
+    }
+
     /// Whether this is `base` or lies below it.
     pub(crate) fn is_within(&self, base: &Dn) -> bool {
         let (mine, theirs) = (self.rdns.len(), base.rdns.len());
@@ -233,6 +260,22 @@ mod tests {
         assert_eq!((parent.as_str(), parent.rdn()), ("ou=people,dc=x", "ou=people"));
         assert_eq!(parent.parent().unwrap().parent().unwrap().parent().map(|dn| dn.to_string()), None);
         assert!(name.is_within(&dn("OU=people,dc=x")) && name.is_within(&name) && !parent.is_within(&name));
+    }
+
+    #[test]
+    fn a_number_goes_behind_the_first_value_and_is_found_there() {
+        let plain = dn(r"cn=Doe\, Jane+sn=Doe,ou=people,dc=x");
+        let second = plain.numbered(2).unwrap();
+        assert_eq!(second, dn(r"cn=Doe\, Jane2+sn=Doe,ou=people,dc=x"));
+        assert_eq!(second.number_behind(&plain), Some(2));
+        assert_eq!(dn("CN=doe\\, jane12+sn=doe,ou=people,dc=x").number_behind(&plain), Some(12));
+        for other in
+            [r"cn=Doe\, Jane+sn=Doe,ou=people,dc=x", r"cn=Doe\, Jane2,ou=people,dc=x", "cn=Doe2,dc=x"]
+        {
+            assert_eq!(dn(other).number_behind(&plain), None, "{other}");
+        }
+        assert_eq!(dn("uid=a1,dc=x").number_behind(&dn("uid=a,dc=x")), None, "they begin with 2");
+        assert_eq!(dn("uid=a02,dc=x").number_behind(&dn("uid=a,dc=x")), None);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The sink's mark in what it made: one value of a multi-valued attribute, beside the values of others.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use rolecall_sink_api::{ConfigError, Entity, GroupId, RoleName};
 
 use crate::config::Marker;
@@ -52,12 +54,14 @@ pub(crate) enum Owner {
 }
 
 impl Marks {
-    pub(crate) fn new(marker: &Marker) -> Result<Self, ConfigError> {
+    /// The configured marks; `attribute` is where they go unless that is configured too.
+    pub(crate) fn new(marker: &Marker, attribute: &str) -> Result<Self, ConfigError> {
+        let attribute = marker.attribute.as_deref().unwrap_or(attribute);
         if marker.prefix.trim().is_empty() {
             return Err(ConfigError::new("marker.prefix", "must not be empty"));
         }
         Ok(Self {
-            attribute: template::attribute_name(&marker.attribute, "marker.attribute")?,
+            attribute: template::attribute_name(attribute, "marker.attribute")?,
             prefix: marker.prefix.trim().to_owned(),
         })
     }
@@ -102,9 +106,65 @@ impl Marks {
         format!("{}:inactive", self.prefix).into()
     }
 
+    /// The mark of an entry that was locked already when this sink deactivated it: that lock is somebody else's.
+    pub(crate) fn locked_before(&self) -> Value {
+        format!("{}:locked-before", self.prefix).into()
+    }
+
+    /// Whether somebody else had locked the entry when this sink deactivated it.
+    pub(crate) fn is_locked_before(&self, entry: &Entry) -> bool {
+        entry.attributes.get(&self.attribute).contains(&self.locked_before())
+    }
+
     /// Whether this sink deactivated the entry.
     pub(crate) fn is_inactive(&self, entry: &Entry) -> bool {
         entry.attributes.get(&self.attribute).contains(&self.inactive())
+    }
+
+    /// The mark of an entry whose user is gone since then.
+    pub(crate) fn gone(&self, since: Timestamp) -> Value {
+        format!("{}:gone:{since}", self.prefix).into()
+    }
+
+    /// The mark of an entry whose user was locked and whose password has still to be replaced.
+    pub(crate) fn password_due(&self) -> Value {
+        format!("{}:password-due", self.prefix).into()
+    }
+
+    /// Whether the password has still to be replaced.
+    pub(crate) fn is_password_due(&self, entry: &Entry) -> bool {
+        entry.attributes.get(&self.attribute).contains(&self.password_due())
+    }
+
+    /// Since when the user of an entry is gone, by its mark.
+    pub(crate) fn gone_since(&self, entry: &Entry) -> Option<Timestamp> {
+        let start = format!("{}:gone:", self.prefix);
+        let mut marks = entry.attributes.texts(&self.attribute).filter_map(|mark| mark.strip_prefix(&start));
+        marks.find_map(|since| since.parse().ok())
+    }
+
+    /// The mark that remembers a value which deactivation overwrites.
+    pub(crate) fn was(&self, name: &AttributeName, value: &str) -> Value {
+        format!("{}:was:{name}={value}", self.prefix).into()
+    }
+
+    /// What marks remember, by attribute.
+    pub(crate) fn remembered(&self, entry: &Entry) -> BTreeMap<AttributeName, Vec<Value>> {
+        let start = format!("{}:was:", self.prefix);
+        let mut all: BTreeMap<AttributeName, Vec<Value>> = BTreeMap::new();
+        for mark in entry.attributes.texts(&self.attribute) {
+            if let Some((name, value)) = mark.strip_prefix(&start).and_then(|was| was.split_once('=')) {
+                all.entry(name.into()).or_default().push(value.into());
+            }
+        }
+        all
+    }
+
+    /// The marks of an entry that go when its user is active again.
+    pub(crate) fn of_departure<'a>(&self, entry: &'a Entry) -> impl Iterator<Item = &'a str> {
+        let starts = ["was:", "gone:", "password-due"].map(|kind| format!("{}:{kind}", self.prefix));
+        let marks = entry.attributes.texts(&self.attribute);
+        marks.filter(move |mark| starts.iter().any(|start| mark.starts_with(start.as_str())))
     }
 
     /// Whose `entry` is, when `mark` is asked for.

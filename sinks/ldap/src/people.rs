@@ -3,46 +3,23 @@
 use std::collections::BTreeMap;
 
 use futures_util::FutureExt as _;
-use rolecall_sink_api::{Action, Change, SinkDown, User};
+use rolecall_sink_api::{Action, Change, SinkDown};
+use serde_json::json;
 
+use crate::account::{Account, Wish, applied, bring_up, delete, wish};
 use crate::batch::Settled;
-use crate::config::OnDelete;
 use crate::dn::Dn;
-use crate::entry::{AttributeName, Entry};
-use crate::mapping::Person;
+use crate::entry::AttributeName;
 use crate::mark::GroupKey;
-use crate::members::{MemberChanges, groups_of};
-use crate::outcome::{Failure, Operation};
-use crate::request::Request;
+use crate::matching::Matched;
+use crate::member::Identity;
+use crate::members::MemberChanges;
+use crate::memberships::{Asked, Named, memberships};
+use crate::numbers::{Given, Need};
+use crate::outcome::Failure;
 use crate::template::Rendered;
 use crate::tie::{Sought, locate};
-use crate::upsert::{Upsert, Upserted, upsert};
 use crate::work::Work;
-
-/// What should become of a user's entry.
-enum Wish {
-    /// It should be so.
-    Be(Box<Person>),
-    /// It stays as it is, without access.
-    Stay,
-    /// It goes.
-    Go,
-}
-
-/// One user on their way through the batch.
-struct Step<'a> {
-    change: &'a Change,
-    mark: String,
-    wish: Wish,
-    /// What the sink last wrote of the user.
-    before: Option<Rendered>,
-    /// The entry that was found.
-    found: Option<Entry>,
-    /// Where the entry is now; `None` when there is none.
-    dn: Option<Dn>,
-    /// Where it was before; groups may still name it so.
-    formers: Vec<Dn>,
-}
 
 /// Brings users up to date: entries first, then all memberships together, then the end of those that go.
 pub(crate) async fn apply(
@@ -64,34 +41,48 @@ pub(crate) async fn apply(
     let found = locate(work, &work.mapping.people.base, &fetch, &sought).await?;
 
     let mut results: Vec<Result<Settled, Failure>> = Vec::with_capacity(changes.len());
-    let mut steps: Vec<(usize, Step<'_>)> = Vec::new();
+    let mut accounts: Vec<(usize, Account<'_>)> = Vec::new();
     for ((((change, wish), before), sought), found) in
         changes.iter().zip(wishes).zip(before).zip(&sought).zip(found)
     {
         match wish.and_then(|wish| Ok((wish, found.entry(&sought.mark)?))) {
             Ok((wish, found)) => {
-                let dn = found.as_ref().map(|entry| entry.dn.clone());
-                let (mark, formers) = (sought.mark.clone(), Vec::new());
-                let step = Step { change, mark, wish, before, found, dn, formers };
-                steps.push((results.len(), step));
+                let now = found.as_ref().map(Identity::of);
+                let formers = before.iter().map(Identity::of_rendered).collect();
+                let mut account = Account {
+                    change,
+                    mark: sought.mark.clone(),
+                    wish,
+                    before,
+                    found,
+                    numbers: Given::new(),
+                    notes: Vec::new(),
+                    again: None,
+                    now,
+                    formers,
+                };
+                account.wait_for_the_end(work);
+                accounts.push((results.len(), account));
                 results.push(Ok(Settled::untouched()));
             }
             Err(failure) => results.push(Err(failure)),
         }
     }
 
-    let tasks = steps.iter_mut().map(|(_, step)| {
+    find_made_by_others(work, &mut accounts, &fetch, &mut results).await?;
+    give_numbers(work, &mut accounts, &mut results).await?;
+    let tasks = accounts.iter_mut().filter(|(at, _)| results[*at].is_ok()).map(|(at, account)| {
         let fetch = &fetch;
-        async move { Failure::contain(bring_up(work, step, fetch).await) }.boxed()
+        async move { Ok((*at, Failure::contain(bring_up(work, account, fetch).await)?)) }.boxed()
     });
-    for (at, result) in work.all(tasks.collect()).await?.into_iter().enumerate() {
-        results[steps[at].0] = result;
+    for (at, result) in work.all(tasks.collect()).await? {
+        results[at] = result;
     }
-    let failures = settle_memberships(work, &steps, &mut results).await?;
-    let tasks = steps.iter().map(|(at, step)| {
-        let stays = failures.contains_key(at) || !matches!(step.wish, Wish::Go);
+    let failures = settle_memberships(work, &accounts, &mut results).await?;
+    let tasks = accounts.iter().map(|(at, account)| {
+        let stays = failures.contains_key(at) || !matches!(account.wish, Wish::Go);
         async move {
-            match &step.found {
+            match &account.found {
                 Some(entry) if !stays => Failure::contain(delete(work, entry).await.map(Some)),
                 _ => Ok(Ok(None)),
             }
@@ -101,8 +92,8 @@ pub(crate) async fn apply(
     for (at, result) in work.all(tasks.collect()).await?.into_iter().enumerate() {
         match result {
             Ok(None) => {}
-            Ok(Some(settled)) => results[steps[at].0] = Ok(settled),
-            Err(failure) => results[steps[at].0] = Err(failure),
+            Ok(Some(settled)) => results[accounts[at].0] = Ok(settled),
+            Err(failure) => results[accounts[at].0] = Err(failure),
         }
     }
     for (at, failure) in failures {
@@ -114,114 +105,97 @@ pub(crate) async fn apply(
     Ok(results)
 }
 
-fn wish(work: &Work<'_>, change: &Change) -> Result<Wish, Failure> {
-    let Some(user) = change.desired_user() else {
-        return Ok(match work.mapping.leavers.on_delete {
-            OnDelete::Delete => Wish::Go,
-            OnDelete::Deactivate => Wish::Stay,
-        });
-    };
-    match work.mapping.person(user) {
-        Ok(Some(person)) => Ok(Wish::Be(Box::new(person))),
-        Ok(None) => Ok(Wish::Go),
-        // Whatever is wrong with their attributes, leavers lose their access.
-        Err(_) if !user.active => Ok(Wish::Stay),
-        Err(reason) => Err(Failure::Reject(format!("{}: {reason}", change.entity))),
-    }
-}
-
-/// What the sink last wrote of the user.
-fn applied(work: &Work<'_>, change: &Change) -> Option<Rendered> {
-    let person = work.mapping.person(change.applied_user()?).ok().flatten()?;
-    Some(person.rendered)
-}
-
-/// The entry itself, without its memberships and its end.
-async fn bring_up(work: &Work<'_>, step: &mut Step<'_>, fetch: &[AttributeName]) -> Result<Settled, Failure> {
-    let mut found = step.found.clone();
-    let mut locked = false;
-    let person = match (&step.wish, &found) {
-        (Wish::Be(person), Some(entry)) if !person.active && !work.mapping.marks.is_inactive(entry) => {
-            // Their access goes first and alone, so that nothing else that is wrong can keep it.
-            let leaver = staying(work, step.change.desired_user(), entry)?;
-            upsert_person(work, step, fetch, &leaver, found.clone()).await?;
-            found = work.directory.read(&leaver.rendered.dn, fetch).await?;
-            locked = true;
-            (**person).clone()
-        }
-        (Wish::Be(person), _) => (**person).clone(),
-        (Wish::Stay, Some(entry)) => staying(work, step.change.applied_user(), entry)?,
-        (Wish::Stay, None) | (Wish::Go, _) => {
-            step.formers.extend(step.before.as_ref().map(|before| before.dn.clone()));
-            return Ok(Settled::untouched());
-        }
-    };
-    let upserted = upsert_person(work, step, fetch, &person, found).await?;
-    step.formers.extend(upserted.former);
-    step.formers.extend(step.before.as_ref().map(|before| before.dn.clone()));
-    step.dn = Some(upserted.dn);
-    let action = if locked { Action::Deactivated } else { upserted.action };
-    Ok(Settled { action, remote: Some(upserted.remote) })
-}
-
-async fn upsert_person(
+/// Looks for entries that others made for users who have none, where the configuration says how.
+async fn find_made_by_others(
     work: &Work<'_>,
-    step: &Step<'_>,
+    accounts: &mut [(usize, Account<'_>)],
     fetch: &[AttributeName],
-    person: &Person,
-    found: Option<Entry>,
-) -> Result<Upserted, Failure> {
-    let wish = Upsert {
-        template: &work.mapping.people,
-        fetch,
-        mark: &step.mark,
-        rendered: &person.rendered,
-        before: step.before.as_ref(),
-        first: None,
-        active: Some(person.active),
-    };
-    upsert(work, &wish, found).await
+    results: &mut [Result<Settled, Failure>],
+) -> Result<(), SinkDown> {
+    let Some(matching) = &work.mapping.matching else { return Ok(()) };
+    let sought = accounts.iter().enumerate().filter_map(|(at, (_, account))| {
+        let is_new = account.found.is_none() && matches!(account.wish, Wish::Be(_));
+        Some((at, account.mark.clone(), account.change.desired_user().filter(|_| is_new)?))
+    });
+    let tasks = sought.map(|(at, mark, user)| {
+        async move {
+            let found = matching.find(work, json!({ "user": user }), &mark, fetch).await;
+            Ok((at, Failure::contain(found)?))
+        }
+        .boxed()
+    });
+    let mut taken: BTreeMap<Dn, Vec<usize>> = BTreeMap::new();
+    for (at, matched) in work.all(tasks.collect()).await? {
+        let (result, account) = &mut accounts[at];
+        match matched {
+            Ok(Matched::Nobody) => {}
+            Ok(Matched::Ignored) => account.wish = Wish::Leave,
+            Ok(Matched::Adopted(entry)) => {
+                taken.entry(entry.dn.clone()).or_default().push(at);
+                account.now = Some(Identity::of(&entry));
+                account.found = Some(*entry);
+            }
+            Err(failure) => results[*result] = Err(failure),
+        }
+    }
+    for (dn, all) in taken.into_iter().filter(|(_, all)| all.len() > 1) {
+        let marks: Vec<&str> = all.iter().map(|&at| accounts[at].1.mark.as_str()).collect();
+        let reason = format!("{dn} fits people.match of several users: {}", marks.join(", "));
+        for &at in &all {
+            results[accounts[at].0] = Err(Failure::Reject(reason.clone()));
+        }
+        for at in all {
+            (accounts[at].1.now, accounts[at].1.found) = (None, None);
+        }
+    }
+    Ok(())
 }
 
-/// An entry that stays where it is and loses its access.
-fn staying(work: &Work<'_>, user: Option<&User>, entry: &Entry) -> Result<Person, Failure> {
-    let attributes = work.mapping.leaving(user).map_err(Failure::Reject)?.unwrap_or_default();
-    Ok(Person { rendered: Rendered { dn: entry.dn.clone(), attributes }, active: false })
+/// Gives numbers to those who are to have an entry.
+async fn give_numbers(
+    work: &Work<'_>,
+    accounts: &mut [(usize, Account<'_>)],
+    results: &mut [Result<Settled, Failure>],
+) -> Result<(), SinkDown> {
+    let people = &work.mapping.people;
+    let mut needing: Vec<&mut (usize, Account<'_>)> = accounts
+        .iter_mut()
+        .filter(|(at, account)| results[*at].is_ok() && matches!(account.wish, Wish::Be(_)))
+        .collect();
+    let needs: Vec<Need<'_>> = needing
+        .iter()
+        .map(|(_, account)| Need {
+            mark: &account.mark,
+            entry: account.found.as_ref(),
+            remote: account.change.remote.as_ref(),
+        })
+        .collect();
+    let given = people.numbers.give(work, &people.base, &needs).await?;
+    for ((at, account), given) in needing.iter_mut().map(|it| &mut **it).zip(given) {
+        match given {
+            Ok(numbers) => account.numbers = numbers,
+            // Whoever leaves is locked all the same.
+            Err(_)
+                if account.found.is_some()
+                    && account.change.desired_user().is_some_and(|user| !user.active) => {}
+            Err(failure) => results[*at] = Err(failure),
+        }
+    }
+    Ok(())
 }
 
 /// Makes the memberships of all users what they should be. A failure is returned by the position of its result.
 async fn settle_memberships(
     work: &Work<'_>,
-    steps: &[(usize, Step<'_>)],
+    accounts: &[(usize, Account<'_>)],
     results: &mut [Result<Settled, Failure>],
 ) -> Result<BTreeMap<usize, Failure>, SinkDown> {
-    let tasks = steps.iter().map(|(_, step)| memberships_now(work, step).boxed());
-    let now = work.all(tasks.collect()).await?;
+    let asked: Vec<Asked<'_>> = accounts.iter().map(|(at, account)| account.asked(&results[*at])).collect();
+    let now = memberships(work, &asked).await?;
     let mut changes = MemberChanges::default();
-    for ((at, step), now) in steps.iter().zip(now) {
-        let wanted = match (&step.wish, step.change.desired_user()) {
-            (Wish::Be(_), Some(user)) => work.mapping.memberships(user),
-            _ => BTreeMap::new(),
-        };
-        let mut changed = false;
-        for (member, groups) in &now {
-            let is_current = step.dn.as_ref() == Some(member) && !matches!(step.wish, Wish::Go);
-            for (key, dn) in groups {
-                if !(is_current && wanted.contains_key(key)) {
-                    changes.remove(key.clone(), dn, member, *at);
-                    changed = true;
-                }
-            }
-        }
-        if let Some(member) = step.dn.as_ref().filter(|_| results[*at].is_ok()) {
-            let has = now.iter().find(|(dn, _)| dn == member).map(|(_, groups)| groups);
-            for (key, name) in wanted {
-                if has.is_none_or(|has| !has.contains_key(&key)) {
-                    changes.add(key, &name, member, *at);
-                    changed = true;
-                }
-            }
-        }
+    for ((at, account), now) in accounts.iter().zip(now) {
+        let may_come = results[*at].is_ok();
+        let changed = account.regroup(work, *at, &now, may_come, &mut changes);
         if let Ok(settled) = &mut results[*at]
             && changed
             && settled.action == Action::Unchanged
@@ -232,28 +206,53 @@ async fn settle_memberships(
     changes.carry_out(work).await
 }
 
-/// The groups that name the user, by the name they have now and by those they had before.
-async fn memberships_now(
-    work: &Work<'_>,
-    step: &Step<'_>,
-) -> Result<Vec<(Dn, BTreeMap<GroupKey, Dn>)>, SinkDown> {
-    let mut now = Vec::new();
-    if let Some(dn) = &step.dn {
-        now.push((dn.clone(), groups_of(work, dn).await?));
+impl Account<'_> {
+    fn asked(&self, result: &Result<Settled, Failure>) -> Asked<'_> {
+        let is_new = matches!(result, Ok(settled) if settled.action == Action::Created);
+        Asked { now: self.now.as_ref(), before: &self.formers, is_new }
     }
-    for former in &step.formers {
-        if now.iter().any(|(dn, _)| dn == former) {
-            continue;
-        }
-        // A name that somebody else has by now is theirs, and so are its memberships.
-        if work.directory.read(former, std::slice::from_ref(&work.mapping.id)).await?.is_none() {
-            now.push((former.clone(), groups_of(work, former).await?));
-        }
-    }
-    Ok(now)
-}
 
-async fn delete(work: &Work<'_>, entry: &Entry) -> Result<Settled, Failure> {
-    work.send(&Request::Delete { dn: entry.dn.clone() }, Operation::Delete).await?;
-    Ok(Settled { action: Action::Deleted, remote: Some(work.mapping.remote_of(entry)) })
+    /// Notes who comes into which group and leaves which, and returns whether anything is to change. `named` is what
+    /// groups say now.
+    fn regroup(
+        &self,
+        work: &Work<'_>,
+        at: usize,
+        named: &[Named],
+        may_come: bool,
+        changes: &mut MemberChanges,
+    ) -> bool {
+        let wanted = match (&self.wish, self.change.desired_user()) {
+            (Wish::Be(_), Some(user)) => work.mapping.memberships(user),
+            _ => BTreeMap::new(),
+        };
+        let member_of = |key: &GroupKey| {
+            let kind = work.mapping.group_mapping(key)?.member_value;
+            self.now.as_ref()?.member(kind)
+        };
+        let mut changed = false;
+        for (member, groups) in named {
+            for (key, dn) in groups {
+                let stays = wanted.contains_key(key) && member_of(key).as_ref() == Some(member);
+                if stays {
+                    continue;
+                }
+                changes.remove(key.clone(), dn, member, at);
+                changed = true;
+                // When a record gets to a server that renames members by itself, it has.
+                let renamed = member_of(key).filter(|now| work.directory.is_file() && now != member);
+                if let Some(renamed) = renamed.filter(|_| !wanted.contains_key(key)) {
+                    changes.remove(key.clone(), dn, &renamed, at);
+                }
+            }
+        }
+        for (key, name) in wanted.into_iter().filter(|_| may_come) {
+            let Some(member) = member_of(&key) else { continue };
+            if !named.iter().any(|(named, groups)| *named == member && groups.contains_key(&key)) {
+                changes.add(key, &name, &member, at);
+                changed = true;
+            }
+        }
+        changed
+    }
 }

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::compare;
+use crate::compare::Rules;
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Entry, Value};
 use crate::leavers::Undo;
+use crate::lock::Lock;
 use crate::request::{Modification, Request, Tolerance};
 use crate::template::Rendered;
 
@@ -18,23 +19,35 @@ pub(crate) struct Aim<'a> {
     pub(crate) before: Option<&'a Rendered>,
     /// Object classes that must be among its classes.
     pub(crate) classes: &'a [String],
+    /// What the entry gets if it has no value at all.
+    pub(crate) given: &'a [(AttributeName, Value)],
     /// Values that must be among others' values of the same attribute.
     pub(crate) present: Vec<(AttributeName, Value)>,
     /// Values and attributes that must go.
     pub(crate) undo: Vec<(AttributeName, Undo)>,
+    /// The lock that must be on the account.
+    pub(crate) lock: Option<Lock>,
+    /// How values are compared.
+    pub(crate) rules: &'a Rules,
 }
 
 /// The requests that make `entry` what `aim` says: a rename when its name differs, one modification for all that
 /// differs besides, nothing when nothing does.
 pub(crate) fn plan(entry: &Entry, aim: &Aim<'_>) -> Vec<Request> {
     let mut requests = Vec::new();
+    let mut left_over = Vec::new();
     let mut entry = entry.clone();
     let to = &aim.rendered.dn;
     if entry.dn != *to {
-        requests.push(Request::Rename { dn: entry.dn.clone(), to: to.clone() });
-        rename(&mut entry, to);
+        let keep_old = !is_named_alike(&entry.dn, to);
+        requests.push(Request::Rename { dn: entry.dn.clone(), to: to.clone(), keep_old });
+        if keep_old {
+            left_over = old_values(&entry.dn, aim);
+        }
+        rename(&mut entry, to, keep_old, aim.rules);
     }
-    let modifications = modifications(&entry, aim);
+    let mut modifications = modifications(&entry, aim);
+    modifications.extend(left_over);
     if !modifications.is_empty() {
         let dn = entry.dn.clone();
         requests.push(Request::Modify { dn, modifications, tolerance: Tolerance::Strict });
@@ -42,23 +55,51 @@ pub(crate) fn plan(entry: &Entry, aim: &Aim<'_>) -> Vec<Request> {
     requests
 }
 
-/// What a rename does to an entry: the old RDN's values go, the new one's come (RFC 4511 §4.9).
-pub(crate) fn rename(entry: &mut Entry, to: &Dn) {
+/// Whether the new name has all attributes of the old one. Then the old one's values can go with the rename. Otherwise
+/// the entry may need one for its class, and is only done without once it has what the mapping gives it.
+fn is_named_alike(old: &Dn, new: &Dn) -> bool {
+    let mut old = old.rdn_parts().iter();
+    old.all(|(name, _)| new.rdn_parts().iter().any(|(other, _)| other.eq_ignore_ascii_case(name)))
+}
+
+/// What has to go after all of the values in an old name that stayed: those of the new name's attributes, unless the
+/// mapping replaces them.
+fn old_values(old: &Dn, aim: &Aim<'_>) -> Vec<Modification> {
+    let to = aim.rendered.dn.rdn_parts();
+    let parts = old
+        .rdn_parts()
+        .iter()
+        .map(|(name, value)| (AttributeName::from(name.as_str()), value.as_str().into()));
+    parts
+        .filter(|(name, _)| !aim.rendered.attributes.contains_key(name))
+        .filter(|(name, value)| {
+            let mut new = to.iter().filter(|(other, _)| *name == other.as_str().into()).peekable();
+            new.peek().is_some()
+                && new.all(|(_, other)| {
+                    aim.rules.normal(name, &other.as_str().into()) != aim.rules.normal(name, value)
+                })
+        })
+        .map(|(name, value)| Modification::delete(&name, vec![value]))
+        .collect()
+}
+
+/// What a rename does to an entry: the old RDN's values go unless they are kept, the new one's come (RFC 4511 §4.9).
+pub(crate) fn rename(entry: &mut Entry, to: &Dn, keep_old: bool, rules: &Rules) {
     let old = std::mem::replace(&mut entry.dn, to.clone());
     if old.rdn_parts() == to.rdn_parts() {
         return;
     }
-    for (name, value) in old.rdn_parts() {
+    for (name, value) in old.rdn_parts().iter().filter(|_| !keep_old) {
         let name = AttributeName::from(name.as_str());
-        let gone = compare::normal(&name, &value.as_str().into());
-        let kept = entry.attributes.get(&name).iter().filter(|v| compare::normal(&name, v) != gone);
+        let gone = rules.normal(&name, &value.as_str().into());
+        let kept = entry.attributes.get(&name).iter().filter(|v| rules.normal(&name, v) != gone);
         let kept = kept.cloned().collect();
         entry.attributes.set(name, kept);
     }
     for (name, value) in to.rdn_parts() {
         let name = AttributeName::from(name.as_str());
         let value = Value::from(value.as_str());
-        if !compare::contains(&name, entry.attributes.get(&name), &value) {
+        if !rules.contains(&name, entry.attributes.get(&name), &value) {
             entry.attributes.push(name, value);
         }
     }
@@ -66,34 +107,45 @@ pub(crate) fn rename(entry: &mut Entry, to: &Dn) {
 
 fn modifications(entry: &Entry, aim: &Aim<'_>) -> Vec<Modification> {
     let mut modifications = Vec::new();
+    let rules = aim.rules;
     let object_class = AttributeName::from("objectClass");
     let has = entry.attributes.get(&object_class);
     let missing: Vec<Value> = aim
         .classes
         .iter()
         .map(|class| Value::from(class.as_str()))
-        .filter(|class| !compare::contains(&object_class, has, class))
+        .filter(|class| !rules.contains(&object_class, has, class))
         .collect();
     if !missing.is_empty() {
         modifications.push(Modification::add(&object_class, missing));
     }
     for (name, wanted) in &aim.rendered.attributes {
-        if differs(name, entry.attributes.get(name), wanted, aim.before) {
+        let before = aim.before.and_then(|before| before.attributes.get(name));
+        if differs(rules, name, entry.attributes.get(name), wanted, before) {
             modifications.push(Modification::replace(name, wanted.clone()));
+        }
+    }
+    for (name, value) in aim.given {
+        if entry.attributes.get(name).is_empty() {
+            modifications.push(Modification::add(name, vec![value.clone()]));
         }
     }
     for (name, undo) in &aim.undo {
         let has = entry.attributes.get(name);
         let mapped = aim.rendered.attributes.contains_key(name);
         match undo {
+            Undo::Lock(lock) => modifications.extend(lock.unlock(&entry.attributes)),
             _ if mapped || has.is_empty() => {}
+            Undo::Restore(values) if rules.same(name, has, values) => {}
+            Undo::Restore(values) => modifications.push(Modification::replace(name, values.clone())),
             Undo::Attribute => modifications.push(Modification::replace(name, Vec::new())),
-            Undo::Value(value) if compare::contains(name, has, value) => {
+            Undo::Value(value) if rules.contains(name, has, value) => {
                 modifications.push(Modification::delete(name, vec![value.clone()]));
             }
             Undo::Value(_) => {}
         }
     }
+    modifications.extend(aim.lock.iter().flat_map(|lock| lock.lock(&entry.attributes)));
     let mut present: BTreeMap<&AttributeName, Vec<Value>> = BTreeMap::new();
     for (name, value) in &aim.present {
         if !entry.attributes.get(name).contains(value) {
@@ -106,16 +158,23 @@ fn modifications(entry: &Entry, aim: &Aim<'_>) -> Vec<Modification> {
 
 /// Whether an attribute must be written. What the attribute's rule calls equal stays as it is, unless the source
 /// itself changed the spelling since the last time: `mcdonald` becoming `McDonald`.
-fn differs(name: &AttributeName, has: &[Value], wanted: &[Value], before: Option<&Rendered>) -> bool {
-    if !compare::same(name, has, wanted) {
+fn differs(
+    rules: &Rules,
+    name: &AttributeName,
+    has: &[Value],
+    wanted: &[Value],
+    before: Option<&Vec<Value>>,
+) -> bool {
+    if !rules.same(name, has, wanted) {
         return true;
     }
-    let before = before.and_then(|before| before.attributes.get(name));
-    before.is_some_and(|before| before != wanted && compare::same(name, before, wanted) && has != wanted)
+    before.is_some_and(|before| before != wanted && rules.same(name, before, wanted) && has != wanted)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::entry::Attributes;
 
@@ -134,7 +193,9 @@ mod tests {
     }
 
     fn aim<'a>(rendered: &'a Rendered, before: Option<&'a Rendered>) -> Aim<'a> {
-        Aim { rendered, before, classes: &[], present: Vec::new(), undo: Vec::new() }
+        static STANDARD: LazyLock<Rules> = LazyLock::new(Rules::default);
+        let (present, undo) = (Vec::new(), Vec::new());
+        Aim { rendered, before, classes: &[], given: &[], present, undo, lock: None, rules: &STANDARD }
     }
 
     #[test]
@@ -180,7 +241,27 @@ mod tests {
         let has = entry("cn=Ann Old,dc=x", &[("cn", "Ann Old"), ("sn", "Old")]);
         let wanted = rendered("cn=Ann New,ou=y,dc=x", &[("cn", &["Ann New"]), ("sn", &["Old"])]);
         let to = wanted.dn.clone();
-        assert_eq!(plan(&has, &aim(&wanted, None)), [Request::Rename { dn: has.dn.clone(), to }]);
+        assert_eq!(
+            plan(&has, &aim(&wanted, None)),
+            [Request::Rename { dn: has.dn.clone(), to, keep_old: false }]
+        );
+    }
+
+    #[test]
+    fn a_name_by_another_attribute_keeps_what_the_class_may_need_until_it_is_replaced() {
+        let has = entry("cn=By Hand+uid=old,dc=x", &[("cn", "By Hand"), ("uid", "old"), ("sn", "A")]);
+        let wanted = rendered("uid=a,dc=x", &[("cn", &["Ann"]), ("sn", &["A"])]);
+        let requests = plan(&has, &aim(&wanted, None));
+        let to = wanted.dn.clone();
+        assert_eq!(requests[0], Request::Rename { dn: has.dn.clone(), to, keep_old: true });
+        let Request::Modify { modifications, .. } = &requests[1] else { panic!("no modification") };
+        assert_eq!(
+            *modifications,
+            [
+                Modification::replace(&"cn".into(), vec!["Ann".into()]),
+                Modification::delete(&"uid".into(), vec!["old".into()]),
+            ]
+        );
     }
 
     #[test]
@@ -189,7 +270,7 @@ mod tests {
             entry("uid=a,dc=x", &[("pwdAccountLockedTime", "000001010000Z"), ("shell", "no"), ("sn", "A")]);
         let wanted = rendered("uid=a,dc=x", &[("sn", &["A"])]);
         let undo = vec![
-            ("pwdAccountLockedTime".into(), Undo::Value("000001010000Z".into())),
+            ("pwdAccountLockedTime".into(), Undo::Lock(Lock::PasswordPolicy)),
             ("shell".into(), Undo::Attribute),
             ("sn".into(), Undo::Attribute),
         ];
@@ -198,7 +279,7 @@ mod tests {
         assert_eq!(
             *modifications,
             [
-                Modification::delete(&"pwdAccountLockedTime".into(), vec!["000001010000Z".into()]),
+                Modification::replace(&"pwdAccountLockedTime".into(), vec![]),
                 Modification::replace(&"shell".into(), vec![]),
             ]
         );

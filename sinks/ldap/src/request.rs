@@ -16,8 +16,13 @@ pub(crate) enum Request {
         /// Whether a value that is there already, or not there any more, is no error.
         tolerance: Tolerance,
     },
-    /// Another name: another RDN, another parent, or both. The old RDN's values go.
-    Rename { dn: Dn, to: Dn },
+    /// Another name: another RDN, another parent, or both.
+    Rename {
+        dn: Dn,
+        to: Dn,
+        /// Whether the values in the old name stay in the entry.
+        keep_old: bool,
+    },
     /// The entry goes.
     Delete { dn: Dn },
 }

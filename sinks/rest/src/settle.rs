@@ -343,7 +343,7 @@ impl RestSink {
             Action::Deleted if !gone => Action::Deactivated,
             action => action,
         };
-        Outcome::Applied { remote: known.remote.clone(), action }
+        Outcome::Applied { remote: known.remote.clone(), action, again: None }
     }
 
     fn said(&self, change: &Change, what: &str, answer: &Answer) -> String {

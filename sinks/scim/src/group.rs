@@ -70,7 +70,11 @@ impl Work<'_> {
 
     async fn dropped(&self, of: &ResourceType, change: &Change, id: &GroupId) -> Result<Outcome, Halt> {
         let Some(found) = self.locate(of, change.remote.as_ref(), Some(id.as_str())).await? else {
-            return Ok(Outcome::Applied { remote: change.remote.clone(), action: Action::Unchanged });
+            return Ok(Outcome::Applied {
+                remote: change.remote.clone(),
+                action: Action::Unchanged,
+                again: None,
+            });
         };
         match self.delete(of, &found.id).await? {
             Written::Done(_) => Ok(applied(found.id, Action::Deleted)),

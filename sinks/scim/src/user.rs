@@ -108,7 +108,7 @@ impl Work<'_> {
     ) -> Result<Round, Halt> {
         let Some(found) = self.located(change, user).await? else {
             let remote = change.remote.clone();
-            return Ok(Round::Settled(Outcome::Applied { remote, action: Action::Unchanged }));
+            return Ok(Round::Settled(Outcome::Applied { remote, action: Action::Unchanged, again: None }));
         };
         let edits = edits(&found.attributes, &self.sink.mapping.leaver(), before);
         if let Some(again) = self.put_right(&self.service.users, &found, &edits).await? {
@@ -122,7 +122,11 @@ impl Work<'_> {
     /// Removes a user.
     async fn removed(&self, change: &Change, user: &User, action: Action) -> Result<Outcome, Halt> {
         let Some(found) = self.located(change, user).await? else {
-            return Ok(Outcome::Applied { remote: change.remote.clone(), action: Action::Unchanged });
+            return Ok(Outcome::Applied {
+                remote: change.remote.clone(),
+                action: Action::Unchanged,
+                again: None,
+            });
         };
         match self.delete(&self.service.users, &found.id).await? {
             Written::Done(_) => Ok(applied(found.id, action)),

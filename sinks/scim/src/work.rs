@@ -281,7 +281,7 @@ impl Work<'_> {
 
 /// The resource with this id is as it should be.
 pub(crate) fn applied(id: String, action: Action) -> Outcome {
-    Outcome::Applied { remote: Some(RemoteId::new(id)), action }
+    Outcome::Applied { remote: Some(RemoteId::new(id)), action, again: None }
 }
 
 /// Refused, for a reason that says what it is about.

@@ -39,6 +39,7 @@ async fn each_sink_says_what_it_confirmed_and_what_waits() {
         document: None,
         remote: Some(RemoteId::new("uid=ada")),
         action: Action::Created,
+        again: None,
     };
     daemon.settle("ldap", "diruser_ada", applied).await;
     daemon.settle("crm", "diruser_ada", dead("422 no such plan")).await;

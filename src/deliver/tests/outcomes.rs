@@ -217,6 +217,20 @@ async fn a_wait_that_the_target_asked_for_is_no_failed_attempt() {
 }
 
 #[tokio::test]
+async fn what_the_sink_wants_to_look_at_again_comes_again_as_a_first_attempt() {
+    let again = Some(Duration::from_millis(1));
+    let script: Vec<Answer> = vec![Box::new(move |changes| {
+        let looked = |_: &Change| Outcome::Applied { remote: None, action: Action::Deactivated, again };
+        Ok(changes.iter().map(looked).collect())
+    })];
+    let mut fixture = Fixture::start(&["ann"], script, vec![], quick()).await;
+    assert_eq!(fixture.call().await, apply(&[("ann", 1)]));
+    assert_eq!(fixture.call().await, apply(&[("ann", 1)]));
+    let (queue, calls) = fixture.finish().await;
+    assert_eq!((queue, calls), (vec![], vec![Call::Close]));
+}
+
+#[tokio::test]
 async fn a_sink_that_is_down_is_probed_and_costs_no_attempt() {
     let script: Vec<Answer> = vec![Box::new(|_| Err(down("connection refused")))];
     let probes = vec![Err(down("still refused")), Ok(())];
@@ -281,7 +295,7 @@ async fn what_is_in_hand_at_the_stop_is_settled_and_nothing_more_is_begun() {
         tokio::task::block_in_place(|| released.recv().unwrap());
         Ok(changes.iter().map(|_| Outcome::applied(Action::Created)).collect())
     })];
-    let delivery = DeliveryConfig { batch: 1, ..quick() };
+    let delivery = DeliveryConfig { batch: Some(1), ..quick() };
     let mut fixture = Fixture::start(&["ann", "bob"], script, vec![], delivery).await;
     assert_eq!(fixture.call().await, apply(&[("ann", 1)]));
     fixture.stop.cancel();

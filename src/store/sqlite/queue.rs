@@ -221,6 +221,40 @@ fn note_made(
     Ok(())
 }
 
+/// Takes the entity out of the queue, unless something newer is due. Returns the event that had put it there.
+fn done(
+    connection: &Connection,
+    sink: i64,
+    entity: i64,
+    generation: i64,
+) -> Result<Option<Option<String>>, StoreError> {
+    let event = connection
+        .prepare_cached(
+            "DELETE FROM queue WHERE sink = ?1 AND entity = ?2 AND generation <= ?3 RETURNING event",
+        )?
+        .query_row(params![sink, entity, generation], |row| row.get(0))
+        .optional()?;
+    Ok(event)
+}
+
+/// Keeps the entity in the queue until the sink looks again, as if it came in then, unless something newer is due.
+fn due_again(
+    connection: &Connection,
+    sink: i64,
+    entity: i64,
+    generation: i64,
+    again: i64,
+) -> Result<Option<Option<String>>, StoreError> {
+    let event = connection
+        .prepare_cached(
+            "UPDATE queue SET attempts = 0, since = ?4, due = ?4, state = 0, error = NULL
+             WHERE sink = ?1 AND entity = ?2 AND generation <= ?3 RETURNING event",
+        )?
+        .query_row(params![sink, entity, generation, again], |row| row.get(0))
+        .optional()?;
+    Ok(event)
+}
+
 fn settle_one(
     connection: &Connection,
     sink: i64,
@@ -230,7 +264,7 @@ fn settle_one(
 ) -> Result<(), StoreError> {
     let generation = signed(settlement.generation);
     match &settlement.resolution {
-        Resolution::Applied { document, remote, action } => {
+        Resolution::Applied { document, remote, action, again } => {
             let document = document.as_ref().map(print).transpose()?;
             connection
                 .prepare_cached(
@@ -252,12 +286,10 @@ fn settle_one(
             connection
                 .prepare_cached("DELETE FROM attempted WHERE sink = ?1 AND entity = ?2")?
                 .execute([sink, entity])?;
-            let event: Option<Option<String>> = connection
-                .prepare_cached(
-                    "DELETE FROM queue WHERE sink = ?1 AND entity = ?2 AND generation <= ?3 RETURNING event",
-                )?
-                .query_row(params![sink, entity, generation], |row| row.get(0))
-                .optional()?;
+            let event = match again {
+                None => done(connection, sink, entity, generation)?,
+                Some(again) => due_again(connection, sink, entity, generation, micros(*again))?,
+            };
             if *action != Action::Unchanged {
                 note(connection, Some(sink), entity, action.as_str(), event.flatten().as_deref(), None, now)?;
             }

@@ -17,6 +17,7 @@ async fn confirm(store: &dyn Store, of: &SinkName) {
                 document: due.change.desired,
                 remote: None,
                 action: Action::Unchanged,
+                again: None,
             },
         };
         store.settle(of, vec![settlement], clock()).await.unwrap();

@@ -43,7 +43,12 @@ async fn exercise(store: &Arc<SqliteStore>) {
         let resolution = match index {
             0 => Resolution::Retry { reason: "busy".into(), due: later(30), remote: None },
             1 => Resolution::Dead { reason: "no".into(), remote: None },
-            _ => Resolution::Applied { document: due.change.desired, remote: None, action: Action::Created },
+            _ => Resolution::Applied {
+                document: due.change.desired,
+                remote: None,
+                action: Action::Created,
+                again: None,
+            },
         };
         let (entity, generation) = (due.change.entity, due.change.generation);
         let settlement = Settlement { entity, generation, attempts: 1, resolution };

@@ -199,7 +199,12 @@ async fn delivered(store: &dyn Store, to: &str) -> Vec<(String, bool)> {
         let (entity, generation) = (due.change.entity.clone(), due.change.generation);
         let resolution = if concerns {
             handed.push((entity.id().to_owned(), due.change.desired.is_some()));
-            Resolution::Applied { document: due.change.desired, remote: None, action: Action::Updated }
+            Resolution::Applied {
+                document: due.change.desired,
+                remote: None,
+                action: Action::Updated,
+                again: None,
+            }
         } else {
             Resolution::OutOfScope
         };

@@ -17,9 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How much longer a call may take for each of its changes: 10,000 have as long as `delivery.batch_timeout` gives them.
 const PER_CHANGE: Duration = Duration::from_millis(24);
 /// How often a change is tried before the suite calls it stuck.
-const MAX_ATTEMPTS: u32 = 8;
+pub(super) const MAX_ATTEMPTS: u32 = 8;
 /// The longest wait before another attempt: a test target has no reason to ask for more.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// A greater generation than `last`, and than those of every case before: a target that keeps its deleted rows may
 /// remember them.

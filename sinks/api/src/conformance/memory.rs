@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -56,6 +57,7 @@ pub(super) enum Fault {
     HidesThatItIsDown,
     ObservesOnlyActive,
     StaysLockedWhenCutOff,
+    LooksAgainForever,
 }
 
 /// A title that nobody may have here.
@@ -404,6 +406,11 @@ impl MemorySink {
 
     fn remove_user(&self, id: &UserId, change: &Change) -> Outcome {
         let key = self.find(id, None, change.remote.as_ref());
+        if let Some(key) = key.as_ref().filter(|key| self.is_marked_as_deleted(key))
+            && !self.has(Fault::RejectsDeleteOfUnknown)
+        {
+            return self.look_again(key);
+        }
         let there = key.and_then(|key| {
             let state = self.state();
             let row = state.users.get(&key).filter(|row| !row.deleted)?;
@@ -417,11 +424,29 @@ impl MemorySink {
                 if self.has(Fault::DropsEmptyGroups) {
                     self.drop_empty_groups();
                 }
-                Outcome::applied_as(key, Action::Deleted)
+                self.deleted(key)
             }
             None if self.has(Fault::RejectsDeleteOfUnknown) => Outcome::reject("no such user"),
             None => Outcome::applied(Action::Unchanged),
         }
+    }
+
+    /// A row goes in two steps: marked at once, and gone for good when it is looked at again.
+    fn deleted(&self, key: String) -> Outcome {
+        let again = Some(Duration::from_millis(1));
+        Outcome::Applied { remote: Some(RemoteId::new(key)), action: Action::Deleted, again }
+    }
+
+    fn is_marked_as_deleted(&self, key: &str) -> bool {
+        self.state().users.get(key).is_some_and(|row| row.deleted)
+    }
+
+    fn look_again(&self, key: &str) -> Outcome {
+        if self.has(Fault::LooksAgainForever) {
+            return self.deleted(key.to_owned());
+        }
+        self.state().users.remove(key);
+        Outcome::applied(Action::Unchanged)
     }
 
     fn drop_empty_groups(&self) {

@@ -59,6 +59,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
     (Fault::AdoptsByName, &["unmanaged_is_untouched"]),
     (Fault::ObservesOnlyActive, &["observe_equals_applied"]),
     (Fault::HidesThatItIsDown, &["down_and_up_again"]),
+    (Fault::LooksAgainForever, &["look_again"]),
     (Fault::StaysLockedWhenCutOff, &["cut_off_then_the_same"]),
     (Fault::TrustsApplied, &["cut_off_then_something_newer"]),
     (Fault::TakesBackOnlyWhatWasConfirmed, &["attempts_that_nobody_confirmed", "random_histories"]),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compare;
+use crate::compare::{self, Rules};
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Attributes, Entry, Value};
 use crate::plan;
@@ -22,7 +22,9 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(marker: AttributeName) -> Self {
-        let indexed = vec![marker.clone(), "member".into(), "uniqueMember".into()];
+        let indexed =
+            ["member", "uniqueMember", "memberUid", "uid", "uidNumber", "gidNumber"].map(AttributeName::from);
+        let indexed = indexed.into_iter().chain([marker.clone()]).collect();
         Self { entries: BTreeMap::new(), index: BTreeMap::new(), indexed, marker, made: BTreeSet::new() }
     }
 
@@ -99,9 +101,9 @@ impl Memory {
             Request::Rename { to, .. } if self.entries.contains_key(to) => {
                 Reply::new(68, "a record of the file has made an entry of this name")
             }
-            Request::Rename { dn, to } => match self.take(dn) {
+            Request::Rename { dn, to, keep_old } => match self.take(dn) {
                 Some(mut entry) => {
-                    plan::rename(&mut entry, to);
+                    plan::rename(&mut entry, to, *keep_old, &Rules::default());
                     self.put(entry);
                     Reply::new(0, "")
                 }

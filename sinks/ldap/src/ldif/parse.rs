@@ -43,7 +43,8 @@ pub(super) fn record(text: &str) -> Result<Request, String> {
         "changetype: modrdn" => {
             let lines = lines.map(line).collect::<Result<Vec<_>, _>>()?;
             let to = new_name(&dn, &lines)?;
-            Ok(Request::Rename { dn, to })
+            let keep_old = lines.contains(&("deleteoldrdn", "0".into()));
+            Ok(Request::Rename { dn, to, keep_old })
         }
         other => Err(format!("{other:?} is not what rolecall writes after dn")),
     }
@@ -120,8 +121,12 @@ mod tests {
                 modifications: vec![Modification::delete(&"x".into(), vec!["-".into()])],
                 tolerance: Tolerance::Strict,
             },
-            Request::Rename { dn: dn.clone(), to: Dn::parse("cn=a\\+b,ou=people,dc=x").unwrap() },
-            Request::Rename { dn: dn.clone(), to: Dn::parse("cn=ö,ou=ü,dc=x").unwrap() },
+            Request::Rename {
+                dn: dn.clone(),
+                to: Dn::parse("cn=a\\+b,ou=people,dc=x").unwrap(),
+                keep_old: true,
+            },
+            Request::Rename { dn: dn.clone(), to: Dn::parse("cn=ö,ou=ü,dc=x").unwrap(), keep_old: false },
             Request::Delete { dn },
         ];
         for request in requests {

@@ -1,13 +1,15 @@
 //! What the sink confirmed before, taken for written when the file no longer tells.
 
-use rolecall_sink_api::{Change, Entity, User};
+use rolecall_sink_api::{Change, Entity, RemoteId, User};
 
 use super::LdifFile;
 use crate::dn::Dn;
 use crate::entry::Entry;
 use crate::mapping::Mapping;
 use crate::mark::GroupKey;
+use crate::member::Identity;
 use crate::query::{Condition, Query};
+use crate::remote;
 
 impl LdifFile {
     /// Fills the memory with the entries that `changes` say were applied and that no record has made: the file was
@@ -23,27 +25,39 @@ impl LdifFile {
         }
         for change in changes {
             if let Some(user) = change.applied_user() {
-                self.recall_user(mapping, user, mapping.marks.entity(&change.entity));
+                self.recall_user(mapping, user, change.remote.as_ref(), mapping.marks.entity(&change.entity));
             }
         }
     }
 
-    fn recall_user(&self, mapping: &Mapping, user: &User, mark: String) {
-        let Ok(Some(person)) = mapping.person(user) else { return };
+    fn recall_user(&self, mapping: &Mapping, user: &User, remote: Option<&RemoteId>, mark: String) {
+        let Ok(Some(mut person)) = mapping.person(user, None) else { return };
+        let known = remote.map(RemoteId::as_str).unwrap_or_default();
+        let had = remote::id(known).strip_prefix("dn:").and_then(|dn| Dn::parse(dn).ok());
+        let number = had.and_then(|dn| dn.number_behind(&person.rendered.dn));
+        if let Ok(Some(numbered)) = mapping.person(user, number) {
+            person = numbered;
+        }
         let dn = person.rendered.dn.clone();
         if self.has_made(&mark) || self.read(&dn).is_some() {
             return;
         }
-        let mut attributes = person.rendered.new_entry(&mapping.people.classes);
+        let mut attributes = mapping.people.new_entry(&person.rendered);
         attributes.push(mapping.marks.attribute.clone(), mark.into());
+        for name in mapping.people.numbers.names() {
+            let number = remote::number(known, name).map(|number| number.to_string().into());
+            attributes.set(name.clone(), number.into_iter().collect());
+        }
         if !person.active {
+            mapping.leavers.lock().inspect(|lock| lock.put_on(&mut attributes));
             attributes.push(mapping.marks.attribute.clone(), mapping.marks.inactive());
         }
-        self.put(Entry { dn: dn.clone(), attributes });
+        let identity = Identity::of_rendered(&person.rendered);
+        self.put(Entry { dn, attributes });
         for (key, name) in mapping.memberships(user) {
             let mark = mapping.marks.group(&key);
             self.recall_group(mapping, &key, &name, &mark);
-            self.recall_member(mapping, &key, &mark, dn.as_str());
+            self.recall_member(mapping, &key, &mark, &identity);
         }
     }
 
@@ -64,15 +78,16 @@ impl LdifFile {
         if self.has_made(mark) || self.read(&rendered.dn).is_some() {
             return;
         }
-        let mut attributes = rendered.new_entry(&group.entry.classes);
+        let mut attributes = group.entry.new_entry(&rendered);
         attributes.push(mapping.marks.attribute.clone(), mark.into());
         self.put(Entry { dn: rendered.dn, attributes });
     }
 
-    fn recall_member(&self, mapping: &Mapping, key: &GroupKey, mark: &str, member: &str) {
+    fn recall_member(&self, mapping: &Mapping, key: &GroupKey, mark: &str, who: &Identity) {
         let Some(group) = mapping.group_mapping(key) else { return };
+        let Some(member) = who.member(group.member_value) else { return };
         for mut entry in self.marked(mapping, &group.entry.base, mark) {
-            entry.attributes.push(group.member.clone(), member.into());
+            entry.attributes.push(group.member.clone(), member.value());
             self.put(entry);
         }
     }

@@ -47,10 +47,10 @@ pub(super) fn write(out: &mut String, request: &Request) {
                 out.push_str("-\n");
             }
         }
-        Request::Rename { dn, to } => {
+        Request::Rename { dn, to, keep_old } => {
             out.push_str("changetype: modrdn\n");
             line(out, "newrdn", to.rdn().as_bytes());
-            out.push_str("deleteoldrdn: 1\n");
+            let _ = writeln!(out, "deleteoldrdn: {}", u8::from(!keep_old));
             let (old, new) = (dn.parent(), to.parent());
             if let Some(new) = new.as_ref().filter(|_| old != new) {
                 line(out, "newsuperior", Dn::as_str(new).as_bytes());
@@ -115,7 +115,7 @@ mod tests {
         );
         let to = Dn::parse("uid=ann2,ou=staff,dc=x").unwrap();
         assert_eq!(
-            record(&Request::Rename { dn: dn.clone(), to }),
+            record(&Request::Rename { dn: dn.clone(), to, keep_old: false }),
             "dn: uid=ann,ou=people,dc=x\nchangetype: modrdn\nnewrdn: uid=ann2\ndeleteoldrdn: 1\n\
              newsuperior: ou=staff,dc=x\n\n"
         );

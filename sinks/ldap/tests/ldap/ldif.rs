@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rolecall_sink_api::{Action, Group, Sink as _};
 use rolecall_sink_ldap::LdapSink;
 use rolecall_testkit::Entry;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fixture::{
     Daemon, Directory, UserExt as _, Wanted, action, gone_group, gone_user, group, mapping, person, sink,
@@ -66,12 +66,15 @@ fn story() -> Vec<Vec<Wanted>> {
     ]
 }
 
-/// Entries without what a server makes up itself.
+/// Entries without what a server or a clock makes up itself.
 async fn comparable(directory: &Directory) -> Vec<Entry> {
     let attributes = ["*", "pwdAccountLockedTime", "memberOf"];
-    let mut entries =
-        directory.slapd.search("dc=example,dc=com", "(businessCategory=rolecall:*)", &attributes).await;
+    let ours = "(|(businessCategory=rolecall:*)(description=rolecall:*)(serialNumber=*))";
+    let mut entries = directory.slapd.search("dc=example,dc=com", ours, &attributes).await;
     for entry in &mut entries {
+        for value in entry.attributes.values_mut().flatten().filter(|value| value.contains(":gone:")) {
+            *value = "gone since some time".to_owned();
+        }
         entry.attributes.values_mut().for_each(|values| values.sort());
     }
     entries.sort_by(|a, b| a.dn.cmp(&b.dn));
@@ -92,6 +95,96 @@ async fn the_file_leads_to_the_same_directory_as_the_server() {
     offline.slapd.modify_ldif(&file.text()).await;
     let entries = comparable(&online).await;
     assert_eq!(entries.len(), 5, "two people, a group, two roles: {entries:#?}");
+    assert_eq!(comparable(&offline).await, entries);
+}
+
+/// A mapping with everything that a file can have, on top of where it goes to.
+fn everything(mut config: Value) -> Value {
+    let counter = "cn=numbers,ou=services,dc=example,dc=com";
+    let numbers = json!({ "from": 1000, "to": 1099, "counter": counter });
+    config["marker"] = json!({ "attribute": "description" });
+    config["people"] = json!({
+        "dn": "uid={{ user.user_name | ascii | lower }},ou={{ user.department }},ou=people,dc=example,dc=com",
+        "base": "ou=people,dc=example,dc=com",
+        "object_classes": ["top", "inetOrgPerson", "posixAccount"],
+        "attributes": {
+            "jpegPhoto": "{{ user.custom.photo }}",
+            "mail": ["{{ user.email }}", "{{ user.custom.aliases }}"],
+            "homeDirectory": "/home/{{ rdn }}", "loginShell": "/bin/sh", "gidNumber": "100",
+        },
+        "binary": ["jpegPhoto"],
+        "numbers": { "uidNumber": numbers },
+        "on_collision": "number",
+    });
+    config["groups"] = json!({
+        "dn": "cn={{ group.name }},ou=groups,dc=example,dc=com",
+        "object_classes": ["top", "posixGroup"],
+        "member_attribute": "memberUid",
+        "numbers": { "gidNumber": numbers },
+    });
+    config["roles"] = json!({
+        "dn": "cn={{ role }},ou=roles,dc=example,dc=com",
+        "object_classes": ["top", "groupOfUniqueNames"],
+        "member_attribute": "uniqueMember",
+        "attribute": "employeeType",
+    });
+    config["leavers"] = json!({
+        "on_deactivate": { "attributes": { "roomNumber": "none" } },
+        "strip_groups": true,
+        "move_to": "ou=left,ou=people,dc=example,dc=com",
+        "login_shell": "/usr/sbin/nologin",
+        "grace": "30d",
+    });
+    config
+}
+
+/// A few batches for that mapping: numbers behind names, photos, a rename, a move, who leaves and who comes back.
+fn full_story() -> Vec<Vec<Wanted>> {
+    let placed = |id: &str, name: &str, unit: &str| {
+        let mut user = user(id).within(&["staff"]).with_roles(&["reader"]);
+        user.profile.user_name = Some(name.into());
+        user.profile.department = Some(unit.into());
+        user.profile.custom.insert("aliases".into(), json!([format!("{id}@example.org")]));
+        user
+    };
+    let mut ada = placed("u1", "Jdoe", "sales");
+    ada.profile.custom.insert("photo".into(), json!("/9j/4AAQ"));
+    let (bob, eve) = (placed("u2", "jdoe", "sales"), placed("u3", "Zoë", "sales"));
+    let mut moved = bob.clone();
+    moved.profile.department = Some("engines".into());
+    let mut plain = ada.clone();
+    plain.profile.custom.clear();
+    let mut named = eve.clone();
+    named.profile.user_name = Some(r#"x,+"\<>;=# *()"#.into());
+    vec![
+        vec![group("staff").into(), group("guests").into(), ada.clone().into(), bob.clone().into()],
+        vec![bob.clone().deactivated().into(), eve.clone().into(), ada.clone().with_roles(&["admin"]).into()],
+        vec![gone_user("u3"), moved.into(), plain.into()],
+        vec![gone_group("guests"), named.into()],
+        vec![gone_user("u1")],
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_leads_to_the_same_directory_whatever_the_mapping_says() {
+    let (online, offline, file) = (Directory::start().await, Directory::start().await, File::new());
+    let units = ["sales", "engines", "left"].map(|unit| {
+        format!("dn: ou={unit},ou=people,dc=example,dc=com\nobjectClass: organizationalUnit\nou: {unit}\n")
+    });
+    online.slapd.add_ldif(&units.join("\n")).await;
+    offline.slapd.add_ldif(&units.join("\n")).await;
+    let on = sink(everything(online.config()));
+    let off = sink(everything(json!({ "ldif": { "path": file.path } })));
+    let (mut on_daemon, mut off_daemon) = (Daemon::default(), Daemon::default());
+    for (at, (on_batch, off_batch)) in full_story().into_iter().zip(full_story()).enumerate() {
+        let on = on_daemon.deliver(&on, on_batch).await;
+        let off = off_daemon.deliver(&off, off_batch).await;
+        let actions = |outcomes: &[_]| outcomes.iter().map(action).collect::<Vec<_>>();
+        assert_eq!(actions(&on), actions(&off), "batch {at}");
+    }
+    offline.slapd.modify_ldif(&file.text()).await;
+    let entries = comparable(&online).await;
+    assert_eq!(entries.len(), 7, "three people, a group, two roles, a counter: {entries:#?}");
     assert_eq!(comparable(&offline).await, entries);
 }
 

@@ -1,7 +1,7 @@
 //! One user or group from first to last.
 
 use super::{Case, case};
-use crate::conformance::daemon::Daemon;
+use crate::conformance::daemon::{Daemon, LONGEST_WAIT, MAX_ATTEMPTS};
 use crate::conformance::fixture::{UserExt as _, group, group_entity, user, user_entity};
 use crate::conformance::report::{Step, ensure};
 use crate::conformance::target::Inactive;
@@ -34,6 +34,10 @@ pub(super) const CASES: &[Case] = &[
     case!(reactivate, "a user who comes back has access, groups and roles again"),
     case!(create_inactive, "a user who is inactive from the start never has access"),
     case!(delete_inactive, "a deactivated user can be deleted"),
+    case!(
+        look_again,
+        "what is to be looked at again after a delete gives no access meanwhile, and comes to an end"
+    ),
 ];
 
 async fn create(daemon: &mut Daemon<'_>) -> Step {
@@ -267,4 +271,30 @@ async fn delete_inactive(daemon: &mut Daemon<'_>) -> Step {
     daemon.want_gone(ada.clone());
     daemon.deliver(&[ada]).await?;
     daemon.expect_held().await
+}
+
+async fn look_again(daemon: &mut Daemon<'_>) -> Step {
+    let staff = daemon.want_group(group("staff"));
+    let ada = user("ada").within(&[&group("staff")]).with_roles(&["reader"]);
+    let entity = daemon.want_user(ada.clone());
+    daemon.deliver(&[staff, entity.clone()]).await?;
+    daemon.want_gone(entity.clone());
+    let mut looks = 0;
+    loop {
+        let outcomes = daemon.deliver(std::slice::from_ref(&entity)).await?;
+        let Some(Outcome::Applied { again: Some(again), .. }) = outcomes.get(&entity) else { break };
+        if let Some(held) = daemon.target.held().await?.users.get(&ada.id) {
+            ensure(!held.active && held.roles.is_empty(), || format!("meanwhile the user is {held:?}"))?;
+        }
+        // A grace of days is taken on trust.
+        if *again > LONGEST_WAIT {
+            break;
+        }
+        looks += 1;
+        ensure(looks < MAX_ATTEMPTS, || format!("still to be looked at after {looks} times"))?;
+        tokio::time::sleep(*again).await;
+    }
+    daemon.want_user(ada);
+    daemon.deliver(&[entity]).await?;
+    daemon.expect_held().await.map_err(|stop| stop.when("after the user came back"))
 }
