@@ -9,8 +9,8 @@ use rolecall_sink_api::{RoleName, UserId};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::directory::Event;
 use crate::directory::history;
+use crate::directory::{Event, Fact, Origin};
 use crate::source::Reading;
 use crate::store::{Committer, Intake, Message, Receipt, SqliteStore};
 
@@ -220,4 +220,28 @@ proptest! {
             assert_eq!(site.rulebook.plan("new.yaml", &after, None).await.unwrap().changes, []);
         });
     }
+}
+
+#[tokio::test]
+async fn a_plan_passes_over_those_who_cannot_be_read_as_the_evaluation_does() {
+    let site = Site::start(FIRST).await;
+    for (n, user) in ["ann", "bob", "cem"].into_iter().enumerate() {
+        let fact = Fact::UserActive { user: UserId::new(user), active: true };
+        let profile = Fact::UserProfile {
+            user: UserId::new(user),
+            organization: None,
+            origin: Origin::default(),
+            profile: Box::default(),
+        };
+        site.send(history::event(1, &format!("e{n}"), vec![profile, fact])).await;
+    }
+    rusqlite::Connection::open(site.directory.path().join("store.db"))
+        .unwrap()
+        .execute("UPDATE entity SET state = '{' WHERE id = 'ann'", [])
+        .unwrap();
+    let plan = site.rulebook.plan("new.yaml", SECOND, None).await.unwrap();
+    let changed: Vec<&str> = plan.changes.iter().map(|change| change.id.as_str()).collect();
+    assert_eq!((plan.users, changed), (2, vec!["bob", "cem"]));
+    // A page is full of those who can be read.
+    assert_eq!(site.store.people(None, 2).await.unwrap().len(), 2);
 }

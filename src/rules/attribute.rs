@@ -209,7 +209,10 @@ impl AttributeTest {
     }
 
     fn is_number(&self, value: &str) -> bool {
-        let Ok(value) = value.trim().parse::<f64>() else { return false };
+        // Rust reads `infinity` and `nan` too.
+        let Some(value) = value.trim().parse::<f64>().ok().filter(|value| value.is_finite()) else {
+            return false;
+        };
         self.more_than.is_none_or(|bound| value > bound)
             && self.at_least.is_none_or(|bound| value >= bound)
             && self.less_than.is_none_or(|bound| value < bound)

@@ -208,7 +208,7 @@ impl Committer {
                         answers.extend(waiting.take().into_iter().map(|submission| submission.answer));
                     }
                     refuse(answers, &error);
-                    true
+                    !error.is_final()
                 }
             }
         }
@@ -234,12 +234,15 @@ impl Committer {
                 }
                 Ok::<Report, StoreError>(Report::Evaluated { stale: true, alarm })
             };
-            let evaluated = evaluated.await.unwrap_or_else(|error| {
-                tracing::error!(%error, "users could not be evaluated again; trying again");
-                Report::NotEvaluated
-            });
+            let (evaluated, goes_on) = match evaluated.await {
+                Ok(evaluated) => (evaluated, true),
+                Err(error) => {
+                    tracing::error!(%error, "users could not be evaluated again");
+                    (Report::NotEvaluated, !error.is_final())
+                }
+            };
             let _ = report.send(evaluated).await;
-            true
+            goes_on
         }
     }
 }

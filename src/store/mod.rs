@@ -97,7 +97,8 @@ pub trait Store: Send + Sync + 'static {
     async fn rules_version(&self, number: Option<u64>) -> Result<Option<RulesVersion>, StoreError>;
 
     /// Users behind `after` in the order in which they were first heard of, at most `limit`, each with the groups of which
-    /// something is stated, their roles as last evaluated, and the place to go on behind.
+    /// something is stated, their roles as last evaluated, and the place to go on behind. Who cannot be read is passed over, as by an
+    /// evaluation.
     async fn people(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<PersonView>, StoreError>;
 
     /// What is due for a sink now: leavers first, then groups that should exist, users, and groups that must
@@ -210,7 +211,17 @@ pub enum StoreError {
     /// Anything else the database said.
     #[error("the store failed: {0}")]
     Failed(String),
+    /// The disk did not take what was written. The store takes nothing more.
+    #[error("the disk did not take what was written ({0}): check it and start anew")]
+    Lost(String),
     /// The store has been closed: the daemon is stopping.
     #[error("the store is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// Whether nothing will work again before the process starts anew.
+    pub fn is_final(&self) -> bool {
+        matches!(self, StoreError::Lost(_) | StoreError::Closed)
+    }
 }

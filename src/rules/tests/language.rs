@@ -161,6 +161,8 @@ fn attributes_are_compared_as_text_number_or_date() {
         ("custom.level", json!(5), "custom.level: {more_than: 5}", false),
         ("custom.level", json!("4.5"), "custom.level: {at_most: 4.5}", true),
         ("custom.level", json!("high"), "custom.level: {at_least: 0}", false),
+        ("custom.level", json!("Infinity"), "custom.level: {at_least: 0}", false),
+        ("custom.level", json!(u64::MAX), "custom.level: {is: 18446744073709551615}", true),
         ("custom.remote", json!(true), "custom.remote: true", true),
         ("custom.sites", json!(["Berlin", "Graz"]), "custom.sites: Graz", true),
         // All that is asked must hold for one and the same value.

@@ -147,9 +147,7 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        if self.syncer.has_failed() {
-            return Err(sync::lost("an earlier sync failed"));
-        }
+        self.syncer.check()?;
         let (answer, result) = tokio::sync::oneshot::channel();
         let job: Job = Box::new(move |connection| {
             // A transaction that is cut off by a panic is rolled back; the next job finds the store as it was.

@@ -1,9 +1,9 @@
 //! Users, one after the other, for rules to be tried on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rolecall_sink_api::{GroupId, UserId};
-use rusqlite::Connection;
+use rolecall_sink_api::{GroupId, RoleName, UserId};
+use rusqlite::{Connection, Row};
 
 use super::convert::parse;
 use super::queue::group_state;
@@ -18,30 +18,41 @@ pub(super) fn people(
 ) -> Result<Vec<PersonView>, StoreError> {
     // One transaction, so that all of it is read at the same point.
     let transaction = connection.unchecked_transaction()?;
-    let mut select = transaction
-        .prepare_cached("SELECT key, id, state, roles FROM entity WHERE key > ?1 ORDER BY key LIMIT ?2")?;
+    let mut select =
+        transaction.prepare_cached("SELECT key, id, state, roles FROM entity WHERE key > ?1 ORDER BY key")?;
     let from = after.map_or(FIRST_USER - 1, |cursor| cursor.0.max(FIRST_USER - 1));
-    let mut rows = select.query([from, i64::from(limit)])?;
+    let mut rows = select.query([from])?;
     let mut known: BTreeMap<GroupId, Option<GroupState>> = BTreeMap::new();
     let mut people = Vec::new();
-    while let Some(row) = rows.next()? {
-        let state: UserState = parse(row.get_ref(2)?.as_str()?, "a user")?;
-        let mut groups = BTreeMap::new();
-        for id in state.edges() {
-            if !known.contains_key(id) {
-                known.insert(id.clone(), group_state(&transaction, id)?);
+    while people.len() < limit as usize
+        && let Some(row) = rows.next()?
+    {
+        let id = UserId::new(row.get::<_, String>(1)?);
+        match person(&transaction, row, &mut known) {
+            Ok((state, groups, roles)) => {
+                people.push(PersonView { id, state, groups, roles, cursor: Cursor(row.get(0)?, 0) });
             }
-            if let Some(group) = known.get(id).cloned().flatten() {
-                groups.insert(id.clone(), group);
-            }
+            Err(error) => tracing::error!(user = %id, %error, "what is stored cannot be read; passed over"),
         }
-        people.push(PersonView {
-            id: UserId::new(row.get::<_, String>(1)?),
-            state,
-            groups,
-            roles: parse(row.get_ref(3)?.as_str()?, "a user's roles")?,
-            cursor: Cursor(row.get(0)?, 0),
-        });
     }
     Ok(people)
+}
+
+/// What is stored of one user, with the groups of which something is stated. Groups that were read are `known`.
+fn person(
+    connection: &Connection,
+    row: &Row<'_>,
+    known: &mut BTreeMap<GroupId, Option<GroupState>>,
+) -> Result<(UserState, BTreeMap<GroupId, GroupState>, BTreeSet<RoleName>), StoreError> {
+    let state: UserState = parse(row.get_ref(2)?.as_str()?, "a user")?;
+    let mut groups = BTreeMap::new();
+    for id in state.edges() {
+        if !known.contains_key(id) {
+            known.insert(id.clone(), group_state(connection, id)?);
+        }
+        if let Some(group) = known.get(id).cloned().flatten() {
+            groups.insert(id.clone(), group);
+        }
+    }
+    Ok((state, groups, parse(row.get_ref(3)?.as_str()?, "a user's roles")?))
 }

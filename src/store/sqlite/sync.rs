@@ -19,6 +19,8 @@ type Answer = oneshot::Sender<Result<(), StoreError>>;
 
 /// How many wait for a sync at most; more make their callers wait. One sync serves all that wait.
 const WAITING: usize = 64;
+/// Why nothing is written once a sync failed.
+const EARLIER: &str = "an earlier sync failed";
 
 /// The syncing thread.
 #[derive(Debug)]
@@ -49,9 +51,20 @@ impl Syncer {
         durability
     }
 
-    /// Whether a sync failed: nothing may be written then.
-    pub(super) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+    /// Whether something may be written.
+    ///
+    /// # Errors
+    /// When a sync failed.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        if self.failed.load(Ordering::Acquire) { Err(StoreError::Lost(EARLIER.into())) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+impl Syncer {
+    /// As if a sync had failed.
+    pub(super) fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
     }
 }
 
@@ -66,8 +79,8 @@ fn sync_thread(log: &File, mut waiting: mpsc::Receiver<Answer>, failed: &AtomicB
         // succeeds says nothing.
         let result = match log.sync_data() {
             Ok(()) if !failed.load(Ordering::Acquire) => Ok(()),
-            Ok(()) => Err(lost("an earlier sync failed")),
-            Err(error) => Err(lost(&error.to_string())),
+            Ok(()) => Err(StoreError::Lost(EARLIER.into())),
+            Err(error) => Err(StoreError::Lost(error.to_string())),
         };
         failed.fetch_or(result.is_err(), Ordering::AcqRel);
         for answer in answers.drain(..) {
@@ -75,11 +88,6 @@ fn sync_thread(log: &File, mut waiting: mpsc::Receiver<Answer>, failed: &AtomicB
             let _ = answer.send(result.clone());
         }
     }
-}
-
-/// The error of a store that the disk failed.
-pub(super) fn lost(why: &str) -> StoreError {
-    StoreError::Failed(format!("the disk did not take what was written ({why}): check it and start anew"))
 }
 
 #[cfg(test)]
@@ -93,10 +101,10 @@ mod tests {
         // It cannot be synced (EINVAL).
         std::os::unix::fs::symlink("/dev/null", directory.path().join("store.db-wal")).unwrap();
         let syncer = Syncer::start(&path).unwrap();
-        assert!(!syncer.has_failed());
+        assert!(syncer.check().is_ok());
         let error = syncer.sync().await.reached().await.unwrap_err().to_string();
         assert!(error.contains("the disk did not take"), "{error}");
-        assert!(syncer.has_failed());
+        assert!(syncer.check().is_err());
     }
 
     #[tokio::test]

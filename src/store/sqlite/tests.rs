@@ -9,6 +9,11 @@ use tokio::sync::oneshot;
 use super::*;
 
 impl SqliteStore {
+    /// As if the disk had failed while somebody else wrote.
+    pub(in crate::store) fn fail_disk(&self) {
+        self.syncer.fail();
+    }
+
     /// The statements that are run from now on.
     pub(in crate::store) async fn statements(&self) -> Arc<Mutex<Vec<String>>> {
         let statements = Arc::<Mutex<Vec<String>>>::default();

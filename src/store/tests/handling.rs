@@ -74,3 +74,19 @@ async fn an_id_means_its_user_or_group_and_nobody_else() {
     assert!(left.iter().all(|item| item.entity == user("y")));
     assert_eq!(left.len(), 2);
 }
+
+#[tokio::test]
+async fn a_disk_that_failed_ends_the_committer_whoever_found_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(&directory.path().join("store.db")).unwrap());
+    let running = Running::on(Arc::clone(&store) as Arc<dyn Store>).await;
+    running.send(event(1, "e1", vec![profile("ann", "ann")])).await;
+    store.fail_disk();
+    let refused = running.intake.submit(message(event(2, "e2", vec![profile("ann", "anna")]))).await;
+    let reason = refused.unwrap_err().to_string();
+    assert!(reason.contains("the disk did not take"), "{reason}");
+    tokio::time::timeout(std::time::Duration::from_secs(20), running.committer)
+        .await
+        .expect("the committer ends, so that the daemon starts anew")
+        .unwrap();
+}
