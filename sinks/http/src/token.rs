@@ -18,6 +18,8 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 const EARLY: Duration = Duration::from_secs(30);
 /// How long a token is used whose lifetime is not said.
 const UNSAID: Duration = Duration::from_secs(5 * 60);
+/// How long a token is used at most, whatever is said: no clock can be set beyond all time.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Where tokens come from, and the one that is in use.
 pub(crate) struct Tokens {
@@ -26,8 +28,8 @@ pub(crate) struct Tokens {
     url: Url,
     /// The last one, also when it is not valid any more: an answer may still repeat it.
     current: Mutex<Option<Token>>,
-    /// Held by the one who asks for a token while the others wait for it.
-    asking: tokio::sync::Mutex<()>,
+    /// Held by the one who asks for a token while the others wait for it; holds when and why none came last.
+    asking: tokio::sync::Mutex<Option<(Instant, String)>>,
 }
 
 #[derive(Clone)]
@@ -41,7 +43,8 @@ struct Token {
 struct Granted {
     access_token: Secretly,
     token_type: String,
-    expires_in: Option<u64>,
+    #[serde(default)]
+    expires_in: serde_json::Value,
 }
 
 /// What it answers when it refuses (RFC 6749 §5.2).
@@ -78,15 +81,22 @@ impl Tokens {
     }
 
     /// A token that is valid now, as the value of `Authorization`. Whoever comes first asks for it, and the
-    /// others wait.
+    /// others wait; when none comes, for them too: an endpoint that hangs must not hold each in turn.
     pub(crate) async fn header(&self) -> Result<HeaderValue, String> {
-        let _asking = self.asking.lock().await;
+        let came = Instant::now();
+        let mut asking = self.asking.lock().await;
+        if let Some((_, why)) = asking.as_ref().filter(|(failed, _)| *failed > came) {
+            return Err(why.clone());
+        }
         let valid = self.current().clone().filter(|token| token.until > Instant::now());
         let token = match valid {
             Some(token) => token,
             None => {
-                let token =
-                    self.request().await.map_err(|why| format!("no token from {}: {why}", self.url))?;
+                let token = self.request().await.map_err(|why| {
+                    let why = format!("no token from {}: {why}", self.url);
+                    *asking = Some((Instant::now(), why.clone()));
+                    why
+                })?;
                 self.current().insert(token).clone()
             }
         };
@@ -155,8 +165,15 @@ impl Tokens {
         if !granted.token_type.eq_ignore_ascii_case("bearer") {
             return Err(format!("the token is of type {:?}, not Bearer", printable(&granted.token_type, 40)));
         }
-        let lifetime = granted.expires_in.map_or(UNSAID, Duration::from_secs);
+        let lifetime = lifetime(&granted.expires_in);
         let until = asked + lifetime.saturating_sub(EARLY).max(lifetime / 2);
         Ok(Token { secret: granted.access_token.0, until })
     }
+}
+
+/// What `expires_in` says. RFC 6749 has a number; some endpoints write it as a text.
+fn lifetime(expires_in: &serde_json::Value) -> Duration {
+    let text = expires_in.as_str().and_then(|text| text.trim().parse().ok());
+    let seconds = expires_in.as_u64().or(text);
+    seconds.map_or(UNSAID, Duration::from_secs).min(LONGEST_LIFE)
 }

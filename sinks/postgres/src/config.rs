@@ -65,7 +65,8 @@ pub struct StatementsConfig {
     /// Makes a user or brings their attributes up to date: `:user_id`, `:active`, the attributes by their names
     /// (`:email`, `:display_name`, `:external_id`, …), `:address` and `:custom` as `jsonb`, `:roles` and
     /// `:group_ids` as `text[]`. It runs for users without access only if it names `:active`. If it names
-    /// `:generation` and touches no row, a newer write is taken to be there and this one is given up.
+    /// `:generation` and touches no row, a newer write is taken to be there and this one is given up: so compare
+    /// with `<=`, because the same write may come again.
     pub user_upsert: Option<String>,
     /// Takes a user's access away: `:user_id`. Without it, `user_upsert` does if it names `:active`, or else
     /// `user_delete`.

@@ -104,7 +104,7 @@ pub struct OperationsConfig {
     /// Removes a user. Without it a user who goes is deactivated.
     pub user_delete: Option<OperationConfig>,
     /// Ends a user's sessions. Sent after their access was taken away, or before they are removed. 404 counts as
-    /// done.
+    /// done. When it is refused, the rest is done all the same, and then the change is rejected.
     pub session_revoke: Option<OperationConfig>,
     /// Makes a group. Without it, `group_update` makes groups too (an upsert).
     pub group_create: Option<OperationConfig>,

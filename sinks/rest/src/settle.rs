@@ -116,6 +116,7 @@ impl RestSink {
         action: &mut Action,
         batch: &Batch,
     ) -> Result<Walk, Halt> {
+        let mut unrevoked = None;
         for step in steps {
             let Some(operation) = self.operations.get(step.kind) else { continue };
             let Some(request) = self.request(change, step, operation, known, batch).await? else { continue };
@@ -149,10 +150,15 @@ impl RestSink {
                     Kind::UserCreate | Kind::GroupCreate => return Ok(Walk::Exists(said())),
                     _ => return Err(Halt::Settled(Outcome::reject(said()))),
                 },
+                // Whoever keeps a session must not keep the account for it; a person is told when the rest is done.
+                _ if step.kind == Kind::SessionRevoke => unrevoked = Some(said()),
                 _ => return Err(Halt::Settled(Outcome::reject(said()))),
             }
         }
-        Ok(Walk::Done)
+        match unrevoked {
+            Some(said) => Err(Halt::Settled(Outcome::reject(said))),
+            None => Ok(Walk::Done),
+        }
     }
 
     /// The request of a step; `None` when there is nothing to take away, because the application never said

@@ -115,11 +115,17 @@ fn item_edits(path: &Path, current: &[Value], wanted: &[Value], ours: &[&Value])
     if !missing.is_empty() {
         edits.push(Edit::Add { path: path.clone(), items: missing });
     }
+    let goes = |item: &Value| {
+        ours.iter().any(|old| holds(item, old)) && !wanted.iter().any(|want| holds(item, want))
+    };
     for item in current.iter().filter(|item| !taken.iter().any(|taken| std::ptr::eq(*taken, *item))) {
-        let was_ours =
-            ours.iter().any(|old| holds(item, old)) && !wanted.iter().any(|want| holds(item, want));
-        if was_ours && let Some(item) = selector(current, item) {
-            edits.push(Edit::RemoveItem { path: path.clone(), item });
+        if goes(item)
+            && let Some(item) = selector(current, item).or_else(|| selector_of_all(current, item, goes))
+        {
+            let gone = Edit::RemoveItem { path: path.clone(), item };
+            if !edits.contains(&gone) {
+                edits.push(gone);
+            }
         }
     }
     // What goes makes room for what comes: some attributes take one item of each type.
@@ -169,6 +175,15 @@ fn selector(current: &[Value], item: &Value) -> Option<Selector> {
         !choice.0.is_empty() && current.iter().filter(|item| choice.matches(item)).count() == 1
     };
     choices.into_iter().find(only)
+}
+
+/// How to select `item` with those that nothing tells it from, when all of them go: an application may keep twice
+/// what it was told twice.
+fn selector_of_all(current: &[Value], item: &Value, goes: impl Fn(&Value) -> bool) -> Option<Selector> {
+    let named = |name: &'static str| part(item, name).map(|value| (name, value.clone()));
+    let choice = Selector(named("type").into_iter().chain(named("value")).collect());
+    let all_go = current.iter().filter(|item| choice.matches(item)).all(goes);
+    (!choice.0.is_empty() && all_go).then_some(choice)
 }
 
 /// Whether `item` has everything that `part` has.

@@ -141,6 +141,7 @@ impl Work<'_> {
     async fn paged(&self, of: &ResourceType, attribute: &str, value: &str) -> Result<Vec<Resource>, Halt> {
         let what = format!("GET {}", of.endpoint);
         let mut found = Vec::new();
+        let mut previous = None;
         let mut start = 1;
         for _ in 0..MOST_PAGES {
             let (index, count) = (start.to_string(), self.service.page.to_string());
@@ -153,9 +154,12 @@ impl Work<'_> {
                 return Err(rejected(self.said(&what, &answer)));
             }
             let page = self.list(&what, &answer)?;
-            if page.is_empty() {
+            let first = page.first().map(|first| first.id.clone());
+            // Some applications ignore the startIndex, and give the same again without an end.
+            if first.is_none() || first == previous {
                 return Ok(found);
             }
+            previous = first;
             start += page.len();
             found.extend(page.into_iter().filter(|found| found.has(attribute, value)));
         }

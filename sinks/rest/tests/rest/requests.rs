@@ -220,6 +220,23 @@ async fn sessions_end_after_access_is_taken_and_before_somebody_is_removed() {
 }
 
 #[tokio::test]
+async fn who_goes_is_removed_although_their_sessions_cannot_be_ended_and_a_person_is_told() {
+    let application = HttpApplication::start().await;
+    let mut base = one_by_one(&application.url());
+    base["operations"]["session_revoke"] =
+        json!({"method": "DELETE", "path": "/users/{{ remote }}/sessions"});
+    let sink = RestSink::new("app", serde_json::from_value(base).unwrap()).unwrap();
+    sink.apply(&[joins(user("ada"))]).await.unwrap();
+    application.fail_next(1, Fault::status(400).body(json!("no such thing as a session")));
+    let outcomes = sink.apply(&[leaves(user("ada"), "user-1")]).await.unwrap();
+    assert!(
+        matches!(&outcomes[..], [Outcome::Reject { reason }] if reason.contains("no such thing as a session")),
+        "{outcomes:?}"
+    );
+    assert!(application.users().is_empty());
+}
+
+#[tokio::test]
 async fn who_was_made_and_never_confirmed_is_found_in_order_to_go_or_else_a_person_is_told() {
     let application = HttpApplication::start().await;
     let joins = joins(user("ada"));

@@ -10,7 +10,8 @@ use crate::application::sink;
 use crate::people::{joins, user};
 
 /// The answer of a token endpoint.
-fn token(token: &str, expires_in: u64) -> Fault {
+fn token(token: &str, expires_in: impl Into<Value>) -> Fault {
+    let expires_in = expires_in.into();
     Fault::status(200).body(json!({"access_token": token, "token_type": "bearer", "expires_in": expires_in}))
 }
 
@@ -70,6 +71,32 @@ async fn a_token_that_expires_at_once_is_asked_for_again() {
     let sink = authorized(&application, &endpoint, &secret);
     sink.apply(&["ada", "bob"].map(|id| joins(user(id)))).await.unwrap();
     assert_eq!(endpoint.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_lifetime_may_be_written_as_text_and_be_longer_than_all_time() {
+    for expires_in in [json!("3600"), json!(u64::MAX), json!(null), json!(-1)] {
+        let (endpoint, secret) = (HttpApplication::start().await, secret());
+        let application = HttpApplication::options().bearer("t0ken").start().await;
+        endpoint.fail(token("t0ken", expires_in.clone()));
+        let outcomes =
+            authorized(&application, &endpoint, &secret).apply(&[joins(user("ada"))]).await.unwrap();
+        assert!(matches!(&outcomes[..], [Outcome::Applied { .. }]), "{expires_in}: {outcomes:?}");
+        assert_eq!(endpoint.requests().len(), 1, "{expires_in}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_gives_no_token_is_asked_once_for_all_who_wait() {
+    let (endpoint, application, secret) =
+        (HttpApplication::start().await, HttpApplication::start().await, secret());
+    endpoint.fail(Fault::status(503));
+    let sink = authorized(&application, &endpoint, &secret);
+    let down = sink.apply(&["ada", "bob", "eve"].map(|id| joins(user(id)))).await.unwrap_err();
+    assert!(down.reason.contains("no token from"), "{down}");
+    assert_eq!(endpoint.requests().len(), 1);
+    sink.apply(&[joins(user("ada"))]).await.unwrap_err();
+    assert_eq!(endpoint.requests().len(), 2, "whoever comes later asks again");
 }
 
 #[tokio::test]

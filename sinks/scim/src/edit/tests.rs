@@ -69,6 +69,18 @@ fn what_was_ours_goes_and_what_others_wrote_stays() {
 }
 
 #[test]
+fn what_the_application_keeps_twice_goes_as_one_and_nothing_of_others_with_it() {
+    let twice = json!({ "roles": [{ "value": "ours" }, { "value": "ours" }] });
+    let before = json!({ "roles": [{ "value": "ours" }] });
+    let expected = json!([{ "op": "remove", "path": "roles[value eq \"ours\"]" }]);
+    assert_eq!(operations(twice, json!({}), std::slice::from_ref(&before)), expected);
+
+    let ours_and_anothers = json!({ "roles": [{ "value": "a", "display": "x" }, { "value": "a" }] });
+    let before = json!({ "roles": [{ "value": "a", "display": "x" }] });
+    assert_eq!(operations(ours_and_anothers, json!({}), &[before]), json!([]));
+}
+
+#[test]
 fn what_is_gone_already_is_not_removed() {
     let before = json!({ "title": "ours", "roles": [{ "value": "ours" }] });
     assert_eq!(operations(json!({}), json!({}), &[before]), json!([]));

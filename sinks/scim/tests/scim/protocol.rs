@@ -132,6 +132,17 @@ async fn a_filter_that_is_ignored_harms_nobody() {
 }
 
 #[tokio::test]
+async fn without_filters_and_without_pages_one_is_found_once() {
+    let application = HttpApplication::start().await;
+    let sink = sink(&application.url(), &json!({}));
+    describes(&application, json!({ "filter": { "supported": false } }));
+    let everybody = list(&[account("", "Old"), json!({ "id": "8", "externalId": "bob", "userName": "bob" })]);
+    answers(&application, &[(200, everybody.clone()), (200, everybody), (200, account("", "New"))]);
+    assert_eq!(Followed::user("ada").becomes(&sink, user("ada").titled("New")).await, Action::Updated);
+    assert_eq!(lines(&writes(&application)), ["PATCH /Users/7"]);
+}
+
+#[tokio::test]
 async fn two_with_one_external_id_are_left_to_a_person() {
     let application = HttpApplication::start().await;
     let sink = sink(&application.url(), &json!({}));
