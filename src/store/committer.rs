@@ -99,47 +99,47 @@ impl Committer {
         loop {
             let room = MOST_MESSAGES.saturating_sub(waiting.len());
             tokio::select! {
-            biased;
-            Some(done) = reports.recv() => {
-                running -= 1;
-                match done {
-                    Report::Merged { stale: more, alarm } => {
-                        stale |= more;
-                        self.set_alarm(alarm);
-                    }
-                    Report::Evaluated { stale: more, alarm } => {
-                        evaluating = false;
-                        stale |= more;
-                        self.set_alarm(alarm);
-                    }
-                    Report::NotEvaluated => {
-                        (evaluating, stale) = (false, true);
-                        not_before = Instant::now() + PAUSE_AFTER_FAILURE;
+                biased;
+                Some(done) = reports.recv() => {
+                    running -= 1;
+                    match done {
+                        Report::Merged { stale: more, alarm } => {
+                            stale |= more;
+                            self.set_alarm(alarm);
+                        }
+                        Report::Evaluated { stale: more, alarm } => {
+                            evaluating = false;
+                            stale |= more;
+                            self.set_alarm(alarm);
+                        }
+                        Report::NotEvaluated => {
+                            (evaluating, stale) = (false, true);
+                            not_before = Instant::now() + PAUSE_AFTER_FAILURE;
+                        }
                     }
                 }
-            }
-            Some(synced) = tasks.join_next() => {
-                self.progress.within(SIGN_OF_LIFE);
-                // What is in memory is no longer what is on disk.
-                if !synced.unwrap_or(false) {
-                    return;
+                Some(synced) = tasks.join_next() => {
+                    self.progress.within(SIGN_OF_LIFE);
+                    // What is in memory is no longer what is on disk.
+                    if !synced.unwrap_or(false) {
+                        return;
+                    }
                 }
-            }
-            Some(new) = self.seat.orders.recv(), if order.is_none() => order = Some(new),
-            // Before messages: on a busy host they never stop, and a leaver's group may be what is stale.
-            () = tokio::time::sleep_until(not_before), if open && stale && !evaluating && order.is_none() => {
-                (evaluating, stale) = (true, false);
-                running += 1;
-                // Until it says when the next is due, those who come meanwhile do.
-                self.alarm = None;
-                tasks.spawn(self.evaluate(report.clone()));
-            }
-            count = inbox.recv_many(&mut arrived, room), if open && room > 0 => {
-                open = count > 0;
-                waiting.append(&mut arrived);
-            }
-            () = rings(self.alarm, self.clock), if open && !stale && !evaluating => stale = true,
-            () = tokio::time::sleep(SIGN_OF_LIFE) => {}
+                Some(new) = self.seat.orders.recv(), if order.is_none() => order = Some(new),
+                // Before messages: on a busy host they never stop, and a leaver's group may be what is stale.
+                () = tokio::time::sleep_until(not_before), if open && stale && !evaluating && order.is_none() => {
+                    (evaluating, stale) = (true, false);
+                    running += 1;
+                    // Until it says when the next is due, those who come meanwhile do.
+                    self.alarm = None;
+                    tasks.spawn(self.evaluate(report.clone()));
+                }
+                count = inbox.recv_many(&mut arrived, room), if open && room > 0 => {
+                    open = count > 0;
+                    waiting.append(&mut arrived);
+                }
+                () = rings(self.alarm, self.clock), if open && !stale && !evaluating => stale = true,
+                () = tokio::time::sleep(SIGN_OF_LIFE) => {}
             }
             if tasks.is_empty() {
                 self.progress.within(SIGN_OF_LIFE);
