@@ -1,8 +1,8 @@
 //! Users, one after the other, for rules to be tried on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use rolecall_sink_api::{GroupId, RoleName, UserId};
+use rolecall_sink_api::{GroupId, UserId};
 use rusqlite::{Connection, Row};
 
 use super::convert::parse;
@@ -28,10 +28,8 @@ pub(super) fn people(
         && let Some(row) = rows.next()?
     {
         let id = UserId::new(row.get::<_, String>(1)?);
-        match person(&transaction, row, &mut known) {
-            Ok((state, groups, roles)) => {
-                people.push(PersonView { id, state, groups, roles, cursor: Cursor(row.get(0)?, 0) });
-            }
+        match person(&transaction, id.clone(), row, &mut known) {
+            Ok(person) => people.push(person),
             Err(error) => tracing::error!(user = %id, %error, "what is stored cannot be read; passed over"),
         }
     }
@@ -41,9 +39,10 @@ pub(super) fn people(
 /// What is stored of one user, with the groups of which something is stated. Groups that were read are `known`.
 fn person(
     connection: &Connection,
+    id: UserId,
     row: &Row<'_>,
     known: &mut BTreeMap<GroupId, Option<GroupState>>,
-) -> Result<(UserState, BTreeMap<GroupId, GroupState>, BTreeSet<RoleName>), StoreError> {
+) -> Result<PersonView, StoreError> {
     let state: UserState = parse(row.get_ref(2)?.as_str()?, "a user")?;
     let mut groups = BTreeMap::new();
     for id in state.edges() {
@@ -54,5 +53,6 @@ fn person(
             groups.insert(id.clone(), group);
         }
     }
-    Ok((state, groups, parse(row.get_ref(3)?.as_str()?, "a user's roles")?))
+    let roles = parse(row.get_ref(3)?.as_str()?, "a user's roles")?;
+    Ok(PersonView { id, state, groups, roles, cursor: Cursor(row.get(0)?, 0) })
 }
