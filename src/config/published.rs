@@ -137,7 +137,8 @@ fn the_example_loads_with_every_key_that_it_shows() {
     assert_eq!(config.admin, AdminConfig::default());
     assert_eq!(config.store.retention, RetentionConfig::default());
     assert_eq!(config.log, LogConfig::default());
-    assert_eq!(config.sinks["corp-ldap"].delivery, DeliveryConfig::default());
+    let of_ldap = DeliveryConfig { batch: Some(500), ..DeliveryConfig::default() };
+    assert_eq!(config.sinks["corp-ldap"].delivery, of_ldap);
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn delivery(loader: &mut Loader<'_>, section: &Node) -> Option<DeliveryConfig> {
 /// What the types alone do not say.
 fn limits(delivery: &DeliveryConfig) -> Result<(), ConfigError> {
     let refuse = |path, message: String| Err(ConfigError::new(path, message));
-    if !(1..=10_000).contains(&delivery.batch) {
+    if !delivery.batch.is_none_or(|batch| (1..=10_000).contains(&batch)) {
         return refuse("batch", "must be from 1 to 10000".into());
     }
     if delivery.max_attempts == 0 {

@@ -108,7 +108,7 @@ sinks:
     )
     .loads();
     let sink = &config.sinks["app-db"];
-    assert_eq!((sink.kind, sink.delivery.batch), ("postgres", 10));
+    assert_eq!((sink.kind, sink.delivery.batch), ("postgres", Some(10)));
     assert_eq!(sink.delivery.max_backoff, Timespan::from_secs(300));
     assert_eq!(sink.delivery.initial_backoff, Timespan::from_secs(1));
 }

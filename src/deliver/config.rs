@@ -8,9 +8,9 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeliveryConfig {
-    /// The most changes handed to the sink at once. Default: 100.
+    /// The most changes handed to the sink at once. Default: what suits the sink, 500 for ldap and 100 for the others.
     #[schemars(range(min = 1, max = 10_000))]
-    pub batch: u32,
+    pub batch: Option<u32>,
     /// How often a change is tried before it becomes a dead letter. Attempts while the sink is down as a whole do
     /// not count, nor those for whose repetition the target named a time. Default: 20, which is about an hour with
     /// the other defaults.
@@ -30,7 +30,7 @@ pub struct DeliveryConfig {
 impl Default for DeliveryConfig {
     fn default() -> Self {
         Self {
-            batch: 100,
+            batch: None,
             max_attempts: 20,
             initial_backoff: Timespan::from_secs(1),
             max_backoff: Timespan::from_secs(600),

@@ -64,6 +64,7 @@ impl Deliveries {
             };
             let worker = Worker {
                 name: name.clone(),
+                batch: delivery.batch.unwrap_or_else(|| sink.batch()),
                 sink,
                 store: Arc::clone(store),
                 config: delivery,

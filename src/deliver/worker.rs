@@ -34,6 +34,8 @@ pub(super) struct Worker {
     pub(super) sink: Arc<dyn Sink>,
     pub(super) store: Arc<dyn Store>,
     pub(super) config: DeliveryConfig,
+    /// The most changes handed to the sink at once.
+    pub(super) batch: u32,
     pub(super) clock: fn() -> Timestamp,
     pub(super) status: SharedStatus,
     pub(super) progress: Progress,
@@ -69,7 +71,7 @@ enum Delivered {
 impl Worker {
     /// Delivers until `stop` is cancelled, and then no further than the batch in hand; closes the sink.
     pub(super) async fn run(self, stop: CancellationToken) {
-        let batch = self.config.batch;
+        let batch = self.batch;
         let mut trouble = Trouble { failures: 0, probe_at: Instant::now(), batch, confirmed: false };
         while !stop.is_cancelled() {
             // The store is asked, which takes no time to speak of.
@@ -211,7 +213,7 @@ impl Worker {
         match self.apply(&changes).await {
             Delivered::Outcomes(outcomes) => {
                 trouble.failures = 0;
-                trouble.batch = (trouble.batch + trouble.batch.div_ceil(8)).min(self.config.batch);
+                trouble.batch = (trouble.batch + trouble.batch.div_ceil(8)).min(self.batch);
                 trouble.confirmed |=
                     outcomes.iter().any(|outcome| matches!(outcome, Outcome::Applied { .. }));
                 self.settle(changes, outcomes, stop).await;
@@ -250,7 +252,7 @@ impl Worker {
         stop: &CancellationToken,
     ) {
         let was_well = trouble.failures > 0;
-        trouble.batch = (trouble.batch.min(self.config.batch) / 2).max(1);
+        trouble.batch = (trouble.batch.min(self.batch) / 2).max(1);
         if let [_] = changes[..]
             && was_well
         {

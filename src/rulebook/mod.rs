@@ -183,14 +183,14 @@ impl Rulebook {
     /// # Errors
     /// When they are wrong or cannot be stored: the rules in force stay.
     pub async fn apply(&self, name: &str, text: String) -> Result<Adopted, RulebookError> {
-        let adopted = match Rules::parse(name, &text) {
-            Ok(rules) => {
-                let file = self.known().file.clone();
-                self.replace(rules, text, RulesOrigin::Apply, file).await
-            }
-            Err(errors) => Err(RulebookError::Wrong(errors.to_string())),
-        };
+        let adopted = self.try_to_apply(name, text).await;
         self.remember(adopted)
+    }
+
+    async fn try_to_apply(&self, name: &str, text: String) -> Result<Adopted, RulebookError> {
+        let (rules, text) = parsed(name.to_owned(), text).await?;
+        let file = self.known().file.clone();
+        self.replace(rules, text, RulesOrigin::Apply, file).await
     }
 
     /// Puts an older version into force: this one, or the one before the newest.
@@ -211,10 +211,9 @@ impl Rulebook {
         let version = version.ok_or_else(|| {
             RulebookError::Missing(format!("there is no version {to}; `rolecall rules history` lists them"))
         })?;
-        let rules = Rules::parse(&version_name(to), &version.text)
-            .map_err(|errors| RulebookError::Wrong(errors.to_string()))?;
+        let (rules, text) = parsed(version_name(to), version.text).await?;
         let file = self.known().file.clone();
-        self.replace(rules, version.text, RulesOrigin::Rollback { to }, file).await
+        self.replace(rules, text, RulesOrigin::Rollback { to }, file).await
     }
 
     async fn before_the_newest(&self) -> Result<u64, RulebookError> {
@@ -271,6 +270,16 @@ impl Rulebook {
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads rules where it keeps nobody waiting: a large file takes its time.
+async fn parsed(name: String, text: String) -> Result<(Rules, String), RulebookError> {
+    let parse = move || match Rules::parse(&name, &text) {
+        Ok(rules) => Ok((rules, text)),
+        Err(errors) => Err(RulebookError::Wrong(errors.to_string())),
+    };
+    let parsed = tokio::task::spawn_blocking(parse).await;
+    parsed.unwrap_or_else(|error| Err(RulebookError::Wrong(format!("reading the rules failed: {error}"))))
 }
 
 /// What a version goes by in messages.

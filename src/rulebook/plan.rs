@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use rolecall_sink_api::{RoleName, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{Rulebook, RulebookError};
-use crate::rules::Rules;
+use super::{Rulebook, RulebookError, parsed};
 use crate::store::{Cursor, desired};
 
 /// How many users are looked at for one page.
@@ -50,7 +49,7 @@ impl Rulebook {
         text: &str,
         after: Option<Cursor>,
     ) -> Result<PlanPage, RulebookError> {
-        let rules = Rules::parse(name, text).map_err(|errors| RulebookError::Wrong(errors.to_string()))?;
+        let (rules, _) = parsed(name.to_owned(), text.to_owned()).await?;
         let people = self.store.people(after, PAGE).await?;
         let now = (self.clock)();
         let compare = move || {

@@ -207,7 +207,13 @@ impl Test {
                 holds
             }
             // Every one is asked: each may have groups that are a reason.
-            Test::Any(tests) => tests.iter().fold(false, |holds, test| test.holds(facts) || holds),
+            Test::Any(tests) => {
+                let mut holds = false;
+                for test in tests {
+                    holds |= test.holds(facts);
+                }
+                holds
+            }
             Test::Not(test) => {
                 let before = facts.witnesses.len();
                 let holds = !test.holds(facts);

@@ -124,8 +124,8 @@ mod tests {
         brings[0] = vec![3];
         brings[2] = vec![7];
         let mut rank = vec![None; 8];
-        for role in 0..3 {
-            rank[role] = Some((0, role));
+        for (at, rank) in rank.iter_mut().take(3).enumerate() {
+            *rank = Some((0, at));
         }
         let separations =
             vec![Separated { roles: vec![3, 4], keep: None }, Separated { roles: vec![5, 6], keep: Some(5) }];

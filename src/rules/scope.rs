@@ -14,8 +14,8 @@ use super::parse::scope_condition;
 use super::{Subject, SubjectGroup};
 use crate::yaml::{Fault, Node};
 
-/// The key `only` of a sink as it is written. Who or what falls out of it is removed from the sink, by its rules for
-/// those who are deleted; who never was in it, the sink never hears of.
+/// Which users and groups the sink is given. Who or what falls out of it is removed from the sink, by its policy for
+/// those who are deleted; of who never was in it, the sink never hears. Default: everybody and every group.
 #[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScopeEntry {

@@ -8,6 +8,7 @@
 mod batch;
 mod committer;
 pub mod desired;
+mod draft;
 mod durability;
 mod events;
 mod in_force;
@@ -16,6 +17,7 @@ mod retention;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod version;
 mod view;
 mod work;

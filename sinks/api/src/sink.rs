@@ -58,6 +58,12 @@ pub trait Sink: Send + Sync {
         false
     }
 
+    /// How many changes the sink is best handed at once, when the operator does not say. More are cheaper for a
+    /// target that takes many in one request; fewer let a leaver wait less. The default is 100.
+    fn batch(&self) -> u32 {
+        100
+    }
+
     /// What the target holds that this sink manages, in no order; `None` where the target cannot be read.
     fn observe(&self) -> Option<ObservedStream<'_>>;
 

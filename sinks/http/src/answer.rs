@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
-use rolecall_sink_api::Secret;
+use rolecall_sink_api::{Secret, printable};
 
 /// How much of an answer is shown to a person, in characters.
 const EXCERPT: usize = 300;
@@ -104,26 +104,6 @@ impl Answer {
         }
         printable(&text, EXCERPT)
     }
-}
-
-/// At most `limit` characters of `text`, on one line, without what could drive a terminal.
-pub fn printable(text: &str, limit: usize) -> String {
-    let mut out = String::new();
-    for (n, c) in text.chars().enumerate() {
-        if n == limit {
-            out.push('…');
-            break;
-        }
-        match c {
-            '\n' | '\r' | '\t' => out.push(' '),
-            // Controls, and the marks that turn the writing direction.
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-                out.extend(c.escape_default());
-            }
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// `Retry-After` (RFC 9110 §10.2.3): seconds, or a date in one of the three forms of RFC 9110 §5.6.7.

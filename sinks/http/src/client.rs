@@ -9,9 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy, Url};
 use rolecall_sink_api::tls::Tls;
-use rolecall_sink_api::{ConfigError, Secret, SinkName, Timespan};
+use rolecall_sink_api::{ConfigError, Secret, SinkName, Timespan, printable};
 
-use crate::answer::{Answer, printable};
+use crate::answer::Answer;
 use crate::auth::Auth;
 use crate::credential::Credential;
 use crate::pace::Pace;

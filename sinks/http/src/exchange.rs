@@ -1,9 +1,9 @@
 //! A request and its answer, with all that is not about one change alone dealt with.
 
 use http::{Method, StatusCode};
-use rolecall_sink_api::{Entity, Outcome, SinkDown};
+use rolecall_sink_api::{Entity, Outcome, SinkDown, printable};
 
-use crate::answer::{Answer, Meaning, printable};
+use crate::answer::{Answer, Meaning};
 use crate::batch::Batch;
 use crate::client::{Application, NoAnswer};
 use crate::request::Request;

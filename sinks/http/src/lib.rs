@@ -17,7 +17,7 @@ mod pace;
 mod request;
 mod token;
 
-pub use answer::{Answer, Meaning, printable};
+pub use answer::{Answer, Meaning};
 pub use auth::{Auth, Basic, HeaderAuth, OAuth2};
 pub use batch::{Batch, Settled};
 pub use body::Body;

@@ -6,11 +6,10 @@ use std::time::Duration;
 use form_urlencoded::byte_serialize;
 use http::HeaderValue;
 use reqwest::{Client, Url};
-use rolecall_sink_api::{ConfigError, Secret};
+use rolecall_sink_api::{ConfigError, Secret, printable};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::answer::printable;
 use crate::auth::OAuth2;
 
 /// The longest answer of a token endpoint that is read, in bytes.

@@ -10,7 +10,6 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::connection::{Connection, explain, reply_of};
-use crate::entry::AttributeName;
 use crate::outcome::{self, Operation, Verdict};
 use crate::root_dse::RootDse;
 use crate::url::{Scheme, ServerUrl};
@@ -24,7 +23,8 @@ pub(crate) struct Access {
     pub(crate) credentials: Credentials,
     pub(crate) connect_timeout: Duration,
     pub(crate) operation_timeout: Duration,
-    pub(crate) id_attribute: AttributeName,
+    /// The servers that referrals may be followed to.
+    pub(crate) referrals: Vec<ServerUrl>,
 }
 
 /// As whom to bind.
@@ -40,8 +40,19 @@ pub(crate) enum Credentials {
 impl Access {
     /// Connects to the first server that lets us in.
     pub(crate) async fn connect(&self) -> Result<Connection, SinkDown> {
+        self.connect_to_one_of(&self.urls).await
+    }
+
+    /// Connects to a server that `referrals` name, of those that may be followed to; `None` when none of them is.
+    pub(crate) async fn follow(&self, referrals: &[String]) -> Option<Result<Connection, SinkDown>> {
+        let allowed = |url: &&ServerUrl| referrals.iter().any(|referral| url.is_host_of(referral));
+        let urls: Vec<ServerUrl> = self.referrals.iter().filter(allowed).cloned().collect();
+        if urls.is_empty() { None } else { Some(self.connect_to_one_of(&urls).await) }
+    }
+
+    async fn connect_to_one_of(&self, urls: &[ServerUrl]) -> Result<Connection, SinkDown> {
         let mut reasons = Vec::new();
-        for url in &self.urls {
+        for url in urls {
             match timeout(self.connect_timeout, self.connect_to(url)).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(reason)) => reasons.push(format!("{url}: {reason}")),
@@ -56,17 +67,19 @@ impl Access {
     }
 
     async fn connect_to(&self, url: &ServerUrl) -> Result<Connection, String> {
-        let protected = matches!(url.scheme, Scheme::Ldaps { .. }) || self.start_tls;
-        let mut settings =
-            LdapConnSettings::new().set_std_stream(open(url).await?).set_starttls(self.start_tls);
+        // Servers that are referred to may be spoken to in another way.
+        let start_tls = self.start_tls && matches!(url.scheme, Scheme::Ldap { .. });
+        let protected = matches!(url.scheme, Scheme::Ldaps { .. }) || start_tls;
+        let mut settings = LdapConnSettings::new().set_std_stream(open(url).await?).set_starttls(start_tls);
         if let Some(tls) = &self.tls {
             settings = settings.set_config(tls.clone());
         }
         let (driver, ldap) = LdapConnAsync::with_settings(settings, url.as_str())
             .await
             .map_err(|error| if protected { explain_tls(&error) } else { explain(&error) })?;
-        let id = self.id_attribute.clone();
-        let mut connection = Connection::new(driver, ldap, url.to_string(), self.operation_timeout, id);
+        let is_private = protected || matches!(url.scheme, Scheme::Ldapi { .. });
+        let mut connection =
+            Connection::new(driver, ldap, url.to_string(), self.operation_timeout, is_private);
         self.bind(&mut connection.handle()).await?;
         connection.server = RootDse::read(&connection).await.map_err(|down| down.reason)?;
         Ok(connection)

@@ -3,24 +3,34 @@
 use rolecall_sink_api::SinkDown;
 
 use crate::connection::{Connection, PERMISSIVE_MODIFY};
-use crate::dn::Dn;
 use crate::entry::AttributeName;
-use crate::leavers::LOCKED_TIME;
 use crate::mapping::Mapping;
+use crate::right::{self, Right};
 use crate::schema::Schema;
+use crate::server_kind::ServerKind;
 use crate::template::EntryTemplate;
+
+/// The operation that sets a password (RFC 3062).
+const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 
 /// One line for each thing a person would want to know before the first delivery.
 pub(crate) async fn check(connection: &Connection, mapping: &Mapping) -> Result<Vec<String>, SinkDown> {
     let server = &connection.server;
-    let mut lines = vec![format!("{}: {}", connection.url(), server.product())];
+    let mut lines = vec![format!("{}: {}", connection.url(), server.product()), flavour(connection, mapping)];
     if !server.naming_contexts.is_empty() {
         lines.push(format!("databases: {}", server.naming_contexts.join("; ")));
     }
     if server.has_control(PERMISSIVE_MODIFY) {
         lines.push("members: with the control for permissive modify".into());
     }
-    lines.push(format!("tie: {}, mark in {}", mapping.id, mapping.marks.attribute));
+    lines.push(format!("tie: {}, mark in {}", mapping.id.name, mapping.marks.attribute));
+    lines.push(match mapping.leavers.lock_attribute() {
+        Some(name) => format!("leavers: locked by {name}"),
+        None => "leavers: as configured, not locked".to_owned(),
+    });
+    if mapping.password_comes_after_the_entry() && !server.has_extension(PASSWORD_MODIFY) {
+        lines.push("people: the server does not know the operation that sets a password (RFC 3062)".into());
+    }
 
     let groups = mapping.groups.as_ref().map(|groups| ("groups", groups));
     let roles = mapping.roles.as_ref().map(|roles| ("roles", roles));
@@ -36,7 +46,7 @@ pub(crate) async fn check(connection: &Connection, mapping: &Mapping) -> Result<
         lines.push("schema: the server does not show it; the mapping could not be compared with it".into());
     }
     for (section, entry, mut names) in sections {
-        lines.push(base(connection, section, &entry.base).await?);
+        lines.push(below(connection, mapping, section, entry).await?);
         names.push(mapping.marks.attribute.clone());
         if section == "people" {
             names.extend(mapping.leavers.lock_attribute());
@@ -46,21 +56,48 @@ pub(crate) async fn check(connection: &Connection, mapping: &Mapping) -> Result<
         lines.extend(classes.map(|name| format!("{section}: the schema has no object class {name}")));
         names.sort();
         names.dedup();
-        let missing = names.iter().filter(|name| !schema.has_attribute(name.as_str()));
-        lines.extend(missing.map(|name| match name.as_str() {
-            LOCKED_TIME => format!(
-                "{section}: the schema has no attribute {name}: load the password policy overlay, or choose \
-                 another leavers.on_deactivate"
-            ),
-            _ => format!("{section}: the schema has no attribute {name}"),
-        }));
+        let missing = names.iter().filter(|name| !schema.has_attribute(name));
+        lines.extend(missing.map(|name| lacks(mapping, section, name)));
     }
     Ok(lines)
 }
 
-async fn base(connection: &Connection, section: &str, base: &Dn) -> Result<String, SinkDown> {
-    Ok(match connection.read(base, &["1.1".into()]).await? {
-        Some(_) => format!("{section}: below {base}"),
-        None => format!("{section}: {base} does not exist, or may not be read: make it, or let us read it"),
+fn flavour(connection: &Connection, mapping: &Mapping) -> String {
+    match (mapping.kind, ServerKind::of(&connection.server)) {
+        (kind, shown) if kind == shown => format!("flavour: {kind}"),
+        (kind, shown) => format!("flavour: {kind}, as configured, though the server looks like {shown}"),
+    }
+}
+
+fn lacks(mapping: &Mapping, section: &str, name: &AttributeName) -> String {
+    let hint = match mapping.kind {
+        _ if mapping.leavers.lock_attribute().as_ref() != Some(name) => "",
+        ServerKind::OpenLdap => ": load the password policy overlay, or choose another leavers.on_deactivate",
+        _ => ": choose another leavers.on_deactivate",
+    };
+    format!("{section}: the schema has no attribute {name}{hint}")
+}
+
+/// Where the entries lie, and whether we may write there.
+async fn below(
+    connection: &Connection,
+    mapping: &Mapping,
+    section: &str,
+    entry: &EntryTemplate,
+) -> Result<String, SinkDown> {
+    let base = &entry.base;
+    if connection.read(base, &["1.1".into()]).await?.is_none() {
+        return Ok(format!(
+            "{section}: {base} does not exist, or may not be read: make it, or let us read it"
+        ));
+    }
+    Ok(match right::to_add(connection, mapping.kind, entry).await? {
+        Right::Granted => format!("{section}: below {base}, where we may add entries"),
+        Right::Denied => {
+            format!("{section}: below {base}, where we may not add entries: let the bind DN write there")
+        }
+        Right::Unknown => format!(
+            "{section}: below {base}; whether we may write there, this server tells only when it is tried"
+        ),
     })
 }

@@ -1,26 +1,26 @@
-//! A connection to a directory server: requests and searches, each with its deadline.
+//! A connection to a directory server: each request and each search on it has its deadline.
+
+mod search;
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::{Control, ControlType, PostRead, PostReadResp, RawControl};
-use ldap3::{Ldap, LdapConnAsync, LdapError, LdapResult, Mod, Scope, SearchEntry, SearchStream};
-use rolecall_sink_api::SinkDown;
+use ldap3::exop::PasswordModify;
+use ldap3::result::ExopResult;
+use ldap3::{Ldap, LdapConnAsync, LdapError, LdapResult, Mod};
+use rolecall_sink_api::{Secret, SinkDown};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::dn::Dn;
-use crate::entry::{AttributeName, Attributes, Entry};
-use crate::outcome::{self, Operation, Verdict};
-use crate::query::Query;
+use crate::entry::{AttributeName, Attributes};
+use crate::outcome;
 use crate::request::{Modification, ModificationKind, Reply, Request, Tolerance};
+use crate::right::NO_OP;
 use crate::root_dse::RootDse;
 
-/// Entries per page of a search.
-const PAGE: i32 = 500;
-/// Characters of a filter in a message.
-const SHOWN: usize = 200;
 /// A connection that was not used for so long is tried out before it is trusted: firewalls cut idle ones without
 /// telling either side.
 const IDLE: Duration = Duration::from_secs(30);
@@ -35,7 +35,12 @@ pub(crate) struct Connection {
     driver: JoinHandle<()>,
     url: String,
     operation_timeout: Duration,
-    id_attribute: AttributeName,
+    /// The attribute that comes back with an added entry, when the server can do that.
+    id_attribute: Option<AttributeName>,
+    /// Whether nobody on the way can read what is sent.
+    pub(crate) is_private: bool,
+    /// Where the server last referred us to.
+    referred: Mutex<Vec<String>>,
     /// What the server says about itself.
     pub(crate) server: RootDse,
     used: Instant,
@@ -54,7 +59,7 @@ impl Connection {
         ldap: Ldap,
         url: String,
         operation_timeout: Duration,
-        id_attribute: AttributeName,
+        is_private: bool,
     ) -> Self {
         let driver = tokio::spawn(async move {
             // Whoever waits for an answer learns that the connection is gone; why is of use in the log alone.
@@ -63,7 +68,18 @@ impl Connection {
             }
         });
         let (server, used) = (RootDse::default(), Instant::now());
-        Self { ldap, driver, url, operation_timeout, id_attribute, server, used }
+        let (id_attribute, referred) = (None, Mutex::default());
+        Self { ldap, driver, url, operation_timeout, id_attribute, is_private, referred, server, used }
+    }
+
+    /// Lets an add also return the new entry's id, in one round trip where the server can (RFC 4527).
+    pub(crate) fn return_ids(&mut self, attribute: &AttributeName) {
+        self.id_attribute = self.server.has_control(POST_READ).then(|| attribute.clone());
+    }
+
+    /// Where the server referred to last; none when it did not.
+    pub(crate) fn referred_to(&self) -> Vec<String> {
+        self.referred.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The handle, for the bind.
@@ -73,10 +89,15 @@ impl Connection {
 
     /// Whether the connection may be used again, found out by a round trip when it idled.
     pub(crate) async fn still_works(&self) -> bool {
-        if self.ldap.clone().is_closed() {
+        if self.is_closed() {
             return false;
         }
         self.used.elapsed() < IDLE || self.ping().await.is_ok()
+    }
+
+    /// Whether it has ended, as far as is known on this side.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.ldap.clone().is_closed()
     }
 
     /// Unbinds, and waits until the server has closed the connection: what was sent on it is done with then.
@@ -107,69 +128,6 @@ impl Connection {
         &self.url
     }
 
-    /// The entry `dn`, or `None` when there is none.
-    pub(crate) async fn read(
-        &self,
-        dn: &Dn,
-        attributes: &[AttributeName],
-    ) -> Result<Option<Entry>, SinkDown> {
-        let names: Vec<&str> = attributes.iter().map(AttributeName::as_str).collect();
-        let found = self.search_raw(dn.as_str(), Scope::Base, "(objectClass=*)", names).await?;
-        Ok(found.into_iter().next())
-    }
-
-    /// All entries that `query` finds.
-    pub(crate) async fn search(&self, query: &Query) -> Result<Vec<Entry>, SinkDown> {
-        let names: Vec<&str> = query.attributes.iter().map(AttributeName::as_str).collect();
-        self.search_raw(query.base.as_str(), Scope::Subtree, &query.filter(), names).await
-    }
-
-    /// A search with the filter and attributes as given. A base that does not exist has no entries.
-    pub(crate) async fn search_raw(
-        &self,
-        base: &str,
-        scope: Scope,
-        filter: &str,
-        attributes: Vec<&str>,
-    ) -> Result<Vec<Entry>, SinkDown> {
-        let attributes = attributes.into_iter().map(str::to_owned).collect();
-        let mut found = self.stream(base, scope, filter.to_owned(), attributes).await?;
-        let mut entries = Vec::new();
-        while let Some(entry) = found.next(self).await? {
-            entries.push(entry);
-        }
-        Ok(entries)
-    }
-
-    /// All entries that `query` finds, one after the other.
-    pub(crate) async fn search_stream(&self, query: &Query) -> Result<EntryStream, SinkDown> {
-        let attributes = query.attributes.iter().map(|name| name.as_str().to_owned()).collect();
-        self.stream(query.base.as_str(), Scope::Subtree, query.filter(), attributes).await
-    }
-
-    async fn stream(
-        &self,
-        base: &str,
-        scope: Scope,
-        filter: String,
-        attributes: Vec<String>,
-    ) -> Result<EntryStream, SinkDown> {
-        // A filter may name a hundred marks; some of them are enough to know it by.
-        let shown: String = filter.chars().take(SHOWN).collect();
-        let what =
-            format!("search {base:?} for {shown}{}", if shown.len() < filter.len() { "…" } else { "" });
-        let mut ldap = self.ldap.clone();
-        ldap.with_timeout(self.operation_timeout);
-        let mut adapters: Vec<Box<dyn Adapter<'static, String, Vec<String>>>> =
-            vec![Box::new(EntriesOnly::new())];
-        if scope != Scope::Base {
-            adapters.push(Box::new(PagedResults::new(PAGE)));
-        }
-        let started = ldap.streaming_search_with(adapters, base, scope, &filter, attributes).await;
-        let inner = started.map_err(|e| self.broken(&what, &e))?;
-        Ok(EntryStream { inner, what })
-    }
-
     fn broken(&self, what: &str, error: &LdapError) -> SinkDown {
         SinkDown::new(format!("{}: {what}: {}", self.url, explain(error)))
     }
@@ -184,8 +142,8 @@ impl Connection {
         ldap.with_timeout(self.operation_timeout);
         let result = match request {
             Request::Add { dn, attributes } => {
-                if self.server.has_control(POST_READ) {
-                    ldap.with_controls(PostRead::new(vec![self.id_attribute.as_str()]));
+                if let Some(id) = &self.id_attribute {
+                    ldap.with_controls(PostRead::new(vec![id.as_str()]));
                 }
                 ldap.add(dn.as_str(), add_list(attributes)).await
             }
@@ -207,30 +165,47 @@ impl Connection {
             Request::Delete { dn } => ldap.delete(dn.as_str()).await,
         };
         let result = result.map_err(|e| self.broken(&format!("{} {}", request.verb(), request.dn()), &e))?;
-        let id = new_id(&result, &self.id_attribute);
-        Ok(Reply { id, ..reply_of(result) })
+        let id = self.id_attribute.as_ref().and_then(|attribute| new_id(&result, attribute));
+        Ok(Reply { id, ..self.answer(result) })
     }
-}
 
-/// The entries of a search as they come, page by page.
-pub(crate) struct EntryStream {
-    inner: SearchStream<'static, String, Vec<String>>,
-    what: String,
-}
+    /// Gives an account a password by the operation for that (RFC 3062), and waits for the answer, whatever it is.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub(crate) async fn set_password(&self, dn: &Dn, password: &Secret) -> Result<Reply, SinkDown> {
+        let mut ldap = self.ldap.clone();
+        ldap.with_timeout(self.operation_timeout);
+        let request =
+            PasswordModify { user_id: Some(dn.as_str()), old_pass: None, new_pass: Some(password.expose()) };
+        let result = ldap.extended(request).await;
+        let ExopResult(_, result) =
+            result.map_err(|e| self.broken(&format!("set the password of {dn}"), &e))?;
+        Ok(self.answer(result))
+    }
 
-impl EntryStream {
-    /// The next entry; `None` at the end. `connection` is the one that the search was begun on.
-    pub(crate) async fn next(&mut self, connection: &Connection) -> Result<Option<Entry>, SinkDown> {
-        let next = self.inner.next().await.map_err(|e| connection.broken(&self.what, &e))?;
-        let fail = |what: String| SinkDown::new(format!("{}: {}: {what}", connection.url, self.what));
-        if let Some(found) = next {
-            return Entry::try_from(SearchEntry::construct(found)).map(Some).map_err(|e| fail(e.to_string()));
+    /// What would become of a new entry below `base`, without any effect (the control for that is critical).
+    pub(crate) async fn try_add(&self, base: &Dn) -> Result<Reply, SinkDown> {
+        let mut ldap = self.ldap.clone();
+        ldap.with_timeout(self.operation_timeout);
+        ldap.with_controls(RawControl { ctype: NO_OP.to_owned(), crit: true, val: None });
+        let dn = format!("cn=rolecall-check,{base}");
+        let value = |text: &str| HashSet::from([text.to_owned()]);
+        let role = vec![
+            ("objectClass".to_owned(), value("organizationalRole")),
+            ("cn".to_owned(), value("rolecall-check")),
+        ];
+        let result = ldap.add(&dn, role).await;
+        Ok(self.answer(result.map_err(|e| self.broken(&format!("try to add {dn}"), &e))?))
+    }
+
+    /// An answer, and a note of where it refers to.
+    fn answer(&self, result: LdapResult) -> Reply {
+        let reply = reply_of(result);
+        if reply.code == outcome::REFERRAL {
+            self.referred.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&reply.referrals);
         }
-        let reply = reply_of(self.inner.finish().await);
-        match outcome::verdict(reply.code, Operation::Search, &reply.text) {
-            Verdict::Done => Ok(None),
-            _ => Err(fail(outcome::describe(&reply))),
-        }
+        reply
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where entries are: a server, or an LDIF file with its memory of what was written to it. Everything above asks
 //! the same questions of both.
 
-use rolecall_sink_api::SinkDown;
+use rolecall_sink_api::{Secret, SinkDown};
 
 use crate::connection::Connection;
 use crate::dn::Dn;
@@ -46,6 +46,15 @@ impl Directory<'_> {
         match self {
             Directory::Server(connection) => connection.write(request).await,
             Directory::File(file) => Ok(file.write(request)),
+        }
+    }
+
+    /// Gives an account a password; the answer may be a refusal.
+    pub(crate) async fn set_password(&self, dn: &Dn, password: &Secret) -> Result<Reply, SinkDown> {
+        match self {
+            Directory::Server(connection) => connection.set_password(dn, password).await,
+            // The configuration does not allow it: a file shows its passwords.
+            Directory::File(_) => Ok(Reply::new(53, "a file takes no passwords")),
         }
     }
 

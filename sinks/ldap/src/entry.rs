@@ -20,6 +20,11 @@ impl AttributeName {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The attribute itself: `userCertificate` of `userCertificate;binary` (RFC 4512 §2.5).
+    pub(crate) fn without_options(&self) -> Self {
+        Self(self.0.split(';').next().unwrap_or_default().to_owned())
+    }
 }
 
 impl PartialEq for AttributeName {
@@ -116,6 +121,13 @@ impl Attributes {
         let values = self.0.entry(name).or_default();
         if !values.contains(&value) {
             values.push(value);
+        }
+    }
+
+    /// Adds values to those that are there, without a look at them.
+    pub(crate) fn append(&mut self, name: AttributeName, values: Vec<Value>) {
+        if !values.is_empty() {
+            self.0.entry(name).or_default().extend(values);
         }
     }
 

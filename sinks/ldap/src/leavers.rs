@@ -8,13 +8,9 @@ use serde_json::json;
 
 use crate::config::{self, OnDeactivate, OnDelete};
 use crate::entry::{AttributeName, Entry, Value};
+use crate::lock::Lock;
 use crate::mark::Marks;
 use crate::template;
-
-/// The attribute that the password policy overlay of OpenLDAP (draft-behera-ldap-password-policy §5.3.3) reads.
-pub(crate) const LOCKED_TIME: &str = "pwdAccountLockedTime";
-/// Its value for "locked until an administrator says otherwise".
-const LOCKED: &str = "000001010000Z";
 
 /// The section `leavers`, compiled.
 pub(crate) struct Leavers {
@@ -25,7 +21,7 @@ pub(crate) struct Leavers {
 
 /// [`OnDeactivate`], compiled.
 enum Deactivation {
-    Lock,
+    Lock(Lock),
     Attributes(BTreeMap<AttributeName, Vec<Template>>),
     Delete,
 }
@@ -37,12 +33,19 @@ pub(crate) enum Undo {
     Value(Value),
     /// All values, unless the mapping sets the attribute.
     Attribute,
+    /// The lock, which knows what it put there.
+    Lock(Lock),
 }
 
 impl Leavers {
-    pub(crate) fn compile(config: &config::Leavers, variables: &Variables) -> Result<Self, ConfigError> {
+    /// Compiles the section; `lock` is how the server locks accounts.
+    pub(crate) fn compile(
+        config: &config::Leavers,
+        lock: Lock,
+        variables: &Variables,
+    ) -> Result<Self, ConfigError> {
         let on_deactivate = match &config.on_deactivate {
-            OnDeactivate::Lock => Deactivation::Lock,
+            OnDeactivate::Lock => Deactivation::Lock(lock),
             OnDeactivate::Delete if config.on_delete == OnDelete::Deactivate => {
                 return Err(ConfigError::new(
                     "leavers.on_delete",
@@ -67,14 +70,22 @@ impl Leavers {
     pub(crate) fn attribute_names(&self) -> impl Iterator<Item = &AttributeName> {
         let attributes = match &self.on_deactivate {
             Deactivation::Attributes(attributes) => Some(attributes),
-            Deactivation::Lock | Deactivation::Delete => None,
+            Deactivation::Lock(_) | Deactivation::Delete => None,
         };
         attributes.into_iter().flat_map(BTreeMap::keys)
     }
 
+    /// How leavers are locked, when they are.
+    pub(crate) fn lock(&self) -> Option<Lock> {
+        match self.on_deactivate {
+            Deactivation::Lock(lock) => Some(lock),
+            Deactivation::Attributes(_) | Deactivation::Delete => None,
+        }
+    }
+
     /// The attribute that a lock is kept in, when leavers are locked.
     pub(crate) fn lock_attribute(&self) -> Option<AttributeName> {
-        matches!(self.on_deactivate, Deactivation::Lock).then(|| LOCKED_TIME.into())
+        self.lock().map(Lock::attribute)
     }
 
     /// Whether somebody without access stays in their groups.
@@ -82,7 +93,8 @@ impl Leavers {
         !self.strip_groups && !matches!(self.on_deactivate, Deactivation::Delete)
     }
 
-    /// The attributes that take a leaver's access away; `None` when the entry itself goes.
+    /// The attributes that take a leaver's access away, but for a lock, which depends on the entry; `None` when the
+    /// entry itself goes.
     ///
     /// # Errors
     /// When a template fails.
@@ -92,7 +104,7 @@ impl Leavers {
     ) -> Result<Option<BTreeMap<AttributeName, Vec<Value>>>, String> {
         match &self.on_deactivate {
             Deactivation::Delete => Ok(None),
-            Deactivation::Lock => Ok(Some(BTreeMap::from([(LOCKED_TIME.into(), vec![LOCKED.into()])]))),
+            Deactivation::Lock(_) => Ok(Some(BTreeMap::new())),
             Deactivation::Attributes(attributes) => {
                 let render = |(name, templates): (&AttributeName, &Vec<Template>)| {
                     let values = template::render_values(templates, json!({ "user": user }))
@@ -111,15 +123,19 @@ impl Leavers {
             return Vec::new();
         }
         let mut undo = vec![(marks.attribute.clone(), Undo::Value(marks.inactive()))];
-        undo.extend(self.lock_attribute().map(|name| (name, Undo::Value(LOCKED.into()))));
+        if marks.is_locked_before(entry) {
+            undo.push((marks.attribute.clone(), Undo::Value(marks.locked_before())));
+        } else {
+            undo.extend(self.lock().map(|lock| (lock.attribute(), Undo::Lock(lock))));
+        }
         undo.extend(self.attribute_names().map(|name| (name.clone(), Undo::Attribute)));
         undo
     }
 
     /// Whether an entry gives its user access.
     pub(crate) fn gives_access(&self, marks: &Marks, entry: &Entry) -> bool {
-        match self.lock_attribute() {
-            Some(name) => !entry.attributes.texts(&name).any(|value| value == LOCKED),
+        match self.lock() {
+            Some(lock) => !lock.holds(&entry.attributes),
             None => !marks.is_inactive(entry),
         }
     }

@@ -8,8 +8,13 @@
 //! roles: { dn: "cn={{ role }},ou=roles,dc=example,dc=com" }
 //! ```
 //!
+//! # What a server is
+//! OpenLDAP, 389 Directory Server, Active Directory or another, as its root DSE shows. The configuration is compiled for
+//! the kind: what it leaves out, `preset` has a table of; and values are compared by the server's own schema. So the
+//! mapping belongs to a connection. Nothing above `pool` knows how it came about.
+//!
 //! # How an entry is known
-//! By the server's own id of it (entryUUID), which the daemon keeps, and by the sink's mark in it. An entry with
+//! By the server's own id of it (entryUUID, nsUniqueId, objectGUID), which the daemon keeps, and by the sink's mark in it. An entry with
 //! neither was made by somebody else and is left alone, unless the configuration says to adopt it. So an
 //! administrator may rename or move an entry, and a daemon that lost its memory finds its entries again. The entry
 //! comes back under the name that the mapping gives it with the user's next change.
@@ -35,29 +40,40 @@ mod directory;
 mod dn;
 mod entry;
 mod groups;
+mod id;
 mod ldif;
 mod leavers;
+mod lock;
 mod mapping;
+mod mappings;
 mod mark;
+mod member;
 mod members;
+mod memberships;
 mod observe;
 mod outcome;
+mod password;
 mod people;
 mod plan;
 mod pool;
+mod preset;
 mod query;
+mod ranges;
 mod request;
+mod right;
 mod root_dse;
 mod schema;
+mod server_kind;
 mod sink;
 mod template;
 mod tie;
 mod upsert;
 mod url;
+mod windows;
 mod work;
 
 pub use config::{
-    AttributeTemplate, AttributeTemplates, Bind, BindMethod, Config, Groups, Ldif, Leavers, Marker,
-    OnDeactivate, OnDelete, OnExisting, People, Roles,
+    AttributeTemplate, AttributeTemplates, Bind, BindMethod, Config, FirstPassword, Flavour, Groups, Ldif,
+    Leavers, Marker, MemberValue, OnDeactivate, OnDelete, OnExisting, People, Referrals, Roles,
 };
 pub use sink::LdapSink;

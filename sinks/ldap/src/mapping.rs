@@ -1,54 +1,52 @@
 //! The configuration, compiled: what every user, group and role should look like in the directory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rolecall_sink_api::template::Variables;
 use rolecall_sink_api::{ConfigError, Group, GroupId, RoleName, User};
 use serde_json::json;
 
-use crate::config::Config;
+use crate::compare::Rules;
+use crate::config::{Config, FirstPassword, MemberValue};
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Entry, Value};
+use crate::id::IdAttribute;
 use crate::leavers::Leavers;
 use crate::mark::{GroupKey, Marks};
+use crate::member;
+use crate::preset::Preset;
+use crate::server_kind::ServerKind;
 use crate::template::{self, EntryTemplate, Rendered, Source};
-
-const PEOPLE_DEFAULTS: [(&str, &str); 12] = [
-    (
-        "cn",
-        "{{ user.display_name or ((user.given_name or '') ~ ' ' ~ (user.family_name or ''))|trim or user.user_name \
-         or user.email or user.id }}",
-    ),
-    ("sn", "{{ user.family_name or user.display_name or user.user_name or user.email or user.id }}"),
-    ("givenName", "{{ user.given_name }}"),
-    ("displayName", "{{ user.display_name }}"),
-    ("mail", "{{ user.email }}"),
-    ("telephoneNumber", "{{ user.phone_number }}"),
-    ("title", "{{ user.title }}"),
-    ("departmentNumber", "{{ user.department }}"),
-    ("employeeNumber", "{{ user.employee_number }}"),
-    ("employeeType", "{{ user.user_type }}"),
-    ("preferredLanguage", "{{ user.preferred_language }}"),
-    ("o", "{{ user.organization_name }}"),
-];
 
 /// The whole mapping.
 pub(crate) struct Mapping {
+    /// The kind of server that it is for.
+    pub(crate) kind: ServerKind,
     pub(crate) marks: Marks,
     /// The attribute with the server's own id of an entry.
-    pub(crate) id: AttributeName,
+    pub(crate) id: IdAttribute,
     pub(crate) people: EntryTemplate,
     pub(crate) groups: Option<GroupMapping>,
     pub(crate) roles: Option<GroupMapping>,
     role_attribute: Option<AttributeName>,
     pub(crate) leavers: Leavers,
+    /// Whether a new account gets a password.
+    first_password: FirstPassword,
+    /// How values are compared.
+    pub(crate) rules: Arc<Rules>,
+    /// Values in one modification of a group at most.
+    pub(crate) members_per_modify: usize,
 }
 
 /// How groups, or the groups of roles, are made.
 #[derive(Debug)]
 pub(crate) struct GroupMapping {
+    /// Whether they are the groups of roles.
+    pub(crate) are_roles: bool,
     pub(crate) entry: EntryTemplate,
     pub(crate) member: AttributeName,
+    pub(crate) member_value: MemberValue,
     pub(crate) placeholder: Option<Dn>,
 }
 
@@ -60,18 +58,23 @@ pub(crate) struct Person {
 }
 
 impl Mapping {
-    /// Compiles the configuration.
-    pub(crate) fn compile(config: &Config) -> Result<Self, ConfigError> {
+    /// Compiles the configuration for one kind of server: what it does not say, the kind's preset says. `rules` are
+    /// how the server compares values.
+    pub(crate) fn compile(config: &Config, kind: ServerKind, rules: Rules) -> Result<Self, ConfigError> {
         let user = Variables::user();
+        let preset = Preset::of(kind);
+        let rules = Arc::new(rules);
         let people = EntryTemplate::compile(
             &Source {
                 section: "people",
-                dn: &config.people.dn,
+                dn: config.people.dn.as_deref(),
                 base: config.people.base.as_deref(),
-                classes: &config.people.object_classes,
-                defaults: &PEOPLE_DEFAULTS,
+                classes: config.people.object_classes.as_deref(),
                 attributes: &config.people.attributes,
                 on_existing: config.people.on_existing,
+                preset: &preset.people,
+                nul_in_names: preset.nul_in_names,
+                rules: &rules,
             },
             &user,
         )?;
@@ -79,56 +82,74 @@ impl Mapping {
             let entry = EntryTemplate::compile(
                 &Source {
                     section: "groups",
-                    dn: &groups.dn,
+                    dn: groups.dn.as_deref(),
                     base: groups.base.as_deref(),
-                    classes: &groups.object_classes,
-                    defaults: &[("cn", "{{ group.name }}")],
+                    classes: groups.object_classes.as_deref(),
                     attributes: &groups.attributes,
                     on_existing: groups.on_existing,
+                    preset: &preset.groups,
+                    nul_in_names: preset.nul_in_names,
+                    rules: &rules,
                 },
                 &Variables::group(),
             )?;
-            GroupMapping::new(entry, &groups.member_attribute, groups.placeholder.as_deref(), "groups")
+            let (member, placeholder) = (groups.member_attribute.as_deref(), groups.placeholder.as_ref());
+            GroupMapping::new(false, entry, member, groups.member_value, placeholder, preset)
         });
-        let roles = config.roles.as_ref().and_then(|roles| roles.dn.as_deref().map(|dn| (roles, dn)));
-        let roles = roles.map(|(roles, dn)| {
+        let roles = config.roles.as_ref().filter(|roles| roles.dn.is_some() || roles.base.is_some());
+        let roles = roles.map(|roles| {
             let entry = EntryTemplate::compile(
                 &Source {
                     section: "roles",
-                    dn,
+                    dn: roles.dn.as_deref(),
                     base: roles.base.as_deref(),
-                    classes: &roles.object_classes,
-                    defaults: &[("cn", "{{ role }}")],
+                    classes: roles.object_classes.as_deref(),
                     attributes: &roles.attributes,
                     on_existing: roles.on_existing,
+                    preset: &preset.roles,
+                    nul_in_names: preset.nul_in_names,
+                    rules: &rules,
                 },
                 &Variables::new(["role"]),
             )?;
-            GroupMapping::new(entry, &roles.member_attribute, roles.placeholder.as_deref(), "roles")
+            let (member, placeholder) = (roles.member_attribute.as_deref(), roles.placeholder.as_ref());
+            GroupMapping::new(true, entry, member, roles.member_value, placeholder, preset)
         });
         let role_attribute = config.roles.as_ref().and_then(|roles| roles.attribute.as_deref());
+        let id = config.id_attribute.as_deref().unwrap_or(preset.id);
         let mapping = Self {
-            marks: Marks::new(&config.marker)?,
-            id: template::attribute_name(&config.id_attribute, "id_attribute")?,
+            kind,
+            marks: Marks::new(&config.marker, preset.marker)?,
+            id: IdAttribute::new(template::attribute_name(id, "id_attribute")?),
             people,
             groups: groups.transpose()?,
             roles: roles.transpose()?,
             role_attribute: role_attribute
                 .map(|name| template::attribute_name(name, "roles.attribute"))
                 .transpose()?,
-            leavers: Leavers::compile(&config.leavers, &user)?,
+            leavers: Leavers::compile(&config.leavers, preset.lock, &user)?,
+            first_password: config.people.first_password.unwrap_or(preset.first_password),
+            rules,
+            members_per_modify: usize::from(config.members_per_modify),
         };
+        if !(1..=10_000).contains(&mapping.members_per_modify) {
+            return Err(ConfigError::new("members_per_modify", "must be between 1 and 10000"));
+        }
         mapping.check_marker()?;
+        mapping.check_lock()?;
+        mapping.check_uids()?;
         Ok(mapping)
     }
 
     /// The marker's attribute keeps values of others, a mapped one does not: it cannot be both.
     fn check_marker(&self) -> Result<(), ConfigError> {
         let marker = &self.marks.attribute;
-        let groups = self.groups.iter().chain(&self.roles);
         let mapped = self
             .person_attributes()
-            .chain(groups.flat_map(|g| g.entry.attribute_names().chain(std::iter::once(&g.member))))
+            .chain(
+                self.group_mappings()
+                    .flat_map(|g| g.entry.attribute_names().chain(std::iter::once(&g.member))),
+            )
             .any(|name| name == marker);
         if mapped {
             return Err(ConfigError::new(
@@ -137,6 +158,46 @@ impl Mapping {
             ));
         }
         Ok(())
+    }
+
+    /// The lock keeps its attribute; a mapping would write over it.
+    fn check_lock(&self) -> Result<(), ConfigError> {
+        let lock = self.leavers.lock_attribute();
+        match self.people.attribute_names().find(|name| lock.as_ref() == Some(name)) {
+            Some(name) => Err(ConfigError::new(
+                format!("people.attributes.{name}"),
+                "leavers are locked by it: leave it out of the mapping, or choose another leavers.on_deactivate",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether new accounts get a password.
+    pub(crate) fn sets_passwords(&self) -> bool {
+        self.first_password == FirstPassword::Random
+    }
+
+    /// Whether the password is an attribute of the new entry: Active Directory's way.
+    pub(crate) fn password_comes_with_the_entry(&self) -> bool {
+        self.sets_passwords() && self.kind == ServerKind::ActiveDirectory
+    }
+
+    /// Whether it is set by a request of its own.
+    pub(crate) fn password_comes_after_the_entry(&self) -> bool {
+        self.sets_passwords() && self.kind != ServerKind::ActiveDirectory
+    }
+
+    /// Groups that hold uids are of use to people only who have one.
+    fn check_uids(&self) -> Result<(), ConfigError> {
+        let uid = member::uid();
+        let have_one = self.people.is_named_by(&uid) || self.person_attributes().any(|name| *name == uid);
+        match self.group_mappings().find(|group| group.member_value == MemberValue::Uid) {
+            Some(group) if !have_one => Err(ConfigError::new(
+                format!("{}.member_value", group.entry.section),
+                "groups cannot hold uids of people who have none: map uid in people.attributes",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Every attribute of a person's entry that the sink may set, but for the marker.
@@ -149,6 +210,7 @@ impl Mapping {
         let mut names: Vec<_> = self.person_attributes().cloned().collect();
         names.extend(self.common_fetch());
         names.extend(self.leavers.lock_attribute());
+        names.push(member::uid());
         names
     }
 
@@ -158,15 +220,12 @@ impl Mapping {
     }
 
     fn common_fetch(&self) -> [AttributeName; 3] {
-        ["objectClass".into(), self.marks.attribute.clone(), self.id.clone()]
+        ["objectClass".into(), self.marks.attribute.clone(), self.id.name.clone()]
     }
 
     /// The server's own id of an entry that was fetched; its DN where the server has none.
     pub(crate) fn remote_of(&self, entry: &Entry) -> String {
-        match entry.attributes.texts(&self.id).next() {
-            Some(id) => id.to_owned(),
-            None => format!("dn:{}", entry.dn),
-        }
+        self.id.of(entry).unwrap_or_else(|| format!("dn:{}", entry.dn))
     }
 
     /// What the user's entry should be; `None` when there should be none.
@@ -234,6 +293,11 @@ impl Mapping {
         user.roles.iter().filter(|_| user.active)
     }
 
+    /// How groups and the groups of roles are made, where there are any.
+    pub(crate) fn group_mappings(&self) -> impl Iterator<Item = &GroupMapping> {
+        self.groups.iter().chain(&self.roles)
+    }
+
     /// How the groups of this kind are made.
     pub(crate) fn group_mapping(&self, key: &GroupKey) -> Option<&GroupMapping> {
         match key {
@@ -259,11 +323,16 @@ impl Mapping {
 
 impl GroupMapping {
     fn new(
+        are_roles: bool,
         entry: EntryTemplate,
-        member: &str,
-        placeholder: Option<&str>,
-        section: &str,
+        member: Option<&str>,
+        member_value: Option<MemberValue>,
+        placeholder: Option<&Option<String>>,
+        preset: &Preset,
     ) -> Result<Self, ConfigError> {
+        let section = entry.section;
+        let member = member.unwrap_or(preset.member);
+        let placeholder = placeholder.map_or(preset.placeholder, |said| said.as_deref());
         let member = template::attribute_name(member, &format!("{section}.member_attribute"))?;
         if entry.attribute_names().any(|name| *name == member) {
             return Err(ConfigError::new(
@@ -271,10 +340,12 @@ impl GroupMapping {
                 "members are the sink's business: leave them out of the mapping",
             ));
         }
-        let placeholder = placeholder.map(Dn::parse).transpose();
+        let default = if member == "memberUid".into() { MemberValue::Uid } else { MemberValue::Dn };
+        let member_value = member_value.unwrap_or(default);
+        let placeholder = placeholder.filter(|_| member_value == MemberValue::Dn).map(Dn::parse).transpose();
         let placeholder =
             placeholder.map_err(|e| ConfigError::new(format!("{section}.placeholder"), e.to_string()))?;
-        Ok(Self { entry, member, placeholder })
+        Ok(Self { are_roles, entry, member, member_value, placeholder })
     }
 
     /// What a new group's member attribute holds: `members`, or the placeholder when there are none.

@@ -52,12 +52,14 @@ pub(crate) enum Owner {
 }
 
 impl Marks {
-    pub(crate) fn new(marker: &Marker) -> Result<Self, ConfigError> {
+    /// The configured marks; `attribute` is where they go unless that is configured too.
+    pub(crate) fn new(marker: &Marker, attribute: &str) -> Result<Self, ConfigError> {
+        let attribute = marker.attribute.as_deref().unwrap_or(attribute);
         if marker.prefix.trim().is_empty() {
             return Err(ConfigError::new("marker.prefix", "must not be empty"));
         }
         Ok(Self {
-            attribute: template::attribute_name(&marker.attribute, "marker.attribute")?,
+            attribute: template::attribute_name(attribute, "marker.attribute")?,
             prefix: marker.prefix.trim().to_owned(),
         })
     }
@@ -100,6 +102,16 @@ impl Marks {
     /// The mark of an entry that this sink deactivated, which tells its lock from an administrator's.
     pub(crate) fn inactive(&self) -> Value {
         format!("{}:inactive", self.prefix).into()
+    }
+
+    /// The mark of an entry that was locked already when this sink deactivated it: that lock is somebody else's.
+    pub(crate) fn locked_before(&self) -> Value {
+        format!("{}:locked-before", self.prefix).into()
+    }
+
+    /// Whether somebody else had locked the entry when this sink deactivated it.
+    pub(crate) fn is_locked_before(&self, entry: &Entry) -> bool {
+        entry.attributes.get(&self.attribute).contains(&self.locked_before())
     }
 
     /// Whether this sink deactivated the entry.

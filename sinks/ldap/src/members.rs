@@ -10,15 +10,13 @@ use crate::dn::Dn;
 use crate::entry::Value;
 use crate::mapping::GroupMapping;
 use crate::mark::GroupKey;
+use crate::member::Member;
 use crate::outcome::{Failure, Operation, Verdict, verdict};
 use crate::query::{self, Condition, Query};
 use crate::request::{Modification, Request, Tolerance};
 use crate::tie::{Sought, locate};
 use crate::upsert::{Upsert, upsert};
 use crate::work::Work;
-
-/// Values in one modification at most; servers limit the size of a request.
-const MAX_VALUES: usize = 1000;
 
 /// The changes of all groups.
 #[derive(Debug, Default)]
@@ -31,22 +29,22 @@ struct GroupChange {
     name: String,
     /// Where it is, when that is known.
     dn: Option<Dn>,
-    add: BTreeMap<Dn, usize>,
-    remove: BTreeMap<Dn, usize>,
+    add: BTreeMap<Member, usize>,
+    remove: BTreeMap<Member, usize>,
     /// Whether it has nobody but the placeholder.
     has_placeholder: bool,
 }
 
 impl MemberChanges {
     /// `member`, of the change number `change`, comes into the group.
-    pub(crate) fn add(&mut self, key: GroupKey, name: &str, member: &Dn, change: usize) {
+    pub(crate) fn add(&mut self, key: GroupKey, name: &str, member: &Member, change: usize) {
         let group = self.0.entry(key).or_default();
         name.clone_into(&mut group.name);
         group.add.insert(member.clone(), change);
     }
 
     /// `member`, of the change number `change`, leaves the group, whose entry is `dn`.
-    pub(crate) fn remove(&mut self, key: GroupKey, dn: &Dn, member: &Dn, change: usize) {
+    pub(crate) fn remove(&mut self, key: GroupKey, dn: &Dn, member: &Member, change: usize) {
         let group = self.0.entry(key).or_default();
         group.dn = Some(dn.clone());
         group.remove.insert(member.clone(), change);
@@ -77,8 +75,8 @@ impl MemberChanges {
     /// Looks for the entries of the groups that are only known by id, and for those where the placeholder stands:
     /// two searches for all of a kind.
     async fn find_groups(&mut self, work: &Work<'_>) -> Result<(), SinkDown> {
-        for (mapping, are_roles) in [(&work.mapping.groups, false), (&work.mapping.roles, true)] {
-            let Some(mapping) = mapping else { continue };
+        for mapping in work.mapping.group_mappings() {
+            let are_roles = mapping.are_roles;
             let mut missing: Vec<(&GroupKey, &mut GroupChange)> = self
                 .0
                 .iter_mut()
@@ -96,7 +94,7 @@ impl MemberChanges {
                 group.dn = found.or_else(|| work.directory.presume(work.mapping, key, &group.name));
             }
             if let Some(placeholder) = &mapping.placeholder {
-                self.find_placeholders(work, mapping, are_roles, placeholder).await?;
+                self.find_placeholders(work, mapping, placeholder).await?;
             }
         }
         Ok(())
@@ -106,12 +104,11 @@ impl MemberChanges {
         &mut self,
         work: &Work<'_>,
         mapping: &GroupMapping,
-        are_roles: bool,
         placeholder: &Dn,
     ) -> Result<(), SinkDown> {
         let marker = &work.mapping.marks.attribute;
         let growing =
-            self.0.iter().filter(|(key, group)| key.is_role() == are_roles && !group.add.is_empty());
+            self.0.iter().filter(|(key, group)| key.is_role() == mapping.are_roles && !group.add.is_empty());
         let marks: Vec<String> = growing.map(|(key, _)| work.mapping.marks.group(key)).collect();
         for some in marks.chunks(query::MAX_VALUES) {
             let marked = some.iter().map(|mark| (marker.clone(), mark.as_str().into())).collect();
@@ -134,29 +131,9 @@ impl MemberChanges {
     }
 }
 
-/// The groups of the sink that have `member` as a member.
-pub(crate) async fn groups_of(work: &Work<'_>, member: &Dn) -> Result<BTreeMap<GroupKey, Dn>, SinkDown> {
-    let mut groups = BTreeMap::new();
-    for mapping in work.mapping.groups.iter().chain(&work.mapping.roles) {
-        let query = Query {
-            base: mapping.entry.base.clone(),
-            conditions: vec![Condition::Any(vec![(mapping.member.clone(), member.as_str().into())])],
-            attributes: vec![work.mapping.marks.attribute.clone()],
-        };
-        for entry in work.directory.search(&query).await? {
-            if let Some(key) = work.mapping.marks.group_of(&entry)
-                && work.mapping.group_mapping(&key).is_some()
-            {
-                groups.insert(key, entry.dn);
-            }
-        }
-    }
-    Ok(groups)
-}
-
 async fn carry_out(work: &Work<'_>, key: &GroupKey, group: &GroupChange) -> Result<(), Failure> {
     let Some(mapping) = work.mapping.group_mapping(key) else { return Ok(()) };
-    let added: Vec<Value> = group.add.keys().map(|dn| dn.as_str().into()).collect();
+    let added: Vec<Value> = group.add.keys().map(Member::value).collect();
     let dn = match &group.dn {
         Some(dn) => dn.clone(),
         None => match key {
@@ -174,20 +151,21 @@ async fn carry_out(work: &Work<'_>, key: &GroupKey, group: &GroupChange) -> Resu
             },
         },
     };
-    let mut removed: Vec<Value> = group.remove.keys().map(|dn| dn.as_str().into()).collect();
+    let mut removed: Vec<Value> = group.remove.keys().map(Member::value).collect();
     if group.has_placeholder {
         removed.extend(mapping.placeholder.iter().map(|dn| Value::from(dn.as_str())));
     }
     let group = Membership { dn: &dn, mapping };
-    if added.len() + removed.len() <= MAX_VALUES {
-        return group.modify(work, &added, &removed).await;
+    let most = work.mapping.members_per_modify;
+    if added.len() + removed.len() <= most {
+        return group.modify(work, added, removed).await;
     }
     // Who comes, comes first: the group is not empty in between.
-    for some in added.chunks(MAX_VALUES) {
-        group.modify(work, some, &[]).await?;
+    for some in added.chunks(most) {
+        group.modify(work, some.to_vec(), Vec::new()).await?;
     }
-    for some in removed.chunks(MAX_VALUES) {
-        group.modify(work, &[], some).await?;
+    for some in removed.chunks(most) {
+        group.modify(work, Vec::new(), some.to_vec()).await?;
     }
     Ok(())
 }
@@ -210,7 +188,8 @@ async fn make_role_group(
     let rendered = work.mapping.group_from_name(key, "").map_err(Failure::Reject)?;
     let fetch = work.mapping.group_fetch(mapping);
     let mark = work.mapping.marks.group(key);
-    let first: Vec<Value> = members.iter().take(MAX_VALUES).cloned().collect();
+    let most = work.mapping.members_per_modify;
+    let first: Vec<Value> = members.iter().take(most).cloned().collect();
     let wish = Upsert {
         template: &mapping.entry,
         fetch: &fetch,
@@ -222,7 +201,7 @@ async fn make_role_group(
     };
     let made = upsert(work, &wish, None).await?;
     Ok(match made.action {
-        Action::Created if members.len() <= MAX_VALUES => Made::WithAll,
+        Action::Created if members.len() <= most => Made::WithAll,
         _ => Made::At(made.dn),
     })
 }
@@ -234,19 +213,15 @@ struct Membership<'a> {
 }
 
 impl Membership<'_> {
-    /// Values in and out in one request; one by one when one of them is there, or gone, already and the server does
-    /// not tolerate that.
-    async fn modify(&self, work: &Work<'_>, added: &[Value], removed: &[Value]) -> Result<(), Failure> {
-        match self.send(work, added, removed).await? {
-            Verdict::OneByOne | Verdict::Smaller => {
-                for value in added {
-                    self.send(work, std::slice::from_ref(value), &[]).await?;
-                }
-                for value in removed {
-                    self.send(work, &[], std::slice::from_ref(value)).await?;
-                }
+    /// Values in and out in one request. Where the server takes a value that is there, or gone, already for a failure
+    /// of the whole, or the whole is too much for it, each half goes on its own, down to single values.
+    async fn modify(&self, work: &Work<'_>, added: Vec<Value>, removed: Vec<Value>) -> Result<(), Failure> {
+        let mut waiting = vec![(added, removed)];
+        while let Some((added, removed)) = waiting.pop() {
+            if let Verdict::OneByOne | Verdict::Smaller = self.send(work, &added, &removed).await? {
+                // Taken from the end: who comes, comes before others leave.
+                waiting.extend(halves(added, removed));
             }
-            _ => {}
         }
         Ok(())
     }
@@ -284,4 +259,14 @@ impl Membership<'_> {
     fn placeholder(&self) -> Vec<Value> {
         self.mapping.placeholder.iter().map(|dn| dn.as_str().into()).collect()
     }
+}
+
+/// Two smaller parts of one modification, the one to send first at the end.
+fn halves(mut added: Vec<Value>, mut removed: Vec<Value>) -> [(Vec<Value>, Vec<Value>); 2] {
+    if !added.is_empty() && !removed.is_empty() {
+        return [(Vec::new(), removed), (added, Vec::new())];
+    }
+    let added_rest = added.split_off(added.len().div_ceil(2));
+    let removed_rest = removed.split_off(removed.len().div_ceil(2));
+    [(added_rest, removed_rest), (added, removed)]
 }

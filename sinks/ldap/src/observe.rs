@@ -7,38 +7,36 @@ use rolecall_sink_api::{
     GroupId, Observed, ObservedGroup, ObservedStream, ObservedUser, RemoteId, RoleName, SinkDown, UserId,
 };
 
-use crate::access::Access;
 use crate::connection::Connection;
-use crate::dn::Dn;
 use crate::entry::Entry;
 use crate::groups::name_of;
 use crate::mapping::{GroupMapping, Mapping};
 use crate::mark::GroupKey;
+use crate::member::{Identity, Member};
+use crate::pool::Pool;
 use crate::query::{Condition, Query};
+use crate::ranges;
 
-/// What each member is in, by the member's DN.
+/// What each member is in, by the value that stands for them.
 #[derive(Default)]
 struct Memberships {
-    groups: BTreeMap<Dn, BTreeSet<RemoteId>>,
-    roles: BTreeMap<Dn, BTreeSet<RoleName>>,
+    groups: BTreeMap<Member, BTreeSet<RemoteId>>,
+    roles: BTreeMap<Member, BTreeSet<RoleName>>,
 }
 
 /// Groups first, then people page by page, each found by the mark. A connection of its own carries it, so that it
 /// does not get into a batch's way. Only who is in which group is held meanwhile.
-pub(crate) fn observe<'a>(access: &'a Access, mapping: &'a Mapping) -> ObservedStream<'a> {
-    stream::once(all(access, mapping)).try_flatten().boxed()
+pub(crate) fn observe(pool: &Pool) -> ObservedStream<'_> {
+    stream::once(all(pool)).try_flatten().boxed()
 }
 
-async fn all<'a>(
-    access: &'a Access,
-    mapping: &'a Mapping,
-) -> Result<impl Stream<Item = Result<Observed, SinkDown>> + 'a, SinkDown> {
-    let connection = access.connect().await?;
+async fn all(pool: &Pool) -> Result<impl Stream<Item = Result<Observed, SinkDown>> + use<>, SinkDown> {
+    let (connection, mapping) = pool.extra().await?;
     let mut groups = Vec::new();
     let mut memberships = Memberships::default();
-    for kind in mapping.groups.iter().chain(&mapping.roles) {
-        for entry in marked_groups(&connection, mapping, kind).await? {
-            group(mapping, kind, &entry, &mut memberships, &mut groups);
+    for kind in mapping.group_mappings() {
+        for entry in marked_groups(&connection, &mapping, kind).await? {
+            group(&mapping, kind, &entry, &mut memberships, &mut groups);
         }
     }
     let query = Query {
@@ -52,19 +50,23 @@ async fn all<'a>(
         Ok(next.map(|entry| (entry, (connection, people))))
     });
     let people = people.try_filter_map(move |entry| {
-        future::ready(Ok(person(mapping, &entry, &mut memberships).map(Observed::User)))
+        future::ready(Ok(person(&mapping, &entry, &mut memberships).map(Observed::User)))
     });
     Ok(stream::iter(groups.into_iter().map(Ok)).chain(people))
 }
 
 fn person(mapping: &Mapping, entry: &Entry, memberships: &mut Memberships) -> Option<ObservedUser> {
     let id = UserId::new(mapping.marks.user_of(entry)?);
+    let identity = Identity::of(entry);
+    let member = |kind: &GroupMapping| identity.member(kind.member_value);
+    let groups = mapping.groups.as_ref().and_then(member).and_then(|it| memberships.groups.remove(&it));
+    let roles = mapping.roles.as_ref().and_then(member).and_then(|it| memberships.roles.remove(&it));
     Some(ObservedUser {
         remote: RemoteId::new(mapping.remote_of(entry)),
         id: Some(id),
         active: mapping.leavers.gives_access(&mapping.marks, entry),
-        groups: memberships.groups.remove(&entry.dn).unwrap_or_default(),
-        roles: mapping.roles_shown(entry, memberships.roles.remove(&entry.dn).unwrap_or_default()),
+        groups: groups.unwrap_or_default(),
+        roles: mapping.roles_shown(entry, roles.unwrap_or_default()),
     })
 }
 
@@ -74,7 +76,7 @@ async fn marked_groups(
     kind: &GroupMapping,
 ) -> Result<Vec<Entry>, SinkDown> {
     let mut attributes = mapping.group_fetch(kind);
-    attributes.push(kind.member.clone());
+    attributes.push(ranges::ask(&kind.member, mapping.kind));
     let query = Query {
         base: kind.entry.base.clone(),
         conditions: vec![Condition::Begins(mapping.marks.attribute.clone(), mapping.marks.all())],
@@ -90,9 +92,12 @@ fn group(
     memberships: &mut Memberships,
     observed: &mut Vec<Observed>,
 ) {
-    let Some(key) = mapping.marks.group_of(entry) else { return };
+    let Some(key) = mapping.marks.group_of(entry).filter(|key| key.is_role() == kind.are_roles) else {
+        return;
+    };
     let remote = RemoteId::new(mapping.remote_of(entry));
-    for member in entry.attributes.texts(&kind.member).filter_map(|text| Dn::parse(text).ok()) {
+    let members = entry.attributes.texts(&kind.member);
+    for member in members.filter_map(|text| Member::read(kind.member_value, text)) {
         match &key {
             GroupKey::Group(_) => _ = memberships.groups.entry(member).or_default().insert(remote.clone()),
             GroupKey::Role(role) => _ = memberships.roles.entry(member).or_default().insert(role.clone()),

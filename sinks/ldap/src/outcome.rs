@@ -2,7 +2,9 @@
 
 use rolecall_sink_api::{Outcome, SinkDown};
 
+use crate::dn::Dn;
 use crate::request::{Reply, Request};
+use crate::windows;
 
 /// What the sink was doing when the server answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +23,14 @@ pub(crate) enum Operation {
     Rename,
     /// An entry's end.
     Delete,
+    /// A new account's first password.
+    Password,
 }
 
 impl Operation {
     /// All of them, in the order of the table's columns.
     #[cfg(test)]
-    const ALL: [Operation; 7] = [
+    const ALL: [Operation; 8] = [
         Operation::Bind,
         Operation::Search,
         Operation::Add,
@@ -34,6 +38,7 @@ impl Operation {
         Operation::Members,
         Operation::Rename,
         Operation::Delete,
+        Operation::Password,
     ];
 }
 
@@ -62,6 +67,13 @@ pub(crate) enum Verdict {
     Down,
 }
 
+/// The code by which a server says that it returns no more entries.
+pub(crate) const SIZE_LIMIT: u32 = 4;
+/// The code by which a server sends us elsewhere.
+pub(crate) const REFERRAL: u32 = 10;
+/// The code by which it says that we may not.
+pub(crate) const INSUFFICIENT_ACCESS: u32 = 50;
+
 /// The code's name in RFC 4511, or in the extension that brought it.
 pub(crate) fn name(code: u32) -> &'static str {
     TABLE.iter().find(|row| row.0 == code).map_or("unknown result code", |row| row.1)
@@ -69,6 +81,9 @@ pub(crate) fn name(code: u32) -> &'static str {
 
 /// What `code` means for `operation`; `text` decides where one code says two things.
 pub(crate) fn verdict(code: u32, operation: Operation, text: &str) -> Verdict {
+    if let Some(verdict) = windows::verdict(code, operation, text) {
+        return verdict;
+    }
     // Servers say "I take no writes" with the code for "I will not do this one".
     if code == 53 && READ_ONLY.iter().any(|hint| text.to_ascii_lowercase().contains(hint)) {
         return Verdict::Down;
@@ -84,62 +99,73 @@ const READ_ONLY: [&str; 5] = ["restricted", "read-only", "read only", "readonly"
 
 use Verdict::{Denied, Done, Doubt, Down, Empty, OneByOne, Reject, Retry, Smaller, Taken};
 
-/// Code, name, and the verdict for: bind, search, add, modify, members, rename, delete.
+/// Code, name, and the verdict for: bind, search, add, modify, members, rename, delete,
+/// password.
 #[rustfmt::skip]
-const TABLE: [(u32, &str, [Verdict; 7]); 45] = [
-    //                                        bind    search  add     modify  members   rename  delete
-    (0,   "success",                        [Done,   Done,   Done,   Done,   Done,     Done,   Done  ]),
-    (1,   "operationsError",                [Down,   Retry,  Retry,  Retry,  Retry,    Retry,  Retry ]),
-    (2,   "protocolError",                  [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (3,   "timeLimitExceeded",              [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry ]),
-    (4,   "sizeLimitExceeded",              [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry ]),
-    (5,   "compareFalse",                   [Done,   Done,   Done,   Done,   Done,     Done,   Done  ]),
-    (6,   "compareTrue",                    [Done,   Done,   Done,   Done,   Done,     Done,   Done  ]),
-    (7,   "authMethodNotSupported",         [Down,   Down,   Down,   Down,   Down,     Down,   Down  ]),
-    (8,   "strongerAuthRequired",           [Down,   Down,   Down,   Down,   Down,     Down,   Down  ]),
-    (10,  "referral",                       [Down,   Down,   Down,   Down,   Down,     Down,   Down  ]),
-    (11,  "adminLimitExceeded",             [Down,   Down,   Retry,  Retry,  Smaller,  Retry,  Retry ]),
-    (12,  "unavailableCriticalExtension",   [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (13,  "confidentialityRequired",        [Down,   Down,   Down,   Down,   Down,     Down,   Down  ]),
-    (14,  "saslBindInProgress",             [Down,   Down,   Down,   Down,   Down,     Down,   Down  ]),
-    (16,  "noSuchAttribute",                [Down,   Down,   Reject, Retry,  OneByOne, Reject, Reject]),
-    (17,  "undefinedAttributeType",         [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (18,  "inappropriateMatching",          [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (19,  "constraintViolation",            [Down,   Down,   Reject, Reject, Retry,    Reject, Reject]),
-    (20,  "attributeOrValueExists",         [Down,   Down,   Reject, Retry,  OneByOne, Retry,  Reject]),
-    (21,  "invalidAttributeSyntax",         [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (32,  "noSuchObject",                   [Down,   Done,   Doubt,  Retry,  Retry,    Retry,  Done  ]),
-    (33,  "aliasProblem",                   [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (34,  "invalidDNSyntax",                [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (36,  "aliasDereferencingProblem",      [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (48,  "inappropriateAuthentication",    [Down,   Down,   Down,   Down,   Down,     Down,   Down  ]),
-    (49,  "invalidCredentials",             [Down,   Down,   Down,   Down,   Down,     Down,   Down  ]),
-    (50,  "insufficientAccessRights",       [Down,   Down,   Denied, Denied, Denied,   Denied, Denied]),
-    (51,  "busy",                           [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry ]),
-    (52,  "unavailable",                    [Down,   Down,   Down,   Down,   Down,     Down,   Down  ]),
-    (53,  "unwillingToPerform",             [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (54,  "loopDetect",                     [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (64,  "namingViolation",                [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (65,  "objectClassViolation",           [Down,   Down,   Reject, Reject, Empty,    Reject, Reject]),
-    (66,  "notAllowedOnNonLeaf",            [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (67,  "notAllowedOnRDN",                [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (68,  "entryAlreadyExists",             [Down,   Down,   Taken,  Reject, Reject,   Taken,  Reject]),
-    (69,  "objectClassModsProhibited",      [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (71,  "affectsMultipleDSAs",            [Down,   Down,   Reject, Reject, Reject,   Reject, Reject]),
-    (80,  "other",                          [Down,   Down,   Doubt,  Doubt,  Doubt,    Doubt,  Doubt ]),
-    (118, "canceled",                       [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry ]),
-    (119, "noSuchOperation",                [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry ]),
-    (120, "tooLate",                        [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry ]),
-    (121, "cannotCancel",                   [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry ]),
-    (122, "assertionFailed",                [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry ]),
-    (123, "authorizationDenied",            [Down,   Down,   Down,   Down,   Down,     Down,   Down  ]),
+const TABLE: [(u32, &str, [Verdict; 8]); 45] = [
+    //                                        bind    search  add     modify  members   rename  delete   password
+    (0,   "success",                        [Done,   Done,   Done,   Done,   Done,     Done,   Done,    Done    ]),
+    (1,   "operationsError",                [Down,   Retry,  Doubt,  Doubt,  Doubt,    Doubt,  Doubt,   Doubt   ]),
+    (2,   "protocolError",                  [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (3,   "timeLimitExceeded",              [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry,   Retry   ]),
+    (4,   "sizeLimitExceeded",              [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry,   Retry   ]),
+    (5,   "compareFalse",                   [Done,   Done,   Done,   Done,   Done,     Done,   Done,    Done    ]),
+    (6,   "compareTrue",                    [Done,   Done,   Done,   Done,   Done,     Done,   Done,    Done    ]),
+    (7,   "authMethodNotSupported",         [Down,   Down,   Down,   Down,   Down,     Down,   Down,    Down    ]),
+    (8,   "strongerAuthRequired",           [Down,   Down,   Down,   Down,   Down,     Down,   Down,    Down    ]),
+    (10,  "referral",                       [Down,   Down,   Down,   Down,   Down,     Down,   Down,    Down    ]),
+    (11,  "adminLimitExceeded",             [Down,   Down,   Retry,  Retry,  Smaller,  Retry,  Retry,   Retry   ]),
+    (12,  "unavailableCriticalExtension",   [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (13,  "confidentialityRequired",        [Down,   Down,   Down,   Down,   Down,     Down,   Down,    Down    ]),
+    (14,  "saslBindInProgress",             [Down,   Down,   Down,   Down,   Down,     Down,   Down,    Down    ]),
+    (16,  "noSuchAttribute",                [Down,   Down,   Reject, Retry,  OneByOne, Reject, Reject,  Retry   ]),
+    (17,  "undefinedAttributeType",         [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (18,  "inappropriateMatching",          [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (19,  "constraintViolation",            [Down,   Down,   Reject, Reject, Retry,    Reject, Reject,  Reject  ]),
+    (20,  "attributeOrValueExists",         [Down,   Down,   Reject, Retry,  OneByOne, Retry,  Reject,  Retry   ]),
+    (21,  "invalidAttributeSyntax",         [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (32,  "noSuchObject",                   [Down,   Done,   Doubt,  Retry,  Retry,    Retry,  Done,    Retry   ]),
+    (33,  "aliasProblem",                   [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (34,  "invalidDNSyntax",                [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (36,  "aliasDereferencingProblem",      [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (48,  "inappropriateAuthentication",    [Down,   Down,   Down,   Down,   Down,     Down,   Down,    Down    ]),
+    (49,  "invalidCredentials",             [Down,   Down,   Down,   Down,   Down,     Down,   Down,    Down    ]),
+    (50,  "insufficientAccessRights",       [Down,   Down,   Denied, Denied, Denied,   Denied, Denied,  Denied  ]),
+    (51,  "busy",                           [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry,   Retry   ]),
+    (52,  "unavailable",                    [Down,   Down,   Down,   Down,   Down,     Down,   Down,    Down    ]),
+    (53,  "unwillingToPerform",             [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (54,  "loopDetect",                     [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (64,  "namingViolation",                [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (65,  "objectClassViolation",           [Down,   Down,   Reject, Reject, Empty,    Reject, Reject,  Reject  ]),
+    (66,  "notAllowedOnNonLeaf",            [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (67,  "notAllowedOnRDN",                [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (68,  "entryAlreadyExists",             [Down,   Down,   Taken,  Reject, Reject,   Taken,  Reject,  Reject  ]),
+    (69,  "objectClassModsProhibited",      [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (71,  "affectsMultipleDSAs",            [Down,   Down,   Reject, Reject, Reject,   Reject, Reject,  Reject  ]),
+    (80,  "other",                          [Down,   Down,   Doubt,  Doubt,  Doubt,    Doubt,  Doubt,   Doubt   ]),
+    (118, "canceled",                       [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry,   Retry   ]),
+    (119, "noSuchOperation",                [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry,   Retry   ]),
+    (120, "tooLate",                        [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry,   Retry   ]),
+    (121, "cannotCancel",                   [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry,   Retry   ]),
+    (122, "assertionFailed",                [Down,   Down,   Retry,  Retry,  Retry,    Retry,  Retry,   Retry   ]),
+    (123, "authorizationDenied",            [Down,   Down,   Down,   Down,   Down,     Down,   Down,    Down    ]),
 ];
 
 /// One request that did not do what it should, in words: the operation, the entry, the code's name and number,
 /// what the server itself said, and what may help.
 pub(crate) fn explain(request: &Request, reply: &Reply) -> String {
-    let mut text = format!("{} {}: {}", request.verb(), request.dn(), describe(reply));
-    let hint = match reply.code {
+    explain_at(&format!("{} {}", request.verb(), request.dn()), hint(request, reply), reply)
+}
+
+fn explain_at(what: &str, hint: String, reply: &Reply) -> String {
+    let hint = windows::meaning(&reply.text).map_or(hint, str::to_owned);
+    let separator = if hint.is_empty() { "" } else { "; " };
+    format!("{what}: {}{separator}{hint}", describe(reply))
+}
+
+/// What may help, beside the server's own words.
+fn hint(request: &Request, reply: &Reply) -> String {
+    match reply.code {
         32 => match (request, reply.matched.as_str()) {
             (Request::Add { .. }, "") => "the entry above it does not exist".to_owned(),
             (Request::Add { .. }, matched) => format!("only {matched} exists of the entries above it"),
@@ -154,11 +180,7 @@ pub(crate) fn explain(request: &Request, reply: &Reply) -> String {
         }
         66 => "there are entries below it".to_owned(),
         _ => String::new(),
-    };
-    if !hint.is_empty() {
-        text = format!("{text}; {hint}");
     }
-    text
 }
 
 /// The code's name and number, the server's text, and where it refers to.
@@ -167,9 +189,17 @@ pub(crate) fn describe(reply: &Reply) -> String {
     if !reply.text.is_empty() {
         text = format!("{text}: {}", reply.text);
     }
+    if matches!(reply.code, 3 | SIZE_LIMIT | 11) {
+        text = format!(
+            "{text}; raise the limits of the bind DN (OpenLDAP: limits, 389 Directory Server: nsSizeLimit and \
+             nsLookThroughLimit, Active Directory: MaxPageSize)"
+        );
+    }
     if !reply.referrals.is_empty() {
-        text =
-            format!("{text}; the server refers to {}: name that server in url", reply.referrals.join(", "));
+        text = format!(
+            "{text}; the server refers to {}: name that server in url, or allow it in referrals.follow_to",
+            reply.referrals.join(", ")
+        );
     }
     text
 }
@@ -196,7 +226,17 @@ impl Failure {
     /// The failure that `reply` is, or `None` when the request is done. Verdicts that ask for another request
     /// first are failures here: whoever knows what to send instead has looked at the verdict before.
     pub(crate) fn of(request: &Request, operation: Operation, reply: &Reply) -> Option<Failure> {
-        let reason = || explain(request, reply);
+        Self::with(operation, reply, || explain(request, reply))
+    }
+
+    /// The same for an account's first password.
+    pub(crate) fn of_password(dn: &Dn, reply: &Reply) -> Option<Failure> {
+        Self::with(Operation::Password, reply, || {
+            explain_at(&format!("set the password of {dn}"), String::new(), reply)
+        })
+    }
+
+    fn with(operation: Operation, reply: &Reply, reason: impl Fn() -> String) -> Option<Failure> {
         match verdict(reply.code, operation, &reply.text) {
             Done => None,
             OneByOne | Smaller | Retry => Some(Failure::Retry(reason())),
@@ -248,7 +288,6 @@ impl From<SinkDown> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dn::Dn;
 
     #[test]
     fn every_code_stands_once_and_in_order() {

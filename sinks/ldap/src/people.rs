@@ -7,11 +7,12 @@ use rolecall_sink_api::{Action, Change, SinkDown, User};
 
 use crate::batch::Settled;
 use crate::config::OnDelete;
-use crate::dn::Dn;
 use crate::entry::{AttributeName, Entry};
 use crate::mapping::Person;
 use crate::mark::GroupKey;
-use crate::members::{MemberChanges, groups_of};
+use crate::member::Identity;
+use crate::members::MemberChanges;
+use crate::memberships::{Asked, Named, memberships};
 use crate::outcome::{Failure, Operation};
 use crate::request::Request;
 use crate::template::Rendered;
@@ -38,10 +39,10 @@ struct Step<'a> {
     before: Option<Rendered>,
     /// The entry that was found.
     found: Option<Entry>,
-    /// Where the entry is now; `None` when there is none.
-    dn: Option<Dn>,
-    /// Where it was before; groups may still name it so.
-    formers: Vec<Dn>,
+    /// By what groups should know the user now; `None` when there is no entry.
+    now: Option<Identity>,
+    /// By what they knew them before.
+    formers: Vec<Identity>,
 }
 
 /// Brings users up to date: entries first, then all memberships together, then the end of those that go.
@@ -70,9 +71,9 @@ pub(crate) async fn apply(
     {
         match wish.and_then(|wish| Ok((wish, found.entry(&sought.mark)?))) {
             Ok((wish, found)) => {
-                let dn = found.as_ref().map(|entry| entry.dn.clone());
-                let (mark, formers) = (sought.mark.clone(), Vec::new());
-                let step = Step { change, mark, wish, before, found, dn, formers };
+                let now = found.as_ref().map(Identity::of);
+                let formers = before.iter().map(Identity::of_rendered).collect();
+                let step = Step { change, mark: sought.mark.clone(), wish, before, found, now, formers };
                 steps.push((results.len(), step));
                 results.push(Ok(Settled::untouched()));
             }
@@ -151,15 +152,12 @@ async fn bring_up(work: &Work<'_>, step: &mut Step<'_>, fetch: &[AttributeName])
         }
         (Wish::Be(person), _) => (**person).clone(),
         (Wish::Stay, Some(entry)) => staying(work, step.change.applied_user(), entry)?,
-        (Wish::Stay, None) | (Wish::Go, _) => {
-            step.formers.extend(step.before.as_ref().map(|before| before.dn.clone()));
-            return Ok(Settled::untouched());
-        }
+        (Wish::Stay, None) | (Wish::Go, _) => return Ok(Settled::untouched()),
     };
     let upserted = upsert_person(work, step, fetch, &person, found).await?;
-    step.formers.extend(upserted.former);
-    step.formers.extend(step.before.as_ref().map(|before| before.dn.clone()));
-    step.dn = Some(upserted.dn);
+    if let Wish::Be(_) = step.wish {
+        step.formers.extend(step.now.replace(Identity::of_rendered(&person.rendered)));
+    }
     let action = if locked { Action::Deactivated } else { upserted.action };
     Ok(Settled { action, remote: Some(upserted.remote) })
 }
@@ -195,33 +193,12 @@ async fn settle_memberships(
     steps: &[(usize, Step<'_>)],
     results: &mut [Result<Settled, Failure>],
 ) -> Result<BTreeMap<usize, Failure>, SinkDown> {
-    let tasks = steps.iter().map(|(_, step)| memberships_now(work, step).boxed());
-    let now = work.all(tasks.collect()).await?;
+    let asked: Vec<Asked<'_>> = steps.iter().map(|(at, step)| step.asked(&results[*at])).collect();
+    let now = memberships(work, &asked).await?;
     let mut changes = MemberChanges::default();
     for ((at, step), now) in steps.iter().zip(now) {
-        let wanted = match (&step.wish, step.change.desired_user()) {
-            (Wish::Be(_), Some(user)) => work.mapping.memberships(user),
-            _ => BTreeMap::new(),
-        };
-        let mut changed = false;
-        for (member, groups) in &now {
-            let is_current = step.dn.as_ref() == Some(member) && !matches!(step.wish, Wish::Go);
-            for (key, dn) in groups {
-                if !(is_current && wanted.contains_key(key)) {
-                    changes.remove(key.clone(), dn, member, *at);
-                    changed = true;
-                }
-            }
-        }
-        if let Some(member) = step.dn.as_ref().filter(|_| results[*at].is_ok()) {
-            let has = now.iter().find(|(dn, _)| dn == member).map(|(_, groups)| groups);
-            for (key, name) in wanted {
-                if has.is_none_or(|has| !has.contains_key(&key)) {
-                    changes.add(key, &name, member, *at);
-                    changed = true;
-                }
-            }
-        }
+        let may_come = results[*at].is_ok();
+        let changed = step.regroup(work, *at, &now, may_come, &mut changes);
         if let Ok(settled) = &mut results[*at]
             && changed
             && settled.action == Action::Unchanged
@@ -232,25 +209,49 @@ async fn settle_memberships(
     changes.carry_out(work).await
 }
 
-/// The groups that name the user, by the name they have now and by those they had before.
-async fn memberships_now(
-    work: &Work<'_>,
-    step: &Step<'_>,
-) -> Result<Vec<(Dn, BTreeMap<GroupKey, Dn>)>, SinkDown> {
-    let mut now = Vec::new();
-    if let Some(dn) = &step.dn {
-        now.push((dn.clone(), groups_of(work, dn).await?));
+impl Step<'_> {
+    fn asked(&self, result: &Result<Settled, Failure>) -> Asked<'_> {
+        let is_new = matches!(result, Ok(settled) if settled.action == Action::Created);
+        Asked { now: self.now.as_ref(), before: &self.formers, is_new }
     }
-    for former in &step.formers {
-        if now.iter().any(|(dn, _)| dn == former) {
-            continue;
+
+    /// Notes who comes into which group and leaves which, and returns whether anything is to change. `named` is what
+    /// groups say now.
+    fn regroup(
+        &self,
+        work: &Work<'_>,
+        at: usize,
+        named: &[Named],
+        may_come: bool,
+        changes: &mut MemberChanges,
+    ) -> bool {
+        let wanted = match (&self.wish, self.change.desired_user()) {
+            (Wish::Be(_), Some(user)) => work.mapping.memberships(user),
+            _ => BTreeMap::new(),
+        };
+        let member_of = |key: &GroupKey| {
+            let kind = work.mapping.group_mapping(key)?.member_value;
+            self.now.as_ref()?.member(kind)
+        };
+        let mut changed = false;
+        for (member, groups) in named {
+            for (key, dn) in groups {
+                let stays = wanted.contains_key(key) && member_of(key).as_ref() == Some(member);
+                if !stays {
+                    changes.remove(key.clone(), dn, member, at);
+                    changed = true;
+                }
+            }
         }
-        // A name that somebody else has by now is theirs, and so are its memberships.
-        if work.directory.read(former, std::slice::from_ref(&work.mapping.id)).await?.is_none() {
-            now.push((former.clone(), groups_of(work, former).await?));
+        for (key, name) in wanted.into_iter().filter(|_| may_come) {
+            let Some(member) = member_of(&key) else { continue };
+            if !named.iter().any(|(named, groups)| *named == member && groups.contains_key(&key)) {
+                changes.add(key, &name, &member, at);
+                changed = true;
+            }
         }
+        changed
     }
-    Ok(now)
 }
 
 async fn delete(work: &Work<'_>, entry: &Entry) -> Result<Settled, Failure> {

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::compare;
+use crate::compare::Rules;
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Entry, Value};
 use crate::leavers::Undo;
+use crate::lock::Lock;
 use crate::request::{Modification, Request, Tolerance};
 use crate::template::Rendered;
 
@@ -22,6 +23,10 @@ pub(crate) struct Aim<'a> {
     pub(crate) present: Vec<(AttributeName, Value)>,
     /// Values and attributes that must go.
     pub(crate) undo: Vec<(AttributeName, Undo)>,
+    /// The lock that must be on the account.
+    pub(crate) lock: Option<Lock>,
+    /// How values are compared.
+    pub(crate) rules: &'a Rules,
 }
 
 /// The requests that make `entry` what `aim` says: a rename when its name differs, one modification for all that
@@ -32,7 +37,7 @@ pub(crate) fn plan(entry: &Entry, aim: &Aim<'_>) -> Vec<Request> {
     let to = &aim.rendered.dn;
     if entry.dn != *to {
         requests.push(Request::Rename { dn: entry.dn.clone(), to: to.clone() });
-        rename(&mut entry, to);
+        rename(&mut entry, to, aim.rules);
     }
     let modifications = modifications(&entry, aim);
     if !modifications.is_empty() {
@@ -43,22 +48,22 @@ pub(crate) fn plan(entry: &Entry, aim: &Aim<'_>) -> Vec<Request> {
 }
 
 /// What a rename does to an entry: the old RDN's values go, the new one's come (RFC 4511 §4.9).
-pub(crate) fn rename(entry: &mut Entry, to: &Dn) {
+pub(crate) fn rename(entry: &mut Entry, to: &Dn, rules: &Rules) {
     let old = std::mem::replace(&mut entry.dn, to.clone());
     if old.rdn_parts() == to.rdn_parts() {
         return;
     }
     for (name, value) in old.rdn_parts() {
         let name = AttributeName::from(name.as_str());
-        let gone = compare::normal(&name, &value.as_str().into());
-        let kept = entry.attributes.get(&name).iter().filter(|v| compare::normal(&name, v) != gone);
+        let gone = rules.normal(&name, &value.as_str().into());
+        let kept = entry.attributes.get(&name).iter().filter(|v| rules.normal(&name, v) != gone);
         let kept = kept.cloned().collect();
         entry.attributes.set(name, kept);
     }
     for (name, value) in to.rdn_parts() {
         let name = AttributeName::from(name.as_str());
         let value = Value::from(value.as_str());
-        if !compare::contains(&name, entry.attributes.get(&name), &value) {
+        if !rules.contains(&name, entry.attributes.get(&name), &value) {
             entry.attributes.push(name, value);
         }
     }
@@ -66,19 +71,21 @@ pub(crate) fn rename(entry: &mut Entry, to: &Dn) {
 
 fn modifications(entry: &Entry, aim: &Aim<'_>) -> Vec<Modification> {
     let mut modifications = Vec::new();
+    let rules = aim.rules;
     let object_class = AttributeName::from("objectClass");
     let has = entry.attributes.get(&object_class);
     let missing: Vec<Value> = aim
         .classes
         .iter()
         .map(|class| Value::from(class.as_str()))
-        .filter(|class| !compare::contains(&object_class, has, class))
+        .filter(|class| !rules.contains(&object_class, has, class))
         .collect();
     if !missing.is_empty() {
         modifications.push(Modification::add(&object_class, missing));
     }
     for (name, wanted) in &aim.rendered.attributes {
-        if differs(name, entry.attributes.get(name), wanted, aim.before) {
+        let before = aim.before.and_then(|before| before.attributes.get(name));
+        if differs(rules, name, entry.attributes.get(name), wanted, before) {
             modifications.push(Modification::replace(name, wanted.clone()));
         }
     }
@@ -86,14 +93,16 @@ fn modifications(entry: &Entry, aim: &Aim<'_>) -> Vec<Modification> {
         let has = entry.attributes.get(name);
         let mapped = aim.rendered.attributes.contains_key(name);
         match undo {
+            Undo::Lock(lock) => modifications.extend(lock.unlock(&entry.attributes)),
             _ if mapped || has.is_empty() => {}
             Undo::Attribute => modifications.push(Modification::replace(name, Vec::new())),
-            Undo::Value(value) if compare::contains(name, has, value) => {
+            Undo::Value(value) if rules.contains(name, has, value) => {
                 modifications.push(Modification::delete(name, vec![value.clone()]));
             }
             Undo::Value(_) => {}
         }
     }
+    modifications.extend(aim.lock.iter().flat_map(|lock| lock.lock(&entry.attributes)));
     let mut present: BTreeMap<&AttributeName, Vec<Value>> = BTreeMap::new();
     for (name, value) in &aim.present {
         if !entry.attributes.get(name).contains(value) {
@@ -106,16 +115,23 @@ fn modifications(entry: &Entry, aim: &Aim<'_>) -> Vec<Modification> {
 
 /// Whether an attribute must be written. What the attribute's rule calls equal stays as it is, unless the source
 /// itself changed the spelling since the last time: `mcdonald` becoming `McDonald`.
-fn differs(name: &AttributeName, has: &[Value], wanted: &[Value], before: Option<&Rendered>) -> bool {
-    if !compare::same(name, has, wanted) {
+fn differs(
+    rules: &Rules,
+    name: &AttributeName,
+    has: &[Value],
+    wanted: &[Value],
+    before: Option<&Vec<Value>>,
+) -> bool {
+    if !rules.same(name, has, wanted) {
         return true;
     }
-    let before = before.and_then(|before| before.attributes.get(name));
-    before.is_some_and(|before| before != wanted && compare::same(name, before, wanted) && has != wanted)
+    before.is_some_and(|before| before != wanted && rules.same(name, before, wanted) && has != wanted)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::entry::Attributes;
 
@@ -134,7 +150,9 @@ mod tests {
     }
 
     fn aim<'a>(rendered: &'a Rendered, before: Option<&'a Rendered>) -> Aim<'a> {
-        Aim { rendered, before, classes: &[], present: Vec::new(), undo: Vec::new() }
+        static STANDARD: LazyLock<Rules> = LazyLock::new(Rules::default);
+        let (present, undo) = (Vec::new(), Vec::new());
+        Aim { rendered, before, classes: &[], present, undo, lock: None, rules: &STANDARD }
     }
 
     #[test]
@@ -189,7 +207,7 @@ mod tests {
             entry("uid=a,dc=x", &[("pwdAccountLockedTime", "000001010000Z"), ("shell", "no"), ("sn", "A")]);
         let wanted = rendered("uid=a,dc=x", &[("sn", &["A"])]);
         let undo = vec![
-            ("pwdAccountLockedTime".into(), Undo::Value("000001010000Z".into())),
+            ("pwdAccountLockedTime".into(), Undo::Lock(Lock::PasswordPolicy)),
             ("shell".into(), Undo::Attribute),
             ("sn".into(), Undo::Attribute),
         ];
@@ -198,7 +216,7 @@ mod tests {
         assert_eq!(
             *modifications,
             [
-                Modification::delete(&"pwdAccountLockedTime".into(), vec!["000001010000Z".into()]),
+                Modification::replace(&"pwdAccountLockedTime".into(), vec![]),
                 Modification::replace(&"shell".into(), vec![]),
             ]
         );

@@ -52,6 +52,19 @@ impl Query {
         out
     }
 
+    /// Two queries for half the values each that find the same together; `None` when there is nothing to halve.
+    pub(crate) fn halves(&self) -> Option<[Query; 2]> {
+        let long = |condition: &Condition| matches!(condition, Condition::Any(any) if any.len() > 1);
+        let at = self.conditions.iter().position(long)?;
+        let Condition::Any(any) = &self.conditions[at] else { return None };
+        let (first, second) = any.split_at(any.len() / 2);
+        Some([first, second].map(|half| {
+            let mut query = self.clone();
+            query.conditions[at] = Condition::Any(half.to_vec());
+            query
+        }))
+    }
+
     /// Whether `entry` is one of those.
     pub(crate) fn matches(&self, entry: &Entry) -> bool {
         entry.dn.is_within(&self.base)
@@ -80,6 +93,19 @@ fn escape(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn halves_ask_for_everything_once() {
+        let any = |names: &[&str]| Condition::Any(names.iter().map(|n| ("cn".into(), (*n).into())).collect());
+        let query = |condition: Condition| Query {
+            base: Dn::parse("dc=x").unwrap(),
+            conditions: vec![Condition::Begins("mail".into(), "a".into()), condition],
+            attributes: Vec::new(),
+        };
+        let halves = query(any(&["a", "b", "c"])).halves().unwrap().map(|half| half.filter());
+        assert_eq!(halves, ["(&(mail=a*)(|(cn=a)))", "(&(mail=a*)(|(cn=b)(cn=c)))"]);
+        assert!(query(any(&["a"])).halves().is_none());
+    }
 
     #[test]
     fn no_value_changes_the_filters_meaning() {

@@ -11,8 +11,10 @@ use crate::entry::Entry;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RootDse {
     controls: Vec<String>,
+    capabilities: Vec<String>,
+    extensions: Vec<String>,
     object_classes: Vec<String>,
-    vendor_name: Option<String>,
+    pub(crate) vendor_name: Option<String>,
     vendor_version: Option<String>,
     /// Where the schema is published.
     pub(crate) subschema: Option<String>,
@@ -26,6 +28,8 @@ impl RootDse {
         let attributes = vec![
             "objectClass",
             "supportedControl",
+            "supportedCapabilities",
+            "supportedExtension",
             "vendorName",
             "vendorVersion",
             "subschemaSubentry",
@@ -38,6 +42,21 @@ impl RootDse {
     /// Whether the server offers the control with this OID.
     pub(crate) fn has_control(&self, oid: &str) -> bool {
         self.controls.iter().any(|control| control == oid)
+    }
+
+    /// Whether it claims the capability with this OID (Active Directory's way of saying what it is).
+    pub(crate) fn has_capability(&self, oid: &str) -> bool {
+        self.capabilities.iter().any(|capability| capability == oid)
+    }
+
+    /// Whether it offers the extended operation with this OID.
+    pub(crate) fn has_extension(&self, oid: &str) -> bool {
+        self.extensions.iter().any(|extension| extension == oid)
+    }
+
+    /// Whether it is OpenLDAP, which names no vendor.
+    pub(crate) fn is_openldap(&self) -> bool {
+        self.object_classes.iter().any(|class| class.eq_ignore_ascii_case("OpenLDAProotDSE"))
     }
 
     /// The suffix of the database that `base` is in, or `base` itself when the server does not name it.
@@ -53,9 +72,7 @@ impl RootDse {
     pub(crate) fn product(&self) -> String {
         let name = match &self.vendor_name {
             Some(name) => name.as_str(),
-            None if self.object_classes.iter().any(|c| c.eq_ignore_ascii_case("OpenLDAProotDSE")) => {
-                "OpenLDAP"
-            }
+            None if self.is_openldap() => "OpenLDAP",
             None => "a server that does not name itself",
         };
         match &self.vendor_version {
@@ -70,6 +87,8 @@ impl From<Entry> for RootDse {
         let texts = |name: &str| entry.attributes.texts(&name.into()).map(str::to_owned).collect::<Vec<_>>();
         Self {
             controls: texts("supportedControl"),
+            capabilities: texts("supportedCapabilities"),
+            extensions: texts("supportedExtension"),
             object_classes: texts("objectClass"),
             vendor_name: texts("vendorName").into_iter().next(),
             vendor_version: texts("vendorVersion").into_iter().next(),

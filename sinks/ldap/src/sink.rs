@@ -12,22 +12,21 @@ use crate::config::{Bind, BindMethod, Config};
 use crate::directory::Directory;
 use crate::ldif::LdifTarget;
 use crate::mapping::Mapping;
+use crate::mappings::Mappings;
 use crate::observe;
 use crate::pool::Pool;
-use crate::template;
 use crate::url::{Scheme, ServerUrl};
 use crate::work::Work;
 
 /// Keeps people, groups and roles in an LDAP directory, or writes LDIF change records for one.
 pub struct LdapSink {
-    mapping: Mapping,
     target: Target,
     in_flight: usize,
 }
 
 enum Target {
     Server(Box<Pool>),
-    File(LdifTarget),
+    File(LdifTarget, Box<Mapping>),
 }
 
 impl LdapSink {
@@ -40,18 +39,47 @@ impl LdapSink {
         if !(1..=256).contains(&in_flight) {
             return Err(ConfigError::new("in_flight", "must be between 1 and 256"));
         }
-        let mapping = Mapping::compile(&config)?;
+        let mappings = Mappings::new(config.clone())?;
         let target = match &config.ldif {
-            Some(ldif) => Target::File(ldif_target(&ldif.path, &config, &mapping)?),
-            None => Target::Server(Box::new(Pool::new(access(&config)?))),
+            Some(ldif) => {
+                let mapping = mappings.for_file()?;
+                Target::File(ldif_target(&ldif.path, &config, &mapping)?, Box::new(mapping))
+            }
+            None => Target::Server(Box::new(Pool::new(access(&config)?, mappings, hops(&config)?))),
         };
-        tracing::debug!(sink = %name, base = %mapping.people.base, "LDAP sink configured");
-        Ok(Self { mapping, target, in_flight })
+        tracing::debug!(sink = %name, "LDAP sink configured");
+        Ok(Self { target, in_flight })
     }
 
-    async fn apply_on(&self, directory: Directory<'_>, changes: &[Change]) -> Result<Vec<Outcome>, SinkDown> {
-        let work = Work::new(&self.mapping, directory, self.in_flight);
-        batch::apply(&work, changes).await
+    /// Applies the batch to the server, or to the one that this refers to. What the first has done by then the second
+    /// finds done or does again: either does no harm.
+    async fn apply_to_server(&self, pool: &Pool, changes: &[Change]) -> Result<Vec<Outcome>, SinkDown> {
+        let mut server = pool.lend().await?;
+        loop {
+            match self.apply_on(server.mapping(), Directory::Server(&server), changes).await {
+                Ok(outcomes) => {
+                    server.finish();
+                    return Ok(outcomes);
+                }
+                Err(_) if server.was_stale() => {
+                    drop(server);
+                    server = pool.lend().await?;
+                }
+                Err(down) => match server.follow().await {
+                    Some(followed) => server = followed?,
+                    None => return Err(down),
+                },
+            }
+        }
+    }
+
+    async fn apply_on(
+        &self,
+        mapping: &Mapping,
+        directory: Directory<'_>,
+        changes: &[Change],
+    ) -> Result<Vec<Outcome>, SinkDown> {
+        batch::apply(&Work::new(mapping, directory, self.in_flight), changes).await
     }
 }
 
@@ -59,16 +87,11 @@ impl LdapSink {
 impl Sink for LdapSink {
     async fn apply(&self, changes: &[Change]) -> Result<Vec<Outcome>, SinkDown> {
         match &self.target {
-            Target::Server(pool) => {
-                let connection = pool.lend().await?;
-                let outcomes = self.apply_on(Directory::Server(&connection), changes).await?;
-                connection.finish();
-                Ok(outcomes)
-            }
-            Target::File(target) => {
+            Target::Server(pool) => self.apply_to_server(pool, changes).await,
+            Target::File(target, mapping) => {
                 let file = target.open().await?;
-                file.recall(&self.mapping, changes);
-                let outcomes = self.apply_on(Directory::File(&file), changes).await?;
+                file.recall(mapping, changes);
+                let outcomes = self.apply_on(mapping, Directory::File(&file), changes).await?;
                 file.commit().await?;
                 Ok(outcomes)
             }
@@ -78,15 +101,23 @@ impl Sink for LdapSink {
     async fn probe(&self) -> Result<(), SinkDown> {
         match &self.target {
             Target::Server(pool) => pool.access().connect().await.map(|_| ()),
-            Target::File(target) => target.open().await?.commit().await,
+            Target::File(target, _) => target.open().await?.commit().await,
         }
     }
 
     async fn check(&self) -> Result<Vec<String>, SinkDown> {
         match &self.target {
-            Target::Server(pool) => check::check(&pool.access().connect().await?, &self.mapping).await,
-            Target::File(target) => target.check().await,
+            Target::Server(pool) => {
+                let (connection, mapping) = pool.extra().await?;
+                check::check(&connection, &mapping).await
+            }
+            Target::File(target, _) => target.check().await,
         }
+    }
+
+    fn batch(&self) -> u32 {
+        // Each group is modified once in a batch, however many come and go: the more at once, the fewer requests.
+        500
     }
 
     fn reads_target(&self) -> bool {
@@ -96,9 +127,9 @@ impl Sink for LdapSink {
 
     fn observe(&self) -> Option<ObservedStream<'_>> {
         match &self.target {
-            Target::Server(pool) => Some(observe::observe(pool.access(), &self.mapping)),
+            Target::Server(pool) => Some(observe::observe(pool)),
             // What became of the records is not known here.
-            Target::File(_) => None,
+            Target::File(..) => None,
         }
     }
 }
@@ -107,45 +138,32 @@ fn ldif_target(path: &Path, config: &Config, mapping: &Mapping) -> Result<LdifTa
     if config.url.is_some() || !config.urls.is_empty() {
         return Err(ConfigError::new("ldif", "give either a server (url) or a file (ldif), not both"));
     }
+    if mapping.sets_passwords() {
+        return Err(ConfigError::new(
+            "people.first_password",
+            "a file would show the passwords to whoever reads it: set none",
+        ));
+    }
     LdifTarget::new(path, mapping.marks.attribute.clone())
 }
 
 fn access(config: &Config) -> Result<Access, ConfigError> {
-    let urls = match (&config.url, config.urls.as_slice()) {
-        (Some(url), []) => vec![ServerUrl::parse(url).map_err(|e| ConfigError::new("url", e))?],
+    let (key, urls) = match (&config.url, config.urls.as_slice()) {
+        (Some(url), []) => ("url", vec![ServerUrl::parse(url).map_err(|e| ConfigError::new("url", e))?]),
         (None, []) => {
             return Err(ConfigError::new("url", "is missing: name the server (url, urls) or a file (ldif)"));
         }
-        (None, urls) => urls
-            .iter()
-            .enumerate()
-            .map(|(at, url)| ServerUrl::parse(url).map_err(|e| ConfigError::new(format!("urls.{at}"), e)))
-            .collect::<Result<_, _>>()?,
+        (None, urls) => ("urls", parse_urls("urls", urls)?),
         (Some(_), _) => return Err(ConfigError::new("urls", "give either url or urls, not both")),
     };
+    let referrals = parse_urls(REFERRALS, &config.referrals.follow_to)?;
     let credentials = credentials(config.bind.as_ref())?;
-    for url in &urls {
-        let key = if config.url.is_some() { "url" } else { "urls" };
-        match &url.scheme {
-            Scheme::Ldap { .. } => {}
-            _ if config.start_tls => {
-                let message = format!("{url} has no use for it: only ldap:// starts without TLS");
-                return Err(ConfigError::new("start_tls", message));
-            }
-            Scheme::Ldaps { .. } | Scheme::Ldapi { .. } => continue,
-        }
-        let readable = !config.start_tls && !config.allow_plaintext_password;
-        if readable && matches!(credentials, Credentials::Simple { .. }) {
-            return Err(ConfigError::new(
-                key,
-                format!(
-                    "{url} would carry the bind password in the clear: use ldaps://, set start_tls: true, or, if \
-                     everybody on the way may read it, allow_plaintext_password: true"
-                ),
-            ));
-        }
+    let keyed = urls.iter().map(|url| (key, url));
+    for (key, url) in keyed.chain(referrals.iter().map(|url| (REFERRALS, url))) {
+        check_url(config, &credentials, key, url)?;
     }
-    let wants_tls = config.start_tls || urls.iter().any(|url| matches!(url.scheme, Scheme::Ldaps { .. }));
+    let mut all = urls.iter().chain(&referrals);
+    let wants_tls = config.start_tls || all.any(|url| matches!(url.scheme, Scheme::Ldaps { .. }));
     Ok(Access {
         urls,
         start_tls: config.start_tls,
@@ -153,8 +171,52 @@ fn access(config: &Config) -> Result<Access, ConfigError> {
         credentials,
         connect_timeout: config.connect_timeout.get(),
         operation_timeout: config.operation_timeout.get(),
-        id_attribute: template::attribute_name(&config.id_attribute, "id_attribute")?,
+        referrals,
     })
+}
+
+const REFERRALS: &str = "referrals.follow_to";
+
+fn parse_urls(key: &str, urls: &[String]) -> Result<Vec<ServerUrl>, ConfigError> {
+    let parse = |(at, url): (usize, &String)| {
+        ServerUrl::parse(url).map_err(|e| ConfigError::new(format!("{key}.{at}"), e))
+    };
+    urls.iter().enumerate().map(parse).collect()
+}
+
+/// What must not be on the way to a server.
+fn check_url(
+    config: &Config,
+    credentials: &Credentials,
+    key: &str,
+    url: &ServerUrl,
+) -> Result<(), ConfigError> {
+    match &url.scheme {
+        Scheme::Ldap { .. } => {}
+        _ if config.start_tls && key != REFERRALS => {
+            let message = format!("{url} has no use for it: only ldap:// starts without TLS");
+            return Err(ConfigError::new("start_tls", message));
+        }
+        Scheme::Ldaps { .. } | Scheme::Ldapi { .. } => return Ok(()),
+    }
+    let readable = !config.start_tls && !config.allow_plaintext_password;
+    if readable && matches!(credentials, Credentials::Simple { .. }) {
+        return Err(ConfigError::new(
+            key,
+            format!(
+                "{url} would carry the bind password in the clear: use ldaps://, set start_tls: true, or, if \
+                 everybody on the way may read it, allow_plaintext_password: true"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn hops(config: &Config) -> Result<u8, ConfigError> {
+    match config.referrals.hops {
+        hops @ 1..=10 => Ok(hops),
+        _ => Err(ConfigError::new("referrals.hops", "must be between 1 and 10")),
+    }
 }
 
 fn credentials(bind: Option<&Bind>) -> Result<Credentials, ConfigError> {

@@ -1,40 +1,51 @@
 //! Entries from templates: a DN, object classes and attributes that a configuration gives, compiled once and
 //! rendered for each user, group or role.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rolecall_sink_api::ConfigError;
 use rolecall_sink_api::template::{Escape, Template, Variables};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::compare;
+use crate::compare::Rules;
 use crate::config::{AttributeTemplate, AttributeTemplates, OnExisting};
 use crate::dn::{self, Dn};
 use crate::entry::{AttributeName, Attributes, Value};
+use crate::preset::EntryPreset;
 
 /// How one kind of entry is made.
 #[derive(Debug)]
 pub(crate) struct EntryTemplate {
     /// The section of the configuration: `people`.
-    section: &'static str,
+    pub(crate) section: &'static str,
     dn: Template,
     /// Below which entry all of them lie.
     pub(crate) base: Dn,
     pub(crate) classes: Vec<String>,
     attributes: BTreeMap<AttributeName, Vec<Template>>,
+    /// What only a new entry gets.
+    initial: BTreeMap<AttributeName, Vec<Value>>,
     pub(crate) on_existing: OnExisting,
+    nul_in_names: bool,
+    rules: Arc<Rules>,
 }
 
 /// What an [`EntryTemplate`] is made from.
 pub(crate) struct Source<'a> {
     pub(crate) section: &'static str,
-    pub(crate) dn: &'a str,
+    pub(crate) dn: Option<&'a str>,
     pub(crate) base: Option<&'a str>,
-    pub(crate) classes: &'a [String],
-    pub(crate) defaults: &'a [(&'a str, &'a str)],
+    pub(crate) classes: Option<&'a [String]>,
     pub(crate) attributes: &'a AttributeTemplates,
     pub(crate) on_existing: OnExisting,
+    /// What holds where the others say nothing.
+    pub(crate) preset: &'a EntryPreset,
+    /// Whether a name may hold a NUL character.
+    pub(crate) nul_in_names: bool,
+    pub(crate) rules: &'a Arc<Rules>,
 }
 
 /// What an entry should be, as the templates gave it.
@@ -51,11 +62,12 @@ impl EntryTemplate {
     pub(crate) fn compile(source: &Source<'_>, variables: &Variables) -> Result<Self, ConfigError> {
         let section = source.section;
         let at = |key: &str| format!("{section}.{key}");
-        let dn = Template::parse(source.dn, Escape::With(dn::escape), variables)
+        let text = dn_template(source)?;
+        let dn = Template::parse(&text, Escape::With(dn::escape), variables)
             .map_err(|e| ConfigError::new(at("dn"), e.to_string()))?;
         let base = match source.base {
             Some(base) => Dn::parse(base).map_err(|e| ConfigError::new(at("base"), e.to_string()))?,
-            None => static_suffix(source.dn).ok_or_else(|| {
+            None => static_suffix(&text).ok_or_else(|| {
                 ConfigError::new(
                     at("dn"),
                     format!("no part at its end is the same for all entries: also give {section}.base"),
@@ -63,7 +75,7 @@ impl EntryTemplate {
             })?,
         };
         let mut attributes = BTreeMap::new();
-        for (name, template) in source.defaults {
+        for (name, template) in source.preset.attributes {
             attributes.insert(AttributeName::from(*name), one(template, variables, &at("attributes"))?);
         }
         for (name, templates) in source.attributes {
@@ -76,8 +88,22 @@ impl EntryTemplate {
                 None => _ = attributes.remove(&AttributeName::from(name.as_str())),
             }
         }
-        let classes = source.classes.to_vec();
-        Ok(Self { section, dn, base, classes, attributes, on_existing: source.on_existing })
+        let classes = match source.classes {
+            Some(classes) => classes.to_vec(),
+            None => source.preset.classes.iter().map(|class| (*class).to_owned()).collect(),
+        };
+        let initial =
+            source.preset.initial.iter().map(|(name, value)| ((*name).into(), vec![(*value).into()]));
+        let initial = initial.filter(|(name, _)| !attributes.contains_key(name)).collect();
+        let (on_existing, rules) = (source.on_existing, Arc::clone(source.rules));
+        let nul_in_names = source.nul_in_names;
+        Ok(Self { section, dn, base, classes, attributes, initial, on_existing, nul_in_names, rules })
+    }
+
+    /// Whether every entry has `attribute` in its name: `uid` when the DN begins with `uid=`.
+    pub(crate) fn is_named_by(&self, attribute: &AttributeName) -> bool {
+        let rdn = self.dn.source().split(['{', ',']).next().unwrap_or_default();
+        rdn.split('+').any(|part| part.split('=').next().is_some_and(|name| attribute == &name.trim().into()))
     }
 
     /// The attributes that the templates set.
@@ -97,6 +123,11 @@ impl EntryTemplate {
         if !dn.is_within(&self.base) || dn == self.base {
             return Err(format!("{section}.dn gives {dn}, which is not below {}", self.base));
         }
+        if !self.nul_in_names && dn.rdn_parts().iter().any(|(_, value)| value.contains('\0')) {
+            return Err(format!(
+                "{section}.dn gives a name with a NUL character, which the server cannot keep"
+            ));
+        }
         if let Some((name, _)) = dn.rdn_parts().iter().find(|(_, value)| value.trim().is_empty()) {
             return Err(format!(
                 "{section}.dn gives an empty {name}: what {:?} takes it from is not set; give it a fallback with \
@@ -108,13 +139,13 @@ impl EntryTemplate {
         for (name, templates) in &self.attributes {
             let values = render_values(templates, &variables)
                 .map_err(|e| format!("{section}.attributes.{name}: {e}"))?;
-            attributes.insert(name.clone(), distinct(name, values));
+            attributes.insert(name.clone(), self.distinct(name, values));
         }
         for (name, value) in dn.rdn_parts() {
             let name = AttributeName::from(name.as_str());
             let value = Value::from(value.as_str());
             if let Some(values) = attributes.get_mut(&name)
-                && !compare::contains(&name, values, &value)
+                && !self.rules.contains(&name, values, &value)
             {
                 values.insert(0, value);
             }
@@ -131,24 +162,42 @@ impl EntryTemplate {
         }
         Ok(rendered)
     }
-}
 
-impl Rendered {
-    /// The attributes of a new entry: what is mapped, and the RDN's values.
-    pub(crate) fn new_entry(&self, classes: &[String]) -> Attributes {
+    /// A new entry as `rendered` says: its classes, what is mapped, what only a new entry gets, the RDN's values.
+    pub(crate) fn new_entry(&self, rendered: &Rendered) -> Attributes {
         let mut attributes = Attributes::default();
-        attributes.set("objectClass".into(), classes.iter().map(|c| Value::from(c.as_str())).collect());
-        for (name, values) in &self.attributes {
+        attributes.set("objectClass".into(), self.classes.iter().map(|c| Value::from(c.as_str())).collect());
+        for (name, values) in self.initial.iter().chain(&rendered.attributes) {
             attributes.set(name.clone(), values.clone());
         }
-        for (name, value) in self.dn.rdn_parts() {
+        for (name, value) in rendered.dn.rdn_parts() {
             let name = AttributeName::from(name.as_str());
             let value = Value::from(value.as_str());
-            if !compare::contains(&name, attributes.get(&name), &value) {
+            if !self.rules.contains(&name, attributes.get(&name), &value) {
                 attributes.push(name, value);
             }
         }
         attributes
+    }
+
+    /// The values without those that the attribute would call the same.
+    fn distinct(&self, name: &AttributeName, values: Vec<Value>) -> Vec<Value> {
+        let mut seen = BTreeSet::new();
+        values.into_iter().filter(|value| seen.insert(self.rules.normal(name, value))).collect()
+    }
+}
+
+/// The template of the DN: as configured, or the preset's name below the configured base.
+fn dn_template<'a>(source: &Source<'a>) -> Result<Cow<'a, str>, ConfigError> {
+    let section = source.section;
+    match (source.dn, source.base) {
+        (Some(dn), _) => Ok(dn.into()),
+        (None, Some(base)) if base.contains(['{', '}']) => Err(ConfigError::new(
+            format!("{section}.base"),
+            "is one entry's DN; to make it depend on the user or group, give the whole DN in dn",
+        )),
+        (None, Some(base)) => Ok(format!("{},{base}", source.preset.rdn).into()),
+        (None, None) => Err(ConfigError::new(format!("{section}.dn"), "is missing: give it, or base")),
     }
 }
 
@@ -206,12 +255,6 @@ fn collect(json: &Json, values: &mut Vec<Value>) -> Result<(), String> {
         Json::Object(_) => return Err("gives a map, which no attribute can hold: pick a field of it".into()),
     }
     Ok(())
-}
-
-/// The values without those that the attribute would call the same.
-fn distinct(name: &AttributeName, values: Vec<Value>) -> Vec<Value> {
-    let mut seen = BTreeSet::new();
-    values.into_iter().filter(|value| seen.insert(compare::normal(name, value))).collect()
 }
 
 /// What stands behind the last variable, from the next level on.

@@ -56,9 +56,12 @@ impl Sought {
         self.remote.as_ref().map(RemoteId::as_str).filter(|id| !id.starts_with("dn:"))
     }
 
+    fn has_id(&self, entry: &Entry, work: &Work<'_>) -> bool {
+        self.id().is_some_and(|id| work.mapping.id.of(entry).is_some_and(|found| found == id))
+    }
+
     fn is(&self, entry: &Entry, work: &Work<'_>) -> bool {
-        let same_id = self.id().is_some_and(|id| entry.attributes.texts(&work.mapping.id).any(|e| e == id));
-        same_id || work.mapping.marks.owner(entry, &self.mark) == Owner::This
+        self.has_id(entry, work) || work.mapping.marks.owner(entry, &self.mark) == Owner::This
     }
 }
 
@@ -87,18 +90,15 @@ pub(crate) async fn locate(
 
     let missing = still_missing(&found);
     let marker = &work.mapping.marks.attribute;
-    for some in missing.chunks(MAX_VALUES) {
-        let marks = some.iter().map(|&at| (marker.clone(), sought[at].mark.as_str().into()));
-        look_for(work, base, fetch, marks.collect(), some, sought, &mut found).await?;
-    }
+    let by_mark = |at: usize| Some((marker.clone(), sought[at].mark.as_str().into()));
+    look_for(work, base, fetch, sought, &missing, by_mark, &mut found).await?;
     // Somebody moved these away, or removed them: the id finds them wherever they are.
     if let Some(root) = work.directory.root_of(base) {
         let mut missing = still_missing(&found);
         missing.retain(|&at| sought[at].id().is_some());
-        for some in missing.chunks(MAX_VALUES) {
-            let ids = some.iter().filter_map(|&at| Some((work.mapping.id.clone(), sought[at].id()?.into())));
-            look_for(work, &root, fetch, ids.collect(), some, sought, &mut found).await?;
-        }
+        let id = &work.mapping.id;
+        let by_id = |at: usize| Some((id.name.clone(), id.value(sought[at].id()?)));
+        look_for(work, &root, fetch, sought, &missing, by_id, &mut found).await?;
     }
     Ok(found)
 }
@@ -107,30 +107,34 @@ fn still_missing(found: &[Found]) -> Vec<usize> {
     (0..found.len()).filter(|&at| matches!(found[at], Found::Nothing)).collect()
 }
 
-/// One search for `any`, whose results are the entries sought at the positions `some`.
+/// Looks for those at the positions `missing` by the value that `value` gives for each, many in one search.
 async fn look_for(
     work: &Work<'_>,
     base: &Dn,
     fetch: &[AttributeName],
-    any: Vec<(AttributeName, Value)>,
-    some: &[usize],
     sought: &[Sought],
+    missing: &[usize],
+    value: impl Fn(usize) -> Option<(AttributeName, Value)>,
     found: &mut [Found],
 ) -> Result<(), SinkDown> {
-    let query =
-        Query { base: base.clone(), conditions: vec![Condition::Any(any)], attributes: fetch.to_vec() };
-    let entries = work.directory.search(&query).await?;
-    for &at in some {
-        found[at] = pick(work, &sought[at], &entries);
+    let chunks: Vec<&[usize]> = missing.chunks(MAX_VALUES).collect();
+    let searches = chunks.iter().map(|some| {
+        let any = some.iter().filter_map(|&at| value(at)).collect();
+        let query =
+            Query { base: base.clone(), conditions: vec![Condition::Any(any)], attributes: fetch.to_vec() };
+        async move { work.directory.search(&query).await }.boxed()
+    });
+    for (some, entries) in chunks.iter().zip(work.all(searches.collect()).await?) {
+        for &at in *some {
+            found[at] = pick(work, &sought[at], &entries);
+        }
     }
     Ok(())
 }
 
 /// The one among `entries` that is meant. The id counts for more than the mark, which anybody may copy.
 fn pick(work: &Work<'_>, sought: &Sought, entries: &[Entry]) -> Found {
-    let by_id = entries.iter().find(|e| {
-        sought.id().is_some_and(|id| e.attributes.texts(&work.mapping.id).any(|found| found == id))
-    });
+    let by_id = entries.iter().find(|entry| sought.has_id(entry, work));
     if let Some(entry) = by_id {
         return Found::Ours(Box::new(entry.clone()));
     }

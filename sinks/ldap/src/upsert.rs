@@ -6,8 +6,10 @@ use rolecall_sink_api::Action;
 use crate::config::OnExisting;
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Attributes, Entry, Value};
+use crate::lock::Lock;
 use crate::mark::Owner;
 use crate::outcome::{Failure, Operation, Verdict, explain, verdict};
+use crate::password;
 use crate::plan::{Aim, plan};
 use crate::request::Request;
 use crate::template::{EntryTemplate, Rendered};
@@ -34,8 +36,6 @@ pub(crate) struct Upserted {
     pub(crate) dn: Dn,
     pub(crate) remote: String,
     pub(crate) action: Action,
-    /// The name it had before, when it was renamed.
-    pub(crate) former: Option<Dn>,
 }
 
 /// What came of trying to add.
@@ -64,7 +64,12 @@ pub(crate) async fn upsert(
     let mut undo = Vec::new();
     let was_inactive = marks.is_inactive(&entry);
     match upsert.active {
-        Some(false) => present.push((marks.attribute.clone(), marks.inactive())),
+        Some(false) => {
+            present.push((marks.attribute.clone(), marks.inactive()));
+            if !was_inactive && lock(work, upsert).is_some_and(|lock| lock.holds(&entry.attributes)) {
+                present.push((marks.attribute.clone(), marks.locked_before()));
+            }
+        }
         Some(true) => undo = work.mapping.leavers.undo(marks, &entry),
         None => {}
     }
@@ -74,6 +79,8 @@ pub(crate) async fn upsert(
         classes: &upsert.template.classes,
         present,
         undo,
+        lock: lock(work, upsert),
+        rules: &work.mapping.rules,
     };
     let requests = plan(&entry, &aim);
     for request in &requests {
@@ -89,8 +96,7 @@ pub(crate) async fn upsert(
         Some(true) if was_inactive => Action::Reactivated,
         _ => Action::Updated,
     };
-    let former = (entry.dn != upsert.rendered.dn).then(|| entry.dn.clone());
-    Ok(Upserted { dn: upsert.rendered.dn.clone(), remote: work.mapping.remote_of(&entry), action, former })
+    Ok(Upserted { dn: upsert.rendered.dn.clone(), remote: work.mapping.remote_of(&entry), action })
 }
 
 async fn add(work: &Work<'_>, upsert: &Upsert<'_>) -> Result<Added, Failure> {
@@ -99,15 +105,19 @@ async fn add(work: &Work<'_>, upsert: &Upsert<'_>) -> Result<Added, Failure> {
     let reply = work.write(&request).await?;
     match verdict(reply.code, Operation::Add, &reply.text) {
         Verdict::Done => {
+            if upsert.active.is_some() {
+                first_password(work, dn).await?;
+            }
             let remote = match reply.id {
                 Some(id) => id,
                 None => read_id(work, dn).await?,
             };
-            Ok(Added::New(Upserted { dn: dn.clone(), remote, action: Action::Created, former: None }))
+            Ok(Added::New(Upserted { dn: dn.clone(), remote, action: Action::Created }))
         }
         Verdict::Taken => {
             let entry = work.directory.read(dn, upsert.fetch).await?;
-            let entry = entry.ok_or_else(|| Failure::Retry(explain(&request, &reply)))?;
+            // What is taken is not the name, then, but something else that must be unique.
+            let entry = entry.ok_or_else(|| Failure::Doubt(explain(&request, &reply)))?;
             whose(work, upsert, entry).map(Added::Existing)
         }
         _ => Err(Failure::of(&request, Operation::Add, &reply)
@@ -137,10 +147,16 @@ fn whose(work: &Work<'_>, upsert: &Upsert<'_>, entry: Entry) -> Result<Entry, Fa
 
 fn new_entry(work: &Work<'_>, upsert: &Upsert<'_>) -> Attributes {
     let marks = &work.mapping.marks;
-    let mut attributes = upsert.rendered.new_entry(&upsert.template.classes);
+    let mut attributes = upsert.template.new_entry(upsert.rendered);
     attributes.push(marks.attribute.clone(), upsert.mark.into());
     if upsert.active == Some(false) {
         attributes.push(marks.attribute.clone(), marks.inactive());
+    }
+    if let Some(lock) = lock(work, upsert) {
+        lock.put_on(&mut attributes);
+    }
+    if upsert.active.is_some() && work.mapping.password_comes_with_the_entry() {
+        attributes.set("unicodePwd".into(), vec![password::unicode(&password::random())]);
     }
     if let Some((name, values)) = &upsert.first {
         attributes.set((*name).clone(), values.clone());
@@ -148,7 +164,24 @@ fn new_entry(work: &Work<'_>, upsert: &Upsert<'_>) -> Attributes {
     attributes
 }
 
+/// Gives a new account its password, where that is a request of its own. An account that cannot get one is taken back:
+/// the next attempt would find it and take it for done.
+async fn first_password(work: &Work<'_>, dn: &Dn) -> Result<(), Failure> {
+    if !work.mapping.password_comes_after_the_entry() {
+        return Ok(());
+    }
+    let reply = work.directory.set_password(dn, &password::random()).await?;
+    let Some(failure) = Failure::of_password(dn, &reply) else { return Ok(()) };
+    work.send(&Request::Delete { dn: dn.clone() }, Operation::Delete).await?;
+    Err(failure)
+}
+
+/// The lock that must be on the entry: that of a person without access.
+fn lock(work: &Work<'_>, upsert: &Upsert<'_>) -> Option<Lock> {
+    work.mapping.leavers.lock().filter(|_| upsert.active == Some(false))
+}
+
 async fn read_id(work: &Work<'_>, dn: &Dn) -> Result<String, Failure> {
-    let entry = work.directory.read(dn, std::slice::from_ref(&work.mapping.id)).await?;
+    let entry = work.directory.read(dn, std::slice::from_ref(&work.mapping.id.name)).await?;
     Ok(entry.map_or_else(|| format!("dn:{dn}"), |entry| work.mapping.remote_of(&entry)))
 }

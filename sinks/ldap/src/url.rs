@@ -62,6 +62,14 @@ impl ServerUrl {
         Ok(Self { text: text.to_owned(), scheme })
     }
 
+    /// Whether a referral (RFC 4511 §4.1.10: an LDAP URL, with a DN and more behind the server) is to this host.
+    pub(crate) fn is_host_of(&self, referral: &str) -> bool {
+        let (Scheme::Ldap { address } | Scheme::Ldaps { address }) = &self.scheme else { return false };
+        let Some((_, rest)) = referral.split_once("://") else { return false };
+        let theirs = rest.split(['/', '?']).next().unwrap_or_default();
+        !theirs.is_empty() && host_of(address).eq_ignore_ascii_case(host_of(theirs))
+    }
+
     /// The URL as it was written.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
@@ -71,6 +79,14 @@ impl ServerUrl {
 impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+/// The host of `host:port`; an IPv6 address stands in brackets.
+fn host_of(address: &str) -> &str {
+    match address.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => address,
     }
 }
 
@@ -105,6 +121,16 @@ mod tests {
         assert_eq!(scheme("ldap://10.0.0.1:1389"), Scheme::Ldap { address: "10.0.0.1:1389".into() });
         assert_eq!(scheme("ldap://[::1]"), Scheme::Ldap { address: "[::1]:389".into() });
         assert_eq!(scheme("ldapi://%2Frun%2Fldapi"), Scheme::Ldapi { path: "/run/ldapi".into() });
+    }
+
+    #[test]
+    fn a_referral_counts_by_its_host() {
+        let to = |url: &str, referral: &str| ServerUrl::parse(url).unwrap().is_host_of(referral);
+        assert!(to("ldaps://a.example.com", "ldap://A.example.com/ou=people,dc=x??sub"));
+        assert!(to("ldaps://a.example.com:1636", "ldap://a.example.com:389"));
+        assert!(to("ldaps://[::1]", "ldap://[::1]:389/"));
+        assert!(!to("ldaps://a.example.com", "ldap://b.example.com/dc=x"));
+        assert!(!to("ldaps://a.example.com", "ldap:///dc=x") && !to("ldaps://a", "a"));
     }
 
     #[test]

@@ -79,7 +79,8 @@ impl Work<'_> {
         match missing {
             Some(id) => {
                 let reason = self.about(&format!("the application does not have group {id} yet"));
-                Err(Halt::Settled(Outcome::retry(reason)))
+                // The rest went through: what was made is known from now on.
+                Err(Halt::Settled(Outcome::retry(reason).with_remote(Some(RemoteId::new(user)))))
             }
             None => Ok(done),
         }

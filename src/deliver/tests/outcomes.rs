@@ -281,7 +281,7 @@ async fn what_is_in_hand_at_the_stop_is_settled_and_nothing_more_is_begun() {
         tokio::task::block_in_place(|| released.recv().unwrap());
         Ok(changes.iter().map(|_| Outcome::applied(Action::Created)).collect())
     })];
-    let delivery = DeliveryConfig { batch: 1, ..quick() };
+    let delivery = DeliveryConfig { batch: Some(1), ..quick() };
     let mut fixture = Fixture::start(&["ann", "bob"], script, vec![], delivery).await;
     assert_eq!(fixture.call().await, apply(&[("ann", 1)]));
     fixture.stop.cancel();

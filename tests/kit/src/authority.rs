@@ -1,7 +1,8 @@
 //! Certificates for the servers.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rcgen::{
@@ -15,8 +16,8 @@ pub struct CertificateAuthority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// A certificate for `localhost` and 127.0.0.1, with its key, both in PEM.
-pub(crate) struct ServerCertificate {
+/// A certificate with its key, both in PEM.
+pub(crate) struct Certificate {
     pub(crate) certificate: String,
     pub(crate) key: String,
 }
@@ -39,18 +40,32 @@ impl CertificateAuthority {
         &self.pem
     }
 
-    /// A new certificate for a server on this machine.
-    pub(crate) fn certify(&self) -> ServerCertificate {
+    /// A new certificate for a server on this machine, which also listens on `address`.
+    pub(crate) fn certify(&self, address: Ipv4Addr) -> Certificate {
         let mut params =
             CertificateParams::new(vec!["localhost".to_owned()]).expect("localhost is a DNS name");
-        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        for address in [Ipv4Addr::LOCALHOST, address] {
+            params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(address)));
+        }
         params.distinguished_name.push(DnType::CommonName, "localhost");
+        self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// A new certificate for a client, whose subject is `CN=name`.
+    fn certify_client(&self, name: &str) -> Certificate {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        self.sign(params, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn sign(&self, mut params: CertificateParams, purpose: ExtendedKeyUsagePurpose) -> Certificate {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![purpose];
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().expect("ring makes a P-256 key");
         let certificate = params.signed_by(&key, &self.issuer).expect("the authority signs").pem();
-        ServerCertificate { certificate, key: key.serialize_pem() }
+        Certificate { certificate, key: key.serialize_pem() }
     }
 
     /// A new client certificate for this name and its key, both in PEM.
@@ -68,12 +83,31 @@ impl CertificateAuthority {
 
     /// Puts `ca.pem`, `server.pem` and `server.key` (with a new certificate) into `directory`.
     pub fn equip(&self, directory: &Path) {
-        let server = self.certify();
-        for (name, text) in
-            [("ca.pem", &self.pem), ("server.pem", &server.certificate), ("server.key", &server.key)]
-        {
-            let path = directory.join(name);
-            fs::write(&path, text).unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
-        }
+        self.equip_at(directory, Ipv4Addr::LOCALHOST);
     }
+
+    /// The same for a server that listens on another address.
+    pub(crate) fn equip_at(&self, directory: &Path, address: Ipv4Addr) {
+        write(&directory.join("ca.pem"), &self.pem);
+        self.certify(address).write(directory, "server");
+    }
+
+    /// Puts `client.pem` and `client.key` into `directory`: a new certificate for a client that is called `name`.
+    pub fn equip_client(&self, directory: &Path, name: &str) {
+        self.certify_client(name).write(directory, "client");
+    }
+}
+
+impl Certificate {
+    fn write(&self, directory: &Path, name: &str) {
+        write(&directory.join(format!("{name}.pem")), &self.certificate);
+        let key = directory.join(format!("{name}.key"));
+        write(&key, &self.key);
+        // Some servers refuse a key that others may read.
+        fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("the key is ours");
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
 }

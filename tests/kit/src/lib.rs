@@ -9,10 +9,14 @@
 
 mod application;
 mod authority;
+mod ds389;
+mod ldap_client;
 mod ldif;
+mod operations;
 mod port;
 mod postgres;
 mod process;
+mod samba;
 mod scim;
 mod server;
 mod slapd;
@@ -21,8 +25,12 @@ mod until;
 
 pub use application::{Fault, HttpApplication, HttpApplicationOptions, Recorded};
 pub use authority::CertificateAuthority;
+pub use ds389::Ds389;
+pub use ldap_client::LdapClient;
 pub use ldif::Entry;
+pub use operations::Operations;
 pub use postgres::{Postgres, PostgresOptions};
+pub use samba::Samba;
 pub use scim::{ScimServer, ScimServerOptions};
 pub use server::Server;
 pub use slapd::{Slapd, SlapdOptions};

@@ -2,15 +2,19 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use tokio::process::Command;
+use rustix::process::Signal;
+use tempfile::TempDir;
 
 use crate::authority::CertificateAuthority;
-use crate::ldif::{self, Entry};
+use crate::ldap_client::LdapClient;
+use crate::operations::Operations;
 use crate::port::Port;
-use crate::server::{Program, Server, Setup};
-use crate::tool;
+use crate::process::{NotStarted, Process};
+use crate::until::until;
 
 const BASE: &str = "dc=example,dc=com";
 const ADMIN: &str = "cn=admin,dc=example,dc=com";
@@ -21,20 +25,26 @@ const PASSWORD: &str = "secret";
 ///
 /// It keeps `memberOf` (overlay memberof), moves and drops members with their entries (refint), locks accounts
 /// (ppolicy), and refuses a `uid` twice under `ou=people` (unique).
-pub type Slapd = Server<OpenLdap>;
-
-/// OpenLDAP's server on its two ports.
-pub struct OpenLdap {
+pub struct Slapd {
+    directory: TempDir,
+    client: LdapClient,
     plain: Port,
     tls: Port,
+    process: Option<Process>,
 }
 
 /// How a [`Slapd`] shall be; made by [`Slapd::options`].
 pub struct SlapdOptions {
     authority: CertificateAuthority,
     size_limit: Option<u32>,
+    room: u64,
+    plain: bool,
     read_only: bool,
     encrypted_only: bool,
+    idle_timeout: u32,
+    is_provider: bool,
+    /// The lines that make it a replica.
+    replica: Option<String>,
     access: Vec<String>,
     password_policy: Vec<String>,
 }
@@ -52,10 +62,46 @@ impl SlapdOptions {
         self
     }
 
+    /// The most bytes that its database may hold; without it, a gibibyte.
+    pub fn room(mut self, bytes: u64) -> Self {
+        self.room = bytes;
+        self
+    }
+
+    /// Leaves out the overlays that help: it then neither keeps `memberOf`, nor moves or drops members with their
+    /// entries, nor refuses a `uid` twice.
+    pub fn plain(mut self) -> Self {
+        self.plain = true;
+        self
+    }
+
     /// Lets rolecall's account read everything and write nothing.
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
+    }
+
+    /// Closes a connection that was not used for so many seconds; without it, none.
+    pub fn idle_timeout(mut self, seconds: u32) -> Self {
+        self.idle_timeout = seconds;
+        self
+    }
+
+    /// Lets others keep copies of its data.
+    pub fn provider(mut self) -> Self {
+        self.is_provider = true;
+        self
+    }
+
+    /// Makes it a read-only copy of `provider`, to which it refers whoever wants to write. It keeps itself up to date.
+    pub fn replica_of(mut self, provider: &Slapd) -> Self {
+        self.replica = Some(format!(
+            "syncrepl rid=001 provider={} type=refreshAndPersist retry=\"1 +\" searchbase=\"{BASE}\" \
+             bindmethod=simple binddn=\"{ADMIN}\" credentials={PASSWORD}\nupdateref {}\n",
+            provider.ldapi_url(),
+            provider.ldaps_url()
+        ));
+        self.plain()
     }
 
     /// Refuses to work over a connection that is not encrypted (result 13, confidentialityRequired).
@@ -79,9 +125,40 @@ impl SlapdOptions {
 
     /// Starts it.
     pub async fn start(self) -> Slapd {
-        let slapd = Server::make(&self).await;
-        slapd.add_ldif(&self.first_entries()).await;
-        slapd
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.try_start().await {
+                Ok(slapd) => return slapd,
+                Err(NotStarted::PortTaken) if tries < 5 => {}
+                Err(NotStarted::PortTaken) => panic!("slapd found its port taken {tries} times"),
+                Err(NotStarted::Broken(what)) => panic!("{what}"),
+            }
+        }
+    }
+
+    async fn try_start(&self) -> Result<Slapd, NotStarted> {
+        let directory = tempfile::Builder::new().prefix("rolecall-slapd-").tempdir();
+        let directory = directory.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}"));
+        self.authority.equip(directory.path());
+        self.authority.equip_client(directory.path(), "rolecall");
+        fs::create_dir(directory.path().join("db")).expect("the directory is new");
+        fs::write(directory.path().join("slapd.conf"), self.configuration(directory.path()))
+            .expect("the directory is ours");
+        let client = LdapClient {
+            url: ldapi_url(directory.path()),
+            bind_dn: ADMIN.to_owned(),
+            password: PASSWORD.to_owned(),
+            ca: directory.path().join("ca.pem"),
+            log: directory.path().join("log"),
+        };
+        let mut slapd = Slapd { directory, client, plain: Port::take(), tls: Port::take(), process: None };
+        slapd.try_start().await?;
+        match self.replica {
+            None => slapd.add_ldif(&self.first_entries()).await,
+            Some(_) => slapd.has_copied().await,
+        }
+        Ok(slapd)
     }
 
     fn configuration(&self, directory: &Path) -> String {
@@ -89,6 +166,10 @@ impl SlapdOptions {
         let security = if self.encrypted_only { "security ssf=128" } else { "" };
         let limit = self.size_limit.map_or("unlimited".to_owned(), |entries| entries.to_string());
         let right = if self.read_only { "read" } else { "write" };
+        let (room, idle_timeout) = (self.room, self.idle_timeout);
+        let provider = if self.is_provider { "overlay syncprov\n" } else { "" };
+        let replica = self.replica.as_deref().unwrap_or_default();
+        let overlays = if self.plain { String::new() } else { overlays() };
         let first: String = self.access.iter().map(|rule| format!("access {rule}\n")).collect();
         format!(
             "include /etc/ldap/schema/core.schema
@@ -101,32 +182,36 @@ moduleload memberof
 moduleload refint
 moduleload ppolicy
 moduleload unique
+moduleload syncprov
+idletimeout {idle_timeout}
 TLSCACertificateFile {directory}/ca.pem
 TLSCertificateFile {directory}/server.pem
 TLSCertificateKeyFile {directory}/server.key
+TLSVerifyClient try
+# Whoever comes with the kit's client certificate, or through the socket, is rolecall by SASL EXTERNAL.
+authz-regexp \"^cn=rolecall$\" \"{SERVICE}\"
+authz-regexp \"^gidNumber=[0-9]+[+]uidNumber=[0-9]+,cn=peercred,cn=external,cn=auth$\" \"{SERVICE}\"
 # The kit's own tools come through the socket, whatever is asked of others.
 localSSF 256
 {security}
 sizelimit {limit}
 
+database monitor
+
 database mdb
-maxsize 1073741824
+maxsize {room}
+readonly off
 suffix \"{BASE}\"
 rootdn \"{ADMIN}\"
 rootpw {PASSWORD}
 directory {directory}/db
-index objectClass,uid,mail,cn,member,entryUUID eq
+index objectClass,uid,mail,cn,member,uniqueMember,memberUid,uidNumber,gidNumber,entryUUID eq
+index businessCategory,description eq,sub
 {first}access to attrs=userPassword by dn.exact=\"{SERVICE}\" {right} by self write by anonymous auth by * none
 access to * by dn.exact=\"{SERVICE}\" {right} by users read by * none
-overlay memberof
-memberof-refint TRUE
-overlay refint
-refint_attributes member uniqueMember
 overlay ppolicy
 ppolicy_default \"cn=default,ou=policies,{BASE}\"
-overlay unique
-unique_uri ldap:///ou=people,{BASE}?uid?sub
-"
+{overlays}{provider}{replica}"
         )
     }
 
@@ -146,16 +231,16 @@ unique_uri ldap:///ou=people,{BASE}?uid?sub
     }
 }
 
-impl Setup for SlapdOptions {
-    type Program = OpenLdap;
-
-    async fn set_up(&self, directory: &Path) -> OpenLdap {
-        self.authority.equip(directory);
-        fs::create_dir(directory.join("db")).expect("the directory is new");
-        fs::write(directory.join("slapd.conf"), self.configuration(directory))
-            .expect("the directory is ours");
-        OpenLdap { plain: Port::take(), tls: Port::take() }
-    }
+fn overlays() -> String {
+    format!(
+        "overlay memberof
+memberof-refint TRUE
+overlay refint
+refint_attributes member uniqueMember
+overlay unique
+unique_uri ldap:///ou=people,{BASE}?uid?sub
+"
+    )
 }
 
 impl Slapd {
@@ -169,8 +254,13 @@ impl Slapd {
         SlapdOptions {
             authority: CertificateAuthority::new(),
             size_limit: None,
+            room: 1 << 30,
+            plain: false,
             read_only: false,
             encrypted_only: false,
+            idle_timeout: 0,
+            is_provider: false,
+            replica: None,
             access: Vec::new(),
             password_policy: vec!["pwdLockout: TRUE".to_owned()],
         }
@@ -178,17 +268,27 @@ impl Slapd {
 
     /// `ldap://127.0.0.1:PORT`: plain, or with StartTLS.
     pub fn url(&self) -> String {
-        format!("ldap://127.0.0.1:{}", self.program.plain.number())
+        format!("ldap://127.0.0.1:{}", self.plain.number())
     }
 
     /// `ldaps://127.0.0.1:PORT`.
     pub fn ldaps_url(&self) -> String {
-        format!("ldaps://127.0.0.1:{}", self.program.tls.number())
+        format!("ldaps://127.0.0.1:{}", self.tls.number())
     }
 
     /// The Unix socket, as an `ldapi://` URL.
     pub fn ldapi_url(&self) -> String {
-        ldapi_url(self.directory())
+        ldapi_url(self.directory.path())
+    }
+
+    /// The authority that signed the server's certificate, in PEM.
+    pub fn ca_path(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
+    }
+
+    /// A client certificate by which SASL EXTERNAL is rolecall's account, and its key, both in PEM.
+    pub fn client_certificate(&self) -> (PathBuf, PathBuf) {
+        (self.directory.path().join("client.pem"), self.directory.path().join("client.key"))
     }
 
     /// The suffix: `dc=example,dc=com`.
@@ -216,78 +316,107 @@ impl Slapd {
         PASSWORD
     }
 
-    /// What stands under `base` (itself included) and fits `filter`, by the real `ldapsearch`. `attributes` are the
-    /// names to return; none means all, and `+` means the operational ones. None when `base` does not exist.
-    pub async fn search(&self, base: &str, filter: &str, attributes: &[&str]) -> Vec<Entry> {
-        let mut command = self.tool("ldapsearch");
-        command.args(["-LLL", "-b", base, filter]).args(attributes);
-        let output = tool::run(&mut command, "").await;
-        match output.status.code() {
-            Some(0) => ldif::entries(&String::from_utf8_lossy(&output.stdout)),
-            Some(32) => Vec::new(),
-            _ => panic!("ldapsearch failed: {}\n{}", String::from_utf8_lossy(&output.stderr), self.log()),
+    /// The process id, while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
+    /// Ends the server in good order. Its ports, its data and its URLs stay as they are for [`restart`](Self::restart).
+    pub async fn stop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop(Signal::TERM).await;
         }
     }
 
-    /// The entry with this name.
-    pub async fn entry(&self, dn: &str, attributes: &[&str]) -> Option<Entry> {
-        let mut found = self.search(dn, "(objectClass=*)", attributes).await;
-        (!found.is_empty()).then(|| found.swap_remove(0))
+    /// Waits until a replica has everything that a new server has.
+    async fn has_copied(&self) {
+        until(Duration::from_secs(20), "the replica copies its provider", async || {
+            let found = self.search(BASE, "(cn=default)", &["1.1"]).await;
+            if found.is_empty() { Err(self.log()) } else { Ok(()) }
+        })
+        .await;
     }
 
-    /// Adds the entries in `ldif`.
-    pub async fn add_ldif(&self, ldif: &str) {
-        tool::succeed(&mut self.tool("ldapadd"), ldif).await;
-    }
-
-    /// Makes the changes in `ldif` (RFC 2849 change records).
-    pub async fn modify_ldif(&self, ldif: &str) {
-        tool::succeed(&mut self.tool("ldapmodify"), ldif).await;
-    }
-
-    /// Whether somebody can sign in with this name and password.
-    pub async fn can_bind(&self, dn: &str, password: &str) -> bool {
-        let mut command = Command::new("ldapwhoami");
-        command.env("LDAPNOINIT", "1").args(["-x", "-H", &self.ldapi_url(), "-D", dn, "-w", password]);
-        let output = tool::run(&mut command, "").await;
-        match output.status.code() {
-            Some(0) => true,
-            // invalidCredentials (a locked account too), or unwillingToPerform (an empty password).
-            Some(49 | 53) => false,
-            _ => panic!("ldapwhoami failed: {}\n{}", String::from_utf8_lossy(&output.stderr), self.log()),
+    /// Ends the server as a power cut would end it for its clients: at once, with whatever it was doing half done.
+    pub async fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop(Signal::KILL).await;
         }
     }
 
-    fn tool(&self, name: &str) -> Command {
-        tool(self.directory(), name)
+    /// Gives its database room for so many bytes from the next start on.
+    pub fn set_room(&self, bytes: u64) {
+        self.configure("maxsize ", &format!("maxsize {bytes}"));
+    }
+
+    /// Lets the database take writes, or none, from the next start on.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.configure("readonly ", if read_only { "readonly on" } else { "readonly off" });
+    }
+
+    /// Puts `line` where one begins with `start`.
+    fn configure(&self, start: &str, line: &str) {
+        let path = self.directory.path().join("slapd.conf");
+        let before = fs::read_to_string(&path).expect("the kit wrote it");
+        let lines = before.lines().map(|old| if old.starts_with(start) { line } else { old });
+        fs::write(&path, lines.collect::<Vec<_>>().join("\n") + "\n").expect("the directory is ours");
+    }
+
+    /// How many operations it has carried out since it started, those of the kit's own tools among them.
+    pub async fn operations(&self) -> Operations {
+        let found = self.search("cn=Operations,cn=Monitor", "(cn=*)", &["cn", "monitorOpCompleted"]).await;
+        Operations::from_monitor(&found)
+    }
+
+    /// Brings a stopped server back, on the same ports with the same data.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        match self.try_start().await {
+            Ok(()) => {}
+            Err(NotStarted::PortTaken) => panic!("somebody took slapd's port while it was stopped"),
+            Err(NotStarted::Broken(what)) => panic!("{what}"),
+        }
+    }
+
+    /// Makes the server hang: connections are accepted and nothing is answered.
+    pub fn pause(&self) {
+        self.process.as_ref().expect("slapd runs").pause();
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.as_ref().expect("slapd runs").resume();
+    }
+
+    async fn try_start(&mut self) -> Result<(), NotStarted> {
+        let listen = format!("{}/ {}/ {}", self.url(), self.ldaps_url(), self.ldapi_url());
+        let configuration = self.directory.path().join("slapd.conf").into_os_string();
+        // 32768 ("none") is what is always worth writing; and with -d, slapd stays in the foreground.
+        let command: [OsString; 7] = [
+            "/usr/sbin/slapd".into(),
+            "-d".into(),
+            "32768".into(),
+            "-f".into(),
+            configuration,
+            "-h".into(),
+            listen.into(),
+        ];
+        let mut process = Process::spawn("slapd", self.directory.path(), Signal::KILL, command);
+        process.ready(async || self.client.answers().await).await?;
+        self.process = Some(process);
+        Ok(())
     }
 }
 
-impl Program for OpenLdap {
-    const NAME: &'static str = "slapd";
+/// Its administrator's tools, through the Unix socket.
+impl Deref for Slapd {
+    type Target = LdapClient;
 
-    fn command(&self, directory: &Path) -> Vec<OsString> {
-        let (plain, tls) = (self.plain.number(), self.tls.number());
-        let listen = format!("ldap://127.0.0.1:{plain}/ ldaps://127.0.0.1:{tls}/ {}/", ldapi_url(directory));
-        // 32768 ("none") is what is always worth writing; and with -d, slapd stays in the foreground.
-        let mut words: Vec<OsString> =
-            ["/usr/sbin/slapd", "-d", "32768", "-h", &listen, "-f"].map(Into::into).into();
-        words.push(directory.join("slapd.conf").into());
-        words
-    }
-
-    async fn answers(&self, directory: &Path) -> Result<(), String> {
-        tool::answers(&mut tool(directory, "ldapwhoami"), "").await
+    fn deref(&self) -> &LdapClient {
+        &self.client
     }
 }
 
 fn ldapi_url(directory: &Path) -> String {
-    let path = directory.join("ldapi").display().to_string();
-    format!("ldapi://{}", path.replace('/', "%2F"))
-}
-
-fn tool(directory: &Path, name: &str) -> Command {
-    let mut command = Command::new(name);
-    command.env("LDAPNOINIT", "1").args(["-x", "-H", &ldapi_url(directory), "-D", ADMIN, "-w", PASSWORD]);
-    command
+    format!("ldapi://{}", directory.join("ldapi").display().to_string().replace('/', "%2F"))
 }

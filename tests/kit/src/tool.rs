@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 /// No tool is asked for more than this; a server that hangs must not make the test hang.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `command`, gives it `input`, and returns what became of it.
 pub(crate) async fn run(command: &mut Command, input: &str) -> Output {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compare;
+use crate::compare::{self, Rules};
 use crate::dn::Dn;
 use crate::entry::{AttributeName, Attributes, Entry, Value};
 use crate::plan;
@@ -22,7 +22,8 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(marker: AttributeName) -> Self {
-        let indexed = vec![marker.clone(), "member".into(), "uniqueMember".into()];
+        let indexed = ["member", "uniqueMember", "memberUid", "uid"].map(AttributeName::from);
+        let indexed = indexed.into_iter().chain([marker.clone()]).collect();
         Self { entries: BTreeMap::new(), index: BTreeMap::new(), indexed, marker, made: BTreeSet::new() }
     }
 
@@ -101,7 +102,7 @@ impl Memory {
             }
             Request::Rename { dn, to } => match self.take(dn) {
                 Some(mut entry) => {
-                    plan::rename(&mut entry, to);
+                    plan::rename(&mut entry, to, &Rules::default());
                     self.put(entry);
                     Reply::new(0, "")
                 }

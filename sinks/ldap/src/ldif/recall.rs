@@ -7,6 +7,7 @@ use crate::dn::Dn;
 use crate::entry::Entry;
 use crate::mapping::Mapping;
 use crate::mark::GroupKey;
+use crate::member::Identity;
 use crate::query::{Condition, Query};
 
 impl LdifFile {
@@ -34,16 +35,18 @@ impl LdifFile {
         if self.has_made(&mark) || self.read(&dn).is_some() {
             return;
         }
-        let mut attributes = person.rendered.new_entry(&mapping.people.classes);
+        let mut attributes = mapping.people.new_entry(&person.rendered);
         attributes.push(mapping.marks.attribute.clone(), mark.into());
         if !person.active {
+            mapping.leavers.lock().inspect(|lock| lock.put_on(&mut attributes));
             attributes.push(mapping.marks.attribute.clone(), mapping.marks.inactive());
         }
-        self.put(Entry { dn: dn.clone(), attributes });
+        let identity = Identity::of_rendered(&person.rendered);
+        self.put(Entry { dn, attributes });
         for (key, name) in mapping.memberships(user) {
             let mark = mapping.marks.group(&key);
             self.recall_group(mapping, &key, &name, &mark);
-            self.recall_member(mapping, &key, &mark, dn.as_str());
+            self.recall_member(mapping, &key, &mark, &identity);
         }
     }
 
@@ -64,15 +67,16 @@ impl LdifFile {
         if self.has_made(mark) || self.read(&rendered.dn).is_some() {
             return;
         }
-        let mut attributes = rendered.new_entry(&group.entry.classes);
+        let mut attributes = group.entry.new_entry(&rendered);
         attributes.push(mapping.marks.attribute.clone(), mark.into());
         self.put(Entry { dn: rendered.dn, attributes });
     }
 
-    fn recall_member(&self, mapping: &Mapping, key: &GroupKey, mark: &str, member: &str) {
+    fn recall_member(&self, mapping: &Mapping, key: &GroupKey, mark: &str, who: &Identity) {
         let Some(group) = mapping.group_mapping(key) else { return };
+        let Some(member) = who.member(group.member_value) else { return };
         for mut entry in self.marked(mapping, &group.entry.base, mark) {
-            entry.attributes.push(group.member.clone(), member.into());
+            entry.attributes.push(group.member.clone(), member.value());
             self.put(entry);
         }
     }

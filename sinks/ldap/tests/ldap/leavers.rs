@@ -59,6 +59,23 @@ async fn an_administrators_lock_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_was_there_before_outlives_the_time_away() {
+    let directory = Directory::start().await;
+    let (sink, mut daemon) = (directory.sink(), Daemon::default());
+    daemon.deliver(&sink, [user("ada").into()]).await;
+    let record = "changetype: modify\nreplace: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n";
+    directory.slapd.modify_ldif(&format!("dn: {}\n{record}", person("ada"))).await;
+    assert_eq!(
+        action(&daemon.deliver(&sink, [user("ada").deactivated().into()]).await[0]),
+        Action::Deactivated
+    );
+    assert_eq!(action(&daemon.deliver(&sink, [user("ada").into()]).await[0]), Action::Reactivated);
+    let lock = directory.value(&person("ada"), "pwdAccountLockedTime").await;
+    assert_eq!(lock.as_deref(), Some("000001010000Z"));
+    assert_eq!(directory.values(&person("ada"), "businessCategory").await, ["rolecall:user:ada"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_leaver_whose_attributes_cannot_be_mapped_is_locked_all_the_same() {
     let directory = Directory::start().await;
     let (sink, mut daemon) = (directory.sink(), Daemon::default());

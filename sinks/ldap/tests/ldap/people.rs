@@ -47,6 +47,31 @@ async fn only_mapped_attributes_that_differ_are_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_servers_schema_says_whether_case_counts() {
+    let directory = Directory::start().await;
+    let mut config = directory.config();
+    // bootFile is compared by caseExactIA5Match, description by caseIgnoreMatch.
+    config["people"]["object_classes"] = json!(["top", "inetOrgPerson", "bootableDevice"]);
+    config["people"]["attributes"] =
+        json!({ "bootFile": "{{ user.title }}", "description": "{{ user.department }}" });
+    let (sink, mut daemon) = (sink(config), Daemon::default());
+    let ada = |title: &str, department: &str| {
+        let mut ada = user("ada");
+        ada.profile.title = Some(title.into());
+        ada.profile.department = Some(department.into());
+        ada
+    };
+    daemon.deliver(&sink, [ada("Kernel", "Engines").into()]).await;
+    daemon.forget();
+    let again = daemon.deliver(&sink, [ada("Kernel", "ENGINES").into()]).await;
+    assert_eq!(action(&again[0]), Action::Unchanged);
+    daemon.forget();
+    let other = daemon.deliver(&sink, [ada("kernel", "Engines").into()]).await;
+    assert_eq!(action(&other[0]), Action::Updated);
+    assert_eq!(directory.value(&person("ada"), "bootFile").await.as_deref(), Some("kernel"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_spelling_by_the_source_arrives() {
     let directory = Directory::start().await;
     let (sink, mut daemon) = (directory.sink(), Daemon::default());

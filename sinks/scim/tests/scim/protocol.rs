@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolecall_sink_api::{Action, Document, Outcome, Sink as _};
+use rolecall_sink_api::{Action, Document, Outcome, RemoteId, Sink as _};
 use rolecall_testkit::{Fault, HttpApplication, Recorded};
 use serde_json::{Value, json};
 
@@ -219,6 +219,19 @@ async fn members_come_and_go_one_by_one() {
     let leave = json!([{ "op": "remove", "path": "members[value eq \"7\\\"\"]" }]);
     let join = json!([{ "op": "add", "path": "members", "value": [{ "value": "7\"" }] }]);
     assert_eq!([&writes[0].body["Operations"], &writes[1].body["Operations"]], [&leave, &join]);
+}
+
+#[tokio::test]
+async fn who_was_made_before_their_group_is_known_by_id_from_then_on() {
+    let application = HttpApplication::start().await;
+    let sink = sink(&application.url(), &json!({}));
+    describes(&application, json!({}));
+    let nothing = (200, list(&[]));
+    answers(&application, &[nothing.clone(), nothing.clone(), (201, account("", "")), nothing]);
+    let outcome = sink.apply(&[joins(user("ada").within(&[&group("late")]))]).await.unwrap().remove(0);
+    let Outcome::Retry { reason, remote, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("group late"), "{reason}");
+    assert_eq!(remote, Some(RemoteId::new("7")));
 }
 
 #[tokio::test]

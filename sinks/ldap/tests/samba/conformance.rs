@@ -1,0 +1,62 @@
+//! The contract's own suite.
+
+use async_trait::async_trait;
+use rolecall_sink_api::conformance::{Held, Target, TargetError, run};
+use rolecall_sink_api::{Sink, User};
+use tokio::sync::Mutex;
+
+use crate::layout::Layout;
+use crate::server::Server;
+
+const LAYOUT: Layout = Layout {
+    base: "dc=ad,dc=example,dc=com",
+    marker: "extensionName",
+    rdn: "cn",
+    classes: ["user", "group"],
+    is_active: |entry| entry.value("userAccountControl") == Some("512"),
+};
+
+struct SambaTarget(Mutex<Server>);
+
+#[async_trait]
+impl Target for SambaTarget {
+    async fn empty(&self) -> Result<(), TargetError> {
+        LAYOUT.empty(&self.0.lock().await.samba).await;
+        Ok(())
+    }
+
+    async fn sink(&self) -> Result<Box<dyn Sink>, TargetError> {
+        Ok(Box::new(self.0.lock().await.sink()))
+    }
+
+    async fn held(&self) -> Result<Held, TargetError> {
+        LAYOUT.held(&self.0.lock().await.samba).await
+    }
+
+    async fn seed_unmanaged(&self, twin: &User) -> Result<(), TargetError> {
+        LAYOUT.seed_unmanaged(&self.0.lock().await.samba, twin).await;
+        Ok(())
+    }
+
+    async fn unmanaged(&self) -> Result<Option<String>, TargetError> {
+        Ok(LAYOUT.unmanaged(&self.0.lock().await.samba).await)
+    }
+
+    async fn stop(&self) -> Result<bool, TargetError> {
+        self.0.lock().await.samba.stop().await;
+        Ok(true)
+    }
+
+    async fn start(&self) -> Result<(), TargetError> {
+        self.0.lock().await.samba.restart().await;
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sink_keeps_the_contract_on_active_directory() {
+    let target = SambaTarget(Mutex::new(Server::start().await));
+    let report = run(&target).await;
+    println!("{report}");
+    assert!(report.passed(), "{report}");
+}
