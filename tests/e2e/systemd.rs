@@ -135,8 +135,7 @@ async fn a_restart_with_a_socket_that_is_held_refuses_no_webhook() {
         over.store(true, Ordering::Relaxed);
         daemon
     };
-    let (sent, _daemon) =
-        tokio::join!(futures_util::future::join_all((0..SENDERS).map(|number| send(number))), restart);
+    let (sent, _daemon) = tokio::join!(futures_util::future::join_all((0..SENDERS).map(send)), restart);
 
     site.settled().await;
     assert_eq!(app.people().len(), sent.iter().sum::<usize>());
