@@ -154,7 +154,7 @@ impl Committer {
                 running += 1;
                 tasks.spawn(self.merge(waiting.clone(), report.clone()));
             }
-            if !open && tasks.is_empty() {
+            if !open && running == 0 && tasks.is_empty() {
                 return;
             }
         }
