@@ -84,7 +84,8 @@ impl Opening {
         let file = digest(&text);
         let of_file = Self { rules: Arc::new(rules), text, file };
         let Some(newest) = store.rules_version(None).await? else { return Ok(of_file) };
-        if newest.origin.is_file() || newest.file != of_file.file {
+        // Rules that were applied and then written into the file are the file's.
+        if newest.origin.is_file() || newest.file != of_file.file || newest.text == of_file.text {
             return Ok(of_file);
         }
         let number = newest.number;
