@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use rolecall_sink_api::conformance::{self, Attribute, Held, HeldGroup, HeldUser, Target, TargetError};
+use rolecall_sink_api::conformance::{
+    self, Attribute, Capabilities, Held, HeldGroup, HeldUser, Target, TargetError,
+};
 use rolecall_sink_api::{GroupId, RoleName, Sink, User, UserId};
 use rolecall_sink_rest::RestSink;
 use rolecall_testkit::HttpApplication;
@@ -25,6 +27,10 @@ impl Application {
 
 #[async_trait]
 impl Target for Application {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { large_batch: 10_000, ..Capabilities::default() }
+    }
+
     async fn empty(&self) -> Result<(), TargetError> {
         *self.running.lock().await = HttpApplication::start().await;
         Ok(())

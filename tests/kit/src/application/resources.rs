@@ -1,6 +1,6 @@
 //! The application's users and groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,8 @@ pub(super) struct Resources {
 struct Collection {
     made: u64,
     held: BTreeMap<String, Value>,
+    /// The ids of those with an `external_id`: with thousands of them, looking through all takes minutes.
+    by_external_id: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// What the application says to a request.
@@ -65,7 +67,7 @@ impl Resources {
             }
             ("PUT", Some(id), Some(body)) => collection.change(id, |it| *it = body.clone()),
             ("PATCH", Some(id), Some(body)) => collection.change(id, |it| merge(it, body)),
-            ("DELETE", Some(id), _) => match collection.held.remove(id) {
+            ("DELETE", Some(id), _) => match collection.remove(id) {
                 Some(_) => Answer { status: 204, headers: Vec::new(), body: None },
                 None => not_found(),
             },
@@ -81,12 +83,20 @@ impl Collection {
     fn list(&self, query: &str) -> Answer {
         let wanted: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
         let fits = |it: &&Value| wanted.iter().all(|(key, value)| it[key.as_ref()] == value.as_ref());
-        Answer::new(200, self.held.values().filter(fits).cloned().collect())
+        let found = match wanted.iter().find(|(key, _)| key == "external_id") {
+            Some((_, id)) => self.with_external_id(id).filter(fits).cloned().collect(),
+            None => self.held.values().filter(fits).cloned().collect(),
+        };
+        Answer::new(200, found)
+    }
+
+    fn with_external_id(&self, id: &str) -> impl Iterator<Item = &Value> {
+        self.by_external_id.get(id).into_iter().flatten().filter_map(|id| self.held.get(id))
     }
 
     fn create(&mut self, name: &str, body: &Map<String, Value>) -> Answer {
-        let external = body.get("external_id").filter(|external| !external.is_null());
-        if let Some(there) = external.and_then(|id| self.held.values().find(|it| &it["external_id"] == id)) {
+        let external = body.get("external_id").and_then(Value::as_str);
+        if let Some(there) = external.and_then(|id| self.with_external_id(id).next()) {
             return Answer::new(409, there.clone());
         }
         self.made += 1;
@@ -94,16 +104,36 @@ impl Collection {
         let mut made = body.clone();
         made.insert("id".to_owned(), json!(id));
         let made = Value::Object(made);
-        self.held.insert(id.clone(), made.clone());
+        self.put(&id, made.clone());
         let headers = vec![("Location".to_owned(), format!("/{name}s/{id}"))];
         Answer { status: 201, headers, body: Some(made) }
     }
 
     fn change(&mut self, id: &str, change: impl FnOnce(&mut Map<String, Value>)) -> Answer {
-        let Some(Value::Object(it)) = self.held.get_mut(id) else { return not_found() };
-        change(it);
+        let Some(Value::Object(mut it)) = self.held.get(id).cloned() else { return not_found() };
+        change(&mut it);
         it.insert("id".to_owned(), json!(id));
-        Answer::new(200, Value::Object(it.clone()))
+        let it = Value::Object(it);
+        self.put(id, it.clone());
+        Answer::new(200, it)
+    }
+
+    fn put(&mut self, id: &str, value: Value) {
+        self.remove(id);
+        if let Some(external) = value["external_id"].as_str() {
+            self.by_external_id.entry(external.to_owned()).or_default().insert(id.to_owned());
+        }
+        self.held.insert(id.to_owned(), value);
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Value> {
+        let gone = self.held.remove(id)?;
+        if let Some(external) = gone["external_id"].as_str()
+            && let Some(ids) = self.by_external_id.get_mut(external)
+        {
+            ids.remove(id);
+        }
+        Some(gone)
     }
 }
 
