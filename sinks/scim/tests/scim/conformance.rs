@@ -47,3 +47,11 @@ async fn whole_resources_keep_the_contract_without_patch() {
     let server = Server { large_batch: 40, ..Server::with(options, json!({})).await };
     keeps_the_contract(server).await;
 }
+
+#[tokio::test]
+#[ignore = "takes minutes, for scim2-server looks through everybody for each request; with `cargo test -p rolecall-sink-scim -- --ignored`"]
+async fn ten_thousand_changes_go_through() {
+    let server = Server { large_batch: 10_000, ..Server::start().await };
+    let report = conformance::run_matching(&server, "large_batch").await;
+    assert!(report.passed(), "{report}");
+}
