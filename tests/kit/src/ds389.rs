@@ -2,17 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use rustix::process::Signal;
-use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::authority::CertificateAuthority;
-use crate::ldap_client::LdapClient;
+use crate::ldap_client::{LdapClient, LdapProgram};
 use crate::port::Port;
-use crate::process::{NotStarted, Process};
+use crate::server::{Program, Server, Setup};
 use crate::tool;
 
 const BASE: &str = "dc=example,dc=com";
@@ -29,65 +26,75 @@ const TEMPLATE: &str = "/usr/share/dirsrv/data/template-dse.ldif";
 /// It keeps `memberOf` and moves and drops members with their entries (plugins MemberOf and referential integrity).
 /// The server's own setup wants root and writes all over the system; here everything stands in one directory, and no
 /// root is needed.
-pub struct Ds389 {
-    directory: TempDir,
+pub type Ds389 = Server<Instance>;
+
+/// What runs as a [`Ds389`].
+pub struct Instance {
     client: LdapClient,
     plain: Port,
     tls: Port,
-    process: Option<Process>,
 }
 
-impl Ds389 {
-    /// Starts one.
-    pub async fn start() -> Self {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match Self::try_new().await {
-                Ok(server) => return server,
-                Err(NotStarted::PortTaken) if tries < 5 => {}
-                Err(NotStarted::PortTaken) => panic!("389-ds found its port taken {tries} times"),
-                Err(NotStarted::Broken(what)) => panic!("{what}"),
-            }
-        }
+impl Program for Instance {
+    const NAME: &'static str = "389ds";
+
+    fn command(&self, directory: &Path) -> Vec<OsString> {
+        let configuration = directory.join("config").into_os_string();
+        // With a debug level it stays in the foreground; 0 is what is always worth writing.
+        vec!["/usr/sbin/ns-slapd".into(), "-D".into(), configuration, "-d".into(), "0".into()]
     }
 
-    async fn try_new() -> Result<Self, NotStarted> {
-        let directory = tempfile::Builder::new().prefix("rolecall-389ds-").tempdir();
-        let directory = directory.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}"));
+    async fn answers(&self, _: &Path) -> Result<(), String> {
+        self.client.answers().await
+    }
+}
+
+impl LdapProgram for Instance {
+    fn client(&self) -> &LdapClient {
+        &self.client
+    }
+}
+
+struct New;
+
+impl Setup for New {
+    type Program = Instance;
+
+    async fn set_up(&self, directory: &Path) -> Instance {
         let (plain, tls) = (Port::take(), Port::take());
         let client = LdapClient {
             url: format!("ldap://127.0.0.1:{}", plain.number()),
             bind_dn: ADMIN.to_owned(),
             password: PASSWORD.to_owned(),
-            ca: directory.path().join("ca.pem"),
-            log: directory.path().join("log"),
+            ca: directory.join("ca.pem"),
+            log: directory.join("log"),
         };
-        configure(directory.path(), plain.number(), tls.number()).await;
-        let mut server = Self { directory, client, plain, tls, process: None };
-        server.run().await?;
+        configure(directory, plain.number(), tls.number()).await;
+        Instance { client, plain, tls }
+    }
+}
+
+impl Ds389 {
+    /// Starts one.
+    pub async fn start() -> Self {
+        let server = Server::make(&New).await;
         server.modify_ldif(&first_entries()).await;
-        Ok(server)
+        server
     }
 
     /// `ldap://127.0.0.1:PORT`: plain, or with StartTLS.
     pub fn url(&self) -> String {
-        format!("ldap://127.0.0.1:{}", self.plain.number())
+        format!("ldap://127.0.0.1:{}", self.program.plain.number())
     }
 
     /// `ldaps://127.0.0.1:PORT`.
     pub fn ldaps_url(&self) -> String {
-        format!("ldaps://127.0.0.1:{}", self.tls.number())
-    }
-
-    /// The authority that signed the server's certificate, in PEM.
-    pub fn ca_path(&self) -> PathBuf {
-        self.directory.path().join("ca.pem")
+        format!("ldaps://127.0.0.1:{}", self.program.tls.number())
     }
 
     /// A client certificate by which SASL EXTERNAL is rolecall's account, and its key, both in PEM.
     pub fn client_certificate(&self) -> (PathBuf, PathBuf) {
-        (self.directory.path().join("client.pem"), self.directory.path().join("client.key"))
+        (self.directory().join("client.pem"), self.directory().join("client.key"))
     }
 
     /// The suffix: `dc=example,dc=com`.
@@ -103,47 +110,6 @@ impl Ds389 {
     /// Its password.
     pub fn bind_password(&self) -> &'static str {
         PASSWORD
-    }
-
-    /// Ends the server in good order. Its ports and its data stay as they are for [`restart`](Self::restart).
-    pub async fn stop(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.stop(Signal::TERM).await;
-        }
-    }
-
-    /// Brings a stopped server back, on the same ports with the same data.
-    pub async fn restart(&mut self) {
-        self.stop().await;
-        match self.run().await {
-            Ok(()) => {}
-            Err(NotStarted::PortTaken) => panic!("somebody took 389-ds's port while it was stopped"),
-            Err(NotStarted::Broken(what)) => panic!("{what}"),
-        }
-    }
-
-    async fn run(&mut self) -> Result<(), NotStarted> {
-        let command: [OsString; 5] = [
-            "/usr/sbin/ns-slapd".into(),
-            "-D".into(),
-            self.directory.path().join("config").into_os_string(),
-            // With a debug level it stays in the foreground; 0 is what is always worth writing.
-            "-d".into(),
-            "0".into(),
-        ];
-        let mut process = Process::spawn("389-ds", self.directory.path(), Signal::KILL, command);
-        process.ready(async || self.client.answers().await).await?;
-        self.process = Some(process);
-        Ok(())
-    }
-}
-
-/// Its administrator's tools.
-impl Deref for Ds389 {
-    type Target = LdapClient;
-
-    fn deref(&self) -> &LdapClient {
-        &self.client
     }
 }
 

@@ -1,11 +1,13 @@
 //! An LDAP server looked into and changed by somebody other than rolecall: OpenLDAP's own command-line tools.
 
 use std::fs;
+use std::ops::Deref;
 use std::path::PathBuf;
 
 use tokio::process::Command;
 
 use crate::ldif::{self, Entry};
+use crate::server::{Program, Server};
 use crate::tool;
 
 /// The tools `ldapsearch`, `ldapadd` and `ldapmodify`, bound as a server's administrator.
@@ -99,5 +101,20 @@ impl LdapClient {
         command.env("LDAPCONF", "/dev/null").env("LDAPRC", "/dev/null").env("HOME", "/nonexistent");
         command.env("LDAPTLS_CACERT", &self.ca).args(["-x", "-H", &self.url, "-D", dn, "-w", password]);
         command
+    }
+}
+
+/// A server that its administrator's tools look into.
+pub trait LdapProgram: Program {
+    /// The tools.
+    fn client(&self) -> &LdapClient;
+}
+
+/// Its administrator's tools.
+impl<P: LdapProgram> Deref for Server<P> {
+    type Target = LdapClient;
+
+    fn deref(&self) -> &LdapClient {
+        self.program.client()
     }
 }

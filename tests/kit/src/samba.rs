@@ -3,19 +3,17 @@
 use std::ffi::OsString;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
-use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use crate::authority::CertificateAuthority;
-use crate::ldap_client::LdapClient;
+use crate::ldap_client::{LdapClient, LdapProgram};
 use crate::port::Address;
-use crate::process::{NotStarted, Process};
+use crate::server::{Program, Server, Setup};
 use crate::tool;
 
 const BASE: &str = "dc=ad,dc=example,dc=com";
@@ -29,59 +27,80 @@ const PORTS: [u16; 2] = [389, 636];
 /// rolecall binds as. Of its services only LDAP runs.
 ///
 /// Its ports cannot be chosen, so it has a loopback address of its own; they are privileged, so it needs root.
-pub struct Samba {
-    directory: TempDir,
+pub type Samba = Server<Controller>;
+
+/// What runs as a [`Samba`].
+pub struct Controller {
     client: LdapClient,
     address: Address,
-    process: Option<Process>,
     /// What it was copied from: there for as long as somebody may want another copy.
     _domain: Arc<TempDir>,
+}
+
+impl Program for Controller {
+    const NAME: &'static str = "samba";
+
+    fn command(&self, directory: &Path) -> Vec<OsString> {
+        vec![
+            "/usr/sbin/samba".into(),
+            "--interactive".into(),
+            "--model=single".into(),
+            "--debug-stdout".into(),
+            "--no-process-group".into(),
+            "-s".into(),
+            directory.join("etc/smb.conf").into_os_string(),
+        ]
+    }
+
+    async fn answers(&self, _: &Path) -> Result<(), String> {
+        self.client.answers().await
+    }
+}
+
+impl LdapProgram for Controller {
+    fn client(&self) -> &LdapClient {
+        &self.client
+    }
+}
+
+struct New;
+
+impl Setup for New {
+    type Program = Controller;
+
+    async fn set_up(&self, directory: &Path) -> Controller {
+        assert!(rustix::process::geteuid().is_root(), "Samba's ports are privileged: run this test as root");
+        let address = Address::take(&PORTS);
+        CertificateAuthority::new().equip_at(directory, address.get());
+        let domain = domain().await;
+        settle(domain.path(), directory, address.get()).await;
+        let client = LdapClient {
+            url: format!("ldaps://{}", address.get()),
+            bind_dn: ADMIN.to_owned(),
+            password: PASSWORD.to_owned(),
+            ca: directory.join("ca.pem"),
+            log: directory.join("log"),
+        };
+        Controller { client, address, _domain: domain }
+    }
 }
 
 impl Samba {
     /// Starts one. Making the first takes some seconds.
     pub async fn start() -> Self {
-        match Self::try_new().await {
-            Ok(server) => server,
-            Err(NotStarted::PortTaken) => panic!("somebody took the ports of Samba's address"),
-            Err(NotStarted::Broken(what)) => panic!("{what}"),
-        }
-    }
-
-    async fn try_new() -> Result<Self, NotStarted> {
-        assert!(rustix::process::geteuid().is_root(), "Samba's ports are privileged: run this test as root");
-        let directory = tempfile::Builder::new().prefix("rolecall-samba-").tempdir();
-        let directory = directory.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}"));
-        let address = Address::take(&PORTS);
-        CertificateAuthority::new().equip_at(directory.path(), address.get());
-        let domain = domain().await;
-        settle(domain.path(), directory.path(), address.get()).await;
-        let client = LdapClient {
-            url: format!("ldaps://{}", address.get()),
-            bind_dn: ADMIN.to_owned(),
-            password: PASSWORD.to_owned(),
-            ca: directory.path().join("ca.pem"),
-            log: directory.path().join("log"),
-        };
-        let mut server = Self { directory, client, address, process: None, _domain: domain };
-        server.run().await?;
+        let server = Server::make(&New).await;
         server.modify_ldif(&first_entries()).await;
-        Ok(server)
+        server
     }
 
     /// `ldap://ADDRESS`: plain, or with StartTLS.
     pub fn url(&self) -> String {
-        format!("ldap://{}", self.address.get())
+        format!("ldap://{}", self.program.address.get())
     }
 
     /// `ldaps://ADDRESS`.
     pub fn ldaps_url(&self) -> String {
-        format!("ldaps://{}", self.address.get())
-    }
-
-    /// The authority that signed the server's certificate, in PEM.
-    pub fn ca_path(&self) -> PathBuf {
-        self.directory.path().join("ca.pem")
+        format!("ldaps://{}", self.program.address.get())
     }
 
     /// The domain's own entry: `dc=ad,dc=example,dc=com`.
@@ -97,48 +116,6 @@ impl Samba {
     /// Its password.
     pub fn bind_password(&self) -> &'static str {
         PASSWORD
-    }
-
-    /// Ends the server in good order. Its address and its data stay as they are for [`restart`](Self::restart).
-    pub async fn stop(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.stop(Signal::TERM).await;
-        }
-    }
-
-    /// Brings a stopped server back, at the same address with the same data.
-    pub async fn restart(&mut self) {
-        self.stop().await;
-        match self.run().await {
-            Ok(()) => {}
-            Err(NotStarted::PortTaken) => panic!("somebody took Samba's ports while it was stopped"),
-            Err(NotStarted::Broken(what)) => panic!("{what}"),
-        }
-    }
-
-    async fn run(&mut self) -> Result<(), NotStarted> {
-        let command: [OsString; 7] = [
-            "/usr/sbin/samba".into(),
-            "--interactive".into(),
-            "--model=single".into(),
-            "--debug-stdout".into(),
-            "--no-process-group".into(),
-            "-s".into(),
-            self.directory.path().join("etc/smb.conf").into_os_string(),
-        ];
-        let mut process = Process::spawn("samba", self.directory.path(), Signal::KILL, command);
-        process.ready(async || self.client.answers().await).await?;
-        self.process = Some(process);
-        Ok(())
-    }
-}
-
-/// Its administrator's tools.
-impl Deref for Samba {
-    type Target = LdapClient;
-
-    fn deref(&self) -> &LdapClient {
-        &self.client
     }
 }
 

@@ -71,6 +71,13 @@ impl<P: Program> Server<P> {
         }
     }
 
+    /// Ends it as a power cut would end it for its clients: at once, with whatever it was doing half done.
+    pub async fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop(P::QUIT).await;
+        }
+    }
+
     /// Stops it if it runs, and brings it back, on the same ports with the same data.
     pub async fn restart(&mut self) {
         self.stop().await;

@@ -2,18 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::Signal;
-use tempfile::TempDir;
-
 use crate::authority::CertificateAuthority;
-use crate::ldap_client::LdapClient;
+use crate::ldap_client::{LdapClient, LdapProgram};
 use crate::operations::Operations;
 use crate::port::Port;
-use crate::process::{NotStarted, Process};
+use crate::server::{Program, Server, Setup};
 use crate::until::until;
 
 const BASE: &str = "dc=example,dc=com";
@@ -25,12 +21,52 @@ const PASSWORD: &str = "secret";
 ///
 /// It keeps `memberOf` (overlay memberof), moves and drops members with their entries (refint), locks accounts
 /// (ppolicy), and refuses a `uid` twice under `ou=people` (unique).
-pub struct Slapd {
-    directory: TempDir,
+pub type Slapd = Server<Daemon>;
+
+/// What runs as a [`Slapd`].
+pub struct Daemon {
     client: LdapClient,
     plain: Port,
     tls: Port,
-    process: Option<Process>,
+}
+
+impl Daemon {
+    fn url(&self) -> String {
+        format!("ldap://127.0.0.1:{}", self.plain.number())
+    }
+
+    fn ldaps_url(&self) -> String {
+        format!("ldaps://127.0.0.1:{}", self.tls.number())
+    }
+}
+
+impl Program for Daemon {
+    const NAME: &'static str = "slapd";
+
+    fn command(&self, directory: &Path) -> Vec<OsString> {
+        let listen = format!("{}/ {}/ {}", self.url(), self.ldaps_url(), ldapi_url(directory));
+        // 32768 ("none") is what is always worth writing; and with -d, slapd stays in the foreground.
+        vec![
+            "/usr/sbin/slapd".into(),
+            "-d".into(),
+            "32768".into(),
+            "-f".into(),
+            directory.join("slapd.conf").into_os_string(),
+            "-h".into(),
+            listen.into(),
+        ]
+    }
+
+    async fn answers(&self, _: &Path) -> Result<(), String> {
+        self.client.answers().await
+    }
+}
+
+/// Its tools come through the Unix socket.
+impl LdapProgram for Daemon {
+    fn client(&self) -> &LdapClient {
+        &self.client
+    }
 }
 
 /// How a [`Slapd`] shall be; made by [`Slapd::options`].
@@ -133,40 +169,12 @@ impl SlapdOptions {
 
     /// Starts it.
     pub async fn start(self) -> Slapd {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.try_start().await {
-                Ok(slapd) => return slapd,
-                Err(NotStarted::PortTaken) if tries < 5 => {}
-                Err(NotStarted::PortTaken) => panic!("slapd found its port taken {tries} times"),
-                Err(NotStarted::Broken(what)) => panic!("{what}"),
-            }
-        }
-    }
-
-    async fn try_start(&self) -> Result<Slapd, NotStarted> {
-        let directory = tempfile::Builder::new().prefix("rolecall-slapd-").tempdir();
-        let directory = directory.unwrap_or_else(|e| panic!("cannot make a temporary directory: {e}"));
-        self.authority.equip(directory.path());
-        self.authority.equip_client(directory.path(), "rolecall");
-        fs::create_dir(directory.path().join("db")).expect("the directory is new");
-        fs::write(directory.path().join("slapd.conf"), self.configuration(directory.path()))
-            .expect("the directory is ours");
-        let client = LdapClient {
-            url: ldapi_url(directory.path()),
-            bind_dn: ADMIN.to_owned(),
-            password: PASSWORD.to_owned(),
-            ca: directory.path().join("ca.pem"),
-            log: directory.path().join("log"),
-        };
-        let mut slapd = Slapd { directory, client, plain: Port::take(), tls: Port::take(), process: None };
-        slapd.try_start().await?;
+        let slapd = Server::make(&self).await;
         match self.replica {
             None => slapd.add_ldif(&self.first_entries()).await,
             Some(_) => slapd.has_copied().await,
         }
-        Ok(slapd)
+        slapd
     }
 
     fn configuration(&self, directory: &Path) -> String {
@@ -240,6 +248,26 @@ ppolicy_default \"cn=default,ou=policies,{BASE}\"
     }
 }
 
+impl Setup for SlapdOptions {
+    type Program = Daemon;
+
+    async fn set_up(&self, directory: &Path) -> Daemon {
+        self.authority.equip(directory);
+        self.authority.equip_client(directory, "rolecall");
+        fs::create_dir(directory.join("db")).expect("the directory is new");
+        fs::write(directory.join("slapd.conf"), self.configuration(directory))
+            .expect("the directory is ours");
+        let client = LdapClient {
+            url: ldapi_url(directory),
+            bind_dn: ADMIN.to_owned(),
+            password: PASSWORD.to_owned(),
+            ca: directory.join("ca.pem"),
+            log: directory.join("log"),
+        };
+        Daemon { client, plain: Port::take(), tls: Port::take() }
+    }
+}
+
 fn overlays() -> String {
     format!(
         "overlay memberof
@@ -278,27 +306,22 @@ impl Slapd {
 
     /// `ldap://127.0.0.1:PORT`: plain, or with StartTLS.
     pub fn url(&self) -> String {
-        format!("ldap://127.0.0.1:{}", self.plain.number())
+        self.program.url()
     }
 
     /// `ldaps://127.0.0.1:PORT`.
     pub fn ldaps_url(&self) -> String {
-        format!("ldaps://127.0.0.1:{}", self.tls.number())
+        self.program.ldaps_url()
     }
 
     /// The Unix socket, as an `ldapi://` URL.
     pub fn ldapi_url(&self) -> String {
-        ldapi_url(self.directory.path())
-    }
-
-    /// The authority that signed the server's certificate, in PEM.
-    pub fn ca_path(&self) -> PathBuf {
-        self.directory.path().join("ca.pem")
+        ldapi_url(self.directory())
     }
 
     /// A client certificate by which SASL EXTERNAL is rolecall's account, and its key, both in PEM.
     pub fn client_certificate(&self) -> (PathBuf, PathBuf) {
-        (self.directory.path().join("client.pem"), self.directory.path().join("client.key"))
+        (self.directory().join("client.pem"), self.directory().join("client.key"))
     }
 
     /// The suffix: `dc=example,dc=com`.
@@ -326,18 +349,6 @@ impl Slapd {
         PASSWORD
     }
 
-    /// The process id, while it runs.
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.as_ref().map(Process::id)
-    }
-
-    /// Ends the server in good order. Its ports, its data and its URLs stay as they are for [`restart`](Self::restart).
-    pub async fn stop(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.stop(Signal::TERM).await;
-        }
-    }
-
     /// Waits until a replica has everything that a new server has.
     async fn has_copied(&self) {
         until(Duration::from_secs(20), "the replica copies its provider", async || {
@@ -345,13 +356,6 @@ impl Slapd {
             if found.is_empty() { Err(self.log()) } else { Ok(()) }
         })
         .await;
-    }
-
-    /// Ends the server as a power cut would end it for its clients: at once, with whatever it was doing half done.
-    pub async fn kill(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.stop(Signal::KILL).await;
-        }
     }
 
     /// Gives its database room for so many bytes from the next start on.
@@ -366,7 +370,7 @@ impl Slapd {
 
     /// Puts `line` where one begins with `start`.
     fn configure(&self, start: &str, line: &str) {
-        let path = self.directory.path().join("slapd.conf");
+        let path = self.directory().join("slapd.conf");
         let before = fs::read_to_string(&path).expect("the kit wrote it");
         let lines = before.lines().map(|old| if old.starts_with(start) { line } else { old });
         fs::write(&path, lines.collect::<Vec<_>>().join("\n") + "\n").expect("the directory is ours");
@@ -376,54 +380,6 @@ impl Slapd {
     pub async fn operations(&self) -> Operations {
         let found = self.search("cn=Operations,cn=Monitor", "(cn=*)", &["cn", "monitorOpCompleted"]).await;
         Operations::from_monitor(&found)
-    }
-
-    /// Brings a stopped server back, on the same ports with the same data.
-    pub async fn restart(&mut self) {
-        self.stop().await;
-        match self.try_start().await {
-            Ok(()) => {}
-            Err(NotStarted::PortTaken) => panic!("somebody took slapd's port while it was stopped"),
-            Err(NotStarted::Broken(what)) => panic!("{what}"),
-        }
-    }
-
-    /// Makes the server hang: connections are accepted and nothing is answered.
-    pub fn pause(&self) {
-        self.process.as_ref().expect("slapd runs").pause();
-    }
-
-    /// Lets it go on.
-    pub fn resume(&self) {
-        self.process.as_ref().expect("slapd runs").resume();
-    }
-
-    async fn try_start(&mut self) -> Result<(), NotStarted> {
-        let listen = format!("{}/ {}/ {}", self.url(), self.ldaps_url(), self.ldapi_url());
-        let configuration = self.directory.path().join("slapd.conf").into_os_string();
-        // 32768 ("none") is what is always worth writing; and with -d, slapd stays in the foreground.
-        let command: [OsString; 7] = [
-            "/usr/sbin/slapd".into(),
-            "-d".into(),
-            "32768".into(),
-            "-f".into(),
-            configuration,
-            "-h".into(),
-            listen.into(),
-        ];
-        let mut process = Process::spawn("slapd", self.directory.path(), Signal::KILL, command);
-        process.ready(async || self.client.answers().await).await?;
-        self.process = Some(process);
-        Ok(())
-    }
-}
-
-/// Its administrator's tools, through the Unix socket.
-impl Deref for Slapd {
-    type Target = LdapClient;
-
-    fn deref(&self) -> &LdapClient {
-        &self.client
     }
 }
 
