@@ -126,12 +126,28 @@ fn numbering(directory: &Directory) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_who_want_one_name_at_once_get_a_number_each() {
+    let directory = Directory::start().await;
+    let (sink, mut daemon) = (sink(numbering(&directory)), Daemon::default());
+    daemon.deliver(&sink, [named("u1", "jdoe").into()]).await;
+    daemon.deliver(&sink, [named("u2", "jdoe").into(), named("u3", "jdoe").into()]).await;
+    let mut ids = Vec::new();
+    for dn in ["jdoe2", "jdoe3"] {
+        ids.extend(directory.values(&person(dn), "businessCategory").await);
+    }
+    // Which of them comes first is nobody's business.
+    ids.sort();
+    assert_eq!(ids, ["rolecall:user:u2", "rolecall:user:u3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_taken_gets_a_number_and_keeps_it() {
     let directory = Directory::start().await;
     let (sink, mut daemon) = (sink(numbering(&directory)), Daemon::default());
     let (first, second) = (|| named("u1", "jdoe"), || named("u2", "jdoe").within(&["staff"]));
     daemon.deliver(&sink, [group("staff").into(), first().into()]).await;
-    daemon.deliver(&sink, [second().into(), named("u3", "jdoe").into()]).await;
+    daemon.deliver(&sink, [second().into()]).await;
+    daemon.deliver(&sink, [named("u3", "jdoe").into()]).await;
     let ids = async |dn: &str| directory.values(&person(dn), "businessCategory").await;
     assert_eq!(ids("jdoe").await, ["rolecall:user:u1"]);
     assert_eq!(ids("jdoe2").await, ["rolecall:user:u2"]);
