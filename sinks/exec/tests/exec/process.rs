@@ -70,9 +70,10 @@ async fn when_the_daemon_stops_it_ends_with_its_children() {
 
 #[tokio::test]
 async fn it_may_end_by_itself_when_the_daemon_stops() {
+    // The end of its standard input comes first, and says nothing to this one: only SIGTERM does.
     let program = Program::new(
         "def bye(*_):\n    note('bye', 'all is written')\n    sys.exit(0)\nsignal.signal(signal.SIGTERM, bye)\n\
-         hello()\nwhile True:\n    applied(read())",
+         hello()\nfor line in sys.stdin.buffer:\n    applied(json.loads(line))\nwhile True:\n    time.sleep(0.01)",
     );
     let sink = program.sink();
     sink.apply(&[user("ada")]).await.unwrap();
