@@ -107,7 +107,10 @@ impl Daemon {
 
         let stop_receiving = CancellationToken::new();
         let stop_the_rest = CancellationToken::new();
+        let mut pauses = store.pauses().await?;
         let sinks = config.sinks.into_iter().map(|(name, entry)| ConfiguredSink {
+            paused: pauses.remove(&name),
+            safeguard: entry.safeguard,
             name,
             sink: entry.sink,
             delivery: entry.delivery,

@@ -78,11 +78,19 @@ fn status_line(
             line += &format!(" and {more} more");
         }
     }
+    let paused = deliveries.values().filter(|status| status.paused.is_some()).count();
+    if paused > 0 {
+        line += &format!(", {paused} paused");
+    }
     match queues {
         Ok(queues) => {
             let waiting: u64 = queues.values().map(|queue| queue.waiting).sum();
             let dead: u64 = queues.values().map(|queue| queue.dead).sum();
-            line + &format!("; {waiting} waiting; {dead} dead letters")
+            line += &format!("; {waiting} waiting; {dead} dead letters");
+            match queues.values().map(|queue| queue.held).sum() {
+                0_u64 => line,
+                held => line + &format!("; {held} held: rolecall holds list"),
+            }
         }
         Err(error) => line + &format!("; {error}"),
     }
@@ -185,13 +193,22 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::store::Pause;
 
     fn name(name: &str) -> SinkName {
         SinkName::new(name)
     }
 
     fn delivery(breaker: Breaker) -> DeliveryStatus {
-        DeliveryStatus { breaker, in_flight: 0, applied: 0, retried: 0, dead: 0, last_applied: None }
+        DeliveryStatus {
+            breaker,
+            paused: None,
+            in_flight: 0,
+            applied: 0,
+            retried: 0,
+            dead: 0,
+            last_applied: None,
+        }
     }
 
     fn down() -> DeliveryStatus {
@@ -206,6 +223,17 @@ mod tests {
         let queues = BTreeMap::from([(name("app"), queue(1, 2)), (name("ldap"), queue(40, 0))]);
         let line = status_line(&deliveries, Ok(queues));
         assert_eq!(line, "1 of 2 sinks up, down: ldap; 41 waiting; 2 dead letters");
+    }
+
+    #[test]
+    fn the_line_says_what_waits_for_a_person() {
+        let pause = Pause { since: Timestamp::UNIX_EPOCH, reason: None, by: None };
+        let paused = DeliveryStatus { paused: Some(pause), ..delivery(Breaker::Closed) };
+        let deliveries = BTreeMap::from([(name("app"), paused), (name("ldap"), delivery(Breaker::Closed))]);
+        let queues = BTreeMap::from([(name("ldap"), SinkState { held: 150, ..SinkState::default() })]);
+        let line = status_line(&deliveries, Ok(queues));
+        let expected = "2 of 2 sinks up, 1 paused; 0 waiting; 0 dead letters; 150 held: rolecall holds list";
+        assert_eq!(line, expected);
     }
 
     #[test]

@@ -117,7 +117,8 @@ async fn queue(state: AdminState, query: String) -> Result<QueuePage, Refusal> {
     let limit = page_size(query.limit)?;
     let after = cursor(query.after.as_ref())?;
     sink_exists(&state, query.sink.as_deref())?;
-    let filter = QueueFilter { sink: query.sink, id: query.id, state: query.state, after };
+    let filter =
+        QueueFilter { sink: query.sink, id: query.id, state: query.state, after, ..QueueFilter::default() };
     // One more than asked for shows whether there is a next page.
     let found = state.store.queue(&filter, limit + 1).await?;
     Ok(page((state.clock)(), found, limit, |item| item.cursor))

@@ -242,6 +242,11 @@ fn queued(item: &QueueItem, now: Timestamp) -> Vec<String> {
     let attempts = item.attempts;
     let first = match item.state {
         QueueState::Dead => format!("{} since {since}, after attempt {attempts}", styled(BAD, "dead letter")),
+        QueueState::Held => {
+            let held = styled(BAD, "held");
+            let which = item.hold.map_or_else(|| "list".to_owned(), |hold| format!("show {hold}"));
+            format!("{held}, waiting since {since}: rolecall holds {which} says why and what to do")
+        }
         QueueState::Waiting if attempts == 0 => format!("waiting since {since}"),
         QueueState::Waiting => {
             format!("waiting since {since}, tried {attempts} times, again {}", relative(now, item.due))

@@ -9,7 +9,7 @@ use super::reference::{paths, reference};
 use super::tests::Host;
 use super::{AdminConfig, LogConfig, RetentionConfig, rules_schema, schema};
 use crate::deliver::registry::exec::protocol;
-use crate::deliver::{DeliveryConfig, registry};
+use crate::deliver::{DeliveryConfig, SafeguardConfig, registry};
 use crate::receive::ListenConfig;
 use crate::rules::Rules;
 use crate::yaml::{self, Kind, Node};
@@ -139,6 +139,7 @@ fn the_example_loads_with_every_key_that_it_shows() {
     assert_eq!(config.log, LogConfig::default());
     let of_ldap = DeliveryConfig { batch: Some(500), ..DeliveryConfig::default() };
     assert_eq!(config.sinks["corp-ldap"].delivery, of_ldap);
+    assert_eq!(config.sinks["corp-ldap"].safeguard, Some(SafeguardConfig::default()));
 }
 
 #[test]

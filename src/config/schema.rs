@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use super::sinks::OFF;
 use super::{AdminConfig, LogConfig, StoreConfig};
-use crate::deliver::{DeliveryConfig, registry};
+use crate::deliver::{DeliveryConfig, SafeguardConfig, registry};
 use crate::receive::ListenConfig;
 use crate::rules::{RulesFile, ScopeEntry};
 use crate::source::SourceConfig;
@@ -43,6 +44,14 @@ impl JsonSchema for AnySink {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let delivery = generator.subschema_for::<DeliveryConfig>();
+        let safeguard = json!({
+            "description": "How many users may lose something in this sink before a person is asked, as a section; \
+                or nothing is ever held.",
+            "oneOf": [
+                {"const": OFF, "description": "Nothing is held."},
+                generator.subschema_for::<SafeguardConfig>(),
+            ],
+        });
         let only = generator.subschema_for::<ScopeEntry>();
         let kinds: Vec<Value> = registry::kinds()
             .into_iter()
@@ -56,6 +65,7 @@ impl JsonSchema for AnySink {
                         properties.insert("type".into(), kind_of_sink);
                         properties.insert("delivery".into(), true.into());
                         properties.insert("only".into(), true.into());
+                        properties.insert("safeguard".into(), true.into());
                     }
                     let required = schema.entry("required").or_insert_with(|| json!([]));
                     if let Some(required) = required.as_array_mut() {
@@ -68,7 +78,7 @@ impl JsonSchema for AnySink {
         json_schema!({
             "description": "One sink: `type` says which keys it has besides.",
             "type": "object",
-            "properties": {"delivery": delivery, "only": only},
+            "properties": {"delivery": delivery, "only": only, "safeguard": safeguard},
             "oneOf": kinds,
         })
     }

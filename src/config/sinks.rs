@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rolecall_sink_api::{ConfigError, Sink, SinkName};
+use rolecall_sink_api::{ConfigError, Sink, SinkName, Timespan};
 use schemars::SchemaGenerator;
 
 use super::load::Loader;
-use crate::deliver::DeliveryConfig;
 use crate::deliver::registry::{self, SinkKind};
+use crate::deliver::{DeliveryConfig, SafeguardConfig};
 use crate::rules::Scope;
 use crate::yaml::{self, Entry, Fault, Kind, Node};
 
@@ -19,6 +19,8 @@ pub struct SinkEntry {
     pub kind: &'static str,
     /// How changes are delivered to it.
     pub delivery: DeliveryConfig,
+    /// How many users may lose something there before a person is asked; without it, everybody.
+    pub safeguard: Option<SafeguardConfig>,
     /// The sink.
     pub sink: Arc<dyn Sink>,
 }
@@ -30,7 +32,13 @@ impl fmt::Debug for SinkEntry {
 }
 
 /// The keys of a sink's section that are the daemon's.
-const OWN: [&str; 3] = ["type", "delivery", "only"];
+const OWN: [&str; 4] = ["type", "delivery", "only", "safeguard"];
+
+/// What stands in place of a safeguard where there is to be none.
+pub(super) const OFF: &str = "off";
+
+/// The longest time in which withdrawals are counted together: what counts is kept for as long.
+const LONGEST_WINDOW: Timespan = Timespan::from_days(30);
 
 /// Reads one sink's section: `type` says which sink's keys the others are.
 pub(super) fn read(loader: &mut Loader<'_>, name: &SinkName, entry: &Entry) -> Option<SinkEntry> {
@@ -43,6 +51,7 @@ pub(super) fn read(loader: &mut Loader<'_>, name: &SinkName, entry: &Entry) -> O
         return None;
     }
     let delivery = delivery(loader, section);
+    let safeguard = safeguard(loader, section);
     let kind = kind(loader, entry)?;
     let own_keys = own_keys(loader, &kind, section);
     let decoded = loader.try_to(kind.decode(&own_keys), section)?;
@@ -50,7 +59,7 @@ pub(super) fn read(loader: &mut Loader<'_>, name: &SinkName, entry: &Entry) -> O
         return None;
     }
     let sink = loader.check((decoded.value)(name), section)?;
-    Some(SinkEntry { kind: kind.name, delivery: delivery?, sink })
+    Some(SinkEntry { kind: kind.name, delivery: delivery?, safeguard: safeguard?, sink })
 }
 
 /// Whom the sink is given; none when everybody.
@@ -65,6 +74,35 @@ fn delivery(loader: &mut Loader<'_>, section: &Node) -> Option<DeliveryConfig> {
     let delivery: DeliveryConfig = loader.try_to(yaml::decode(&entry.value), &entry.value)?;
     loader.check(limits(&delivery), &entry.value)?;
     Some(delivery)
+}
+
+/// The safeguard, on or `off`; `None` when it is wrong.
+fn safeguard(loader: &mut Loader<'_>, section: &Node) -> Option<Option<SafeguardConfig>> {
+    let Some(entry) = section.entry("safeguard") else { return Some(Some(SafeguardConfig::default())) };
+    let node = &entry.value;
+    if matches!(&node.kind, Kind::Text(word) if word == OFF) {
+        return Some(None);
+    }
+    let safeguard: SafeguardConfig = loader.try_to(yaml::decode(node), node)?;
+    loader.check(window(&safeguard), node)?;
+    Some(Some(safeguard))
+}
+
+/// What the types alone do not say.
+fn window(safeguard: &SafeguardConfig) -> Result<(), ConfigError> {
+    let refuse = |path, message: String| Err(ConfigError::new(path, message));
+    if safeguard.within.get().is_zero() || safeguard.within > LONGEST_WINDOW {
+        return refuse("within", format!("must be more than 0s and at most {LONGEST_WINDOW}"));
+    }
+    for (path, percent) in [
+        ("removals_percent", safeguard.removals_percent),
+        ("revocations_percent", safeguard.revocations_percent),
+    ] {
+        if percent > 100 {
+            return refuse(path, "must be from 0 to 100".into());
+        }
+    }
+    Ok(())
 }
 
 /// What the types alone do not say.

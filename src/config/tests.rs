@@ -7,6 +7,7 @@ use rolecall_sink_api::{SecretSource, Timespan};
 use tempfile::TempDir;
 
 use super::*;
+use crate::deliver::SafeguardConfig;
 
 /// A directory with a configuration and the files it names, and the environment to read it in.
 pub(super) struct Host {
@@ -111,6 +112,20 @@ sinks:
     assert_eq!((sink.kind, sink.delivery.batch), ("postgres", Some(10)));
     assert_eq!(sink.delivery.max_backoff, Timespan::from_secs(300));
     assert_eq!(sink.delivery.initial_backoff, Timespan::from_secs(1));
+}
+
+#[test]
+fn a_safeguard_is_on_unless_it_is_said_to_be_off() {
+    let safeguard = |section: &str| {
+        let host = with(&format!("sinks:\n  app: {{type: sqlite, path: DIR/app.db{section}}}\n"));
+        host.loads().sinks["app"].safeguard.clone()
+    };
+    assert_eq!(safeguard(""), Some(SafeguardConfig::default()));
+    assert_eq!(safeguard(", safeguard: off"), None);
+    let own = SafeguardConfig { removals: 5, ..SafeguardConfig::default() };
+    assert_eq!(safeguard(", safeguard: {removals: 5}"), Some(own));
+    let host = with("sinks: {app: {type: sqlite, path: DIR/app.db}}\n");
+    assert_eq!(host.with("ROLECALL__SINKS__APP__SAFEGUARD", "off").loads().sinks["app"].safeguard, None);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How changes are delivered to a sink.
+//! How changes are delivered to a sink, and how many may take something away.
 
 use rolecall_sink_api::Timespan;
 use schemars::JsonSchema;
@@ -25,6 +25,39 @@ pub struct DeliveryConfig {
     pub max_probe_interval: Timespan,
     /// The longest time that the sink may work on one batch; then it counts as down. Default: 5m.
     pub batch_timeout: Timespan,
+}
+
+/// How many users may lose something in a sink before a person is asked. What is more is held, and everything else goes
+/// on: `rolecall holds` says what is held, and lets it go or drops it.
+///
+/// The numbers hold for the sink as a whole, and again for each organization in it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SafeguardConfig {
+    /// The time in which withdrawals are counted together. Default: 1h.
+    pub within: Timespan,
+    /// How many users may be removed in that time: deactivated, deleted, or out of the sink's scope. Default: 50.
+    pub removals: u32,
+    /// How many, in percent of the users whom the sink holds, if that is more. Default: 5.
+    #[schemars(range(max = 100))]
+    pub removals_percent: u8,
+    /// How many users may lose a role in that time and stay. Default: 100.
+    pub revocations: u32,
+    /// How many, in percent of the users whom the sink holds, if that is more. Default: 10.
+    #[schemars(range(max = 100))]
+    pub revocations_percent: u8,
+}
+
+impl Default for SafeguardConfig {
+    fn default() -> Self {
+        Self {
+            within: Timespan::from_secs(3600),
+            removals: 50,
+            removals_percent: 5,
+            revocations: 100,
+            revocations_percent: 10,
+        }
+    }
 }
 
 impl Default for DeliveryConfig {

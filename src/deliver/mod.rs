@@ -1,7 +1,10 @@
 //! Delivery: one worker per sink brings its target up to date with the directory.
 
 mod config;
+mod control;
+mod guard;
 pub mod registry;
+mod safeguard;
 mod schedule;
 mod status;
 #[cfg(test)]
@@ -17,11 +20,12 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use config::DeliveryConfig;
+pub use config::{DeliveryConfig, SafeguardConfig};
+pub use control::Probed;
 pub use status::{Breaker, DeliveryStatus, SharedStatus};
 
 use crate::progress::Progress;
-use crate::store::Store;
+use crate::store::{Pause, Store};
 use worker::Worker;
 
 /// The delivery workers, one per sink. Cheap to clone.
@@ -29,6 +33,9 @@ use worker::Worker;
 pub struct Deliveries(Arc<BTreeMap<SinkName, Handle>>);
 
 struct Handle {
+    sink: Arc<dyn Sink>,
+    store: Arc<dyn Store>,
+    batch_timeout: Duration,
     status: SharedStatus,
     progress: Progress,
     wake: Arc<Notify>,
@@ -43,6 +50,10 @@ pub struct ConfiguredSink {
     pub sink: Arc<dyn Sink>,
     /// How to deliver to it.
     pub delivery: DeliveryConfig,
+    /// How many users may lose something there before a person is asked; without it, everybody.
+    pub safeguard: Option<SafeguardConfig>,
+    /// Whether it is paused, from before the start.
+    pub paused: Option<Pause>,
 }
 
 impl Deliveries {
@@ -55,9 +66,12 @@ impl Deliveries {
     ) -> (Self, JoinSet<()>) {
         let mut handles = BTreeMap::new();
         let mut workers = JoinSet::new();
-        for ConfiguredSink { name, sink, delivery } in sinks {
+        for ConfiguredSink { name, sink, delivery, safeguard, paused } in sinks {
             let handle = Handle {
-                status: SharedStatus::new(),
+                sink: Arc::clone(&sink),
+                store: Arc::clone(store),
+                batch_timeout: delivery.batch_timeout.get(),
+                status: SharedStatus::new(paused),
                 progress: Progress::new(),
                 wake: Arc::new(Notify::new()),
                 probe: Arc::new(Notify::new()),
@@ -68,6 +82,7 @@ impl Deliveries {
                 sink,
                 store: Arc::clone(store),
                 config: delivery,
+                safeguard,
                 clock,
                 status: handle.status.clone(),
                 progress: handle.progress.clone(),

@@ -5,11 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::store::Pause;
+
 /// How a sink's deliveries go, since the daemon started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryStatus {
     /// Whether deliveries go out.
     pub breaker: Breaker,
+    /// Somebody said that nothing goes out, not even for leavers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
     /// Changes handed to the sink that are not answered yet.
     pub in_flight: u64,
     /// Changes the sink confirmed.
@@ -45,9 +50,10 @@ pub enum Breaker {
 pub struct SharedStatus(Arc<Mutex<DeliveryStatus>>);
 
 impl SharedStatus {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(paused: Option<Pause>) -> Self {
         Self(Arc::new(Mutex::new(DeliveryStatus {
             breaker: Breaker::Closed,
+            paused,
             in_flight: 0,
             applied: 0,
             retried: 0,

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use tokio_retry::strategy::{ExponentialBackoff, jitter};
 use tokio_util::sync::CancellationToken;
 
-use super::config::DeliveryConfig;
+use super::config::{DeliveryConfig, SafeguardConfig};
 use super::schedule;
-use super::status::{Breaker, SharedStatus};
+use super::status::{Breaker, DeliveryStatus, SharedStatus};
 use crate::progress::Progress;
 use crate::store::{Due, Resolution, Settlement, Store, StoreError};
 
@@ -34,6 +34,8 @@ pub(super) struct Worker {
     pub(super) sink: Arc<dyn Sink>,
     pub(super) store: Arc<dyn Store>,
     pub(super) config: DeliveryConfig,
+    /// How much may be withdrawn before a person is asked.
+    pub(super) safeguard: Option<SafeguardConfig>,
     /// The most changes handed to the sink at once.
     pub(super) batch: u32,
     pub(super) clock: fn() -> Timestamp,
@@ -88,7 +90,12 @@ impl Worker {
     }
 
     async fn step(&self, trouble: &mut Trouble, stop: &CancellationToken) -> Result<(), StoreError> {
-        if let Breaker::Open { since, .. } = self.status.get().breaker {
+        let DeliveryStatus { breaker, paused, .. } = self.status.get();
+        if paused.is_some() {
+            self.pause(MAX_SLEEP, stop).await;
+            return Ok(());
+        }
+        if let Breaker::Open { since, .. } = breaker {
             self.progress.within(trouble.probe_at.saturating_duration_since(Instant::now()));
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -106,7 +113,7 @@ impl Worker {
         }
         let (concern_it, others): (Vec<Due>, Vec<Due>) = batch.into_iter().partition(Due::concerns_the_sink);
         self.pass_over(others).await?;
-        let changes: Vec<Change> = concern_it.into_iter().map(|due| due.change).collect();
+        let changes = self.guard(concern_it).await?;
         if !changes.is_empty() {
             self.note(&changes).await?;
             self.deliver(changes, trouble, stop).await;
@@ -373,7 +380,7 @@ fn attempts(change: &Change, outcome: &Outcome) -> u32 {
 
 /// A reason as it is kept and shown: of bounded length, and without control characters, which a target may send
 /// and a terminal would obey.
-fn bounded(reason: &str) -> String {
+pub(super) fn bounded(reason: &str) -> String {
     let mut chars = reason.chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut text: String = chars.by_ref().take(MAX_REASON).collect();
     if chars.next().is_some() {

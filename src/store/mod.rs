@@ -11,6 +11,7 @@ pub mod desired;
 mod draft;
 mod durability;
 mod events;
+mod hold;
 mod in_force;
 mod intake;
 mod retention;
@@ -21,6 +22,8 @@ mod transaction;
 mod version;
 mod view;
 mod work;
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -35,6 +38,10 @@ pub use batch::{
 pub use committer::Committer;
 pub use durability::Durability;
 pub use events::{Consequence, EventCursor, EventFilter, EventItem, EventStatus};
+pub use hold::{
+    Counted, Decided, Decision, Guarded, Held, HeldBecause, Hold, HoldFilter, HoldId, Lately, Pause, Reached,
+    Tally, Withdrawal, Withdrawn,
+};
 pub use in_force::RulesInForce;
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable, WeakIntake};
 pub use retention::Retention;
@@ -44,7 +51,7 @@ pub use view::{
     ActivityView, AppliedView, Cursor, EventView, PersonView, QueueFilter, QueueItem, QueueState, SinkState,
     SinkView, StoreView, UserView,
 };
-pub use work::{Due, Resolution, Settlement};
+pub use work::{Due, HeldIn, Resolution, Settlement};
 
 /// From when on what is kept for people to look at is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +77,8 @@ pub trait Transaction: Send {
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Makes `sinks` the configured ones. A sink that was not configured before gets every entity that it has
-    /// not confirmed in its present state; the queue of one that is no longer configured is dropped, what it
-    /// confirmed is kept.
+    /// not confirmed in its present state; the queue of one that is no longer configured is dropped with its holds and
+    /// its pause, what it confirmed is kept.
     async fn configure(&self, sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError>;
 
     /// Loads what a transaction wants, hands it over, and commits the batch that is made of it, with nothing in
@@ -123,6 +130,43 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
+    /// What a sink was told to withdraw after `since`, counted together with each of `asked`: from all of its users, and
+    /// from those of each one's organization.
+    async fn withdrawn_lately(
+        &self,
+        sink: &SinkName,
+        asked: Vec<Withdrawn>,
+        since: Timestamp,
+    ) -> Result<Lately, StoreError>;
+
+    /// Notes, in one transaction, what the safeguard says of changes that are due: what passes counts from now on, and
+    /// what is held leaves the queue's order until a person decides. A change that has a newer generation by now is
+    /// not held, and one that goes back to a hold which was decided meanwhile is not either: both are due as they were.
+    /// Returns the holds that were opened by it.
+    async fn guard(&self, sink: &SinkName, guarded: Guarded, now: Timestamp)
+    -> Result<Vec<Hold>, StoreError>;
+
+    /// Holds that are kept, newest first, at most `limit`.
+    async fn holds(&self, filter: &HoldFilter, limit: u32) -> Result<Vec<Hold>, StoreError>;
+
+    /// Does with what is in an open hold as a person decided, and returns how many changes that were; `None` when no hold of
+    /// this number is open. Approved changes are due at once, removals as leavers, and what passed before no longer
+    /// counts; rejected ones leave the queue until their user changes again. In portions, as
+    /// [`retry`](Store::retry); what was decided stays decided, and what a crash left over is done at the next start.
+    async fn decide(
+        &self,
+        hold: HoldId,
+        decision: Decision,
+        by: Option<String>,
+        now: Timestamp,
+    ) -> Result<Option<usize>, StoreError>;
+
+    /// Notes that a sink is paused, or with `None` that it no longer is. It stays so over restarts.
+    async fn pause(&self, sink: &SinkName, pause: Option<Pause>) -> Result<(), StoreError>;
+
+    /// The configured sinks that are paused.
+    async fn pauses(&self) -> Result<BTreeMap<SinkName, Pause>, StoreError>;
+
     /// Forgets what is older than the cutoffs, at most some hundred rows a call; a message that could not be read
     /// is never forgotten. Returns how many went; 0 when nothing is left to do, or when a good many were looked at
     /// and all must stay: the next call goes on behind them.
@@ -134,7 +178,7 @@ pub trait Store: Send + Sync + 'static {
     /// Queue items and dead letters, sink by sink, in an order that stays; at most `limit`.
     async fn queue(&self, filter: &QueueFilter, limit: u32) -> Result<Vec<QueueItem>, StoreError>;
 
-    /// Makes matching items due now, with their attempts forgotten. Returns how many. Many are handled in portions, so
+    /// Makes matching items due now, with their attempts forgotten; held ones stay held. Returns how many. Many are handled in portions, so
     /// that nothing waits for all of them; when one fails, those before it are done.
     async fn retry(&self, filter: &QueueFilter) -> Result<usize, StoreError>;
 

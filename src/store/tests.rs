@@ -20,6 +20,7 @@ use crate::source::Reading;
 
 mod forgetting;
 mod handling;
+mod holds;
 mod plans;
 mod rules;
 mod sources;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rolecall_sink_api::{Action, Entity, GroupId, RemoteId, RoleName, SinkName, User, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{Priority, Status};
+use super::{HoldId, Priority, Status};
 use crate::directory::{Connection, GroupState, UserState};
 
 /// The store in numbers.
@@ -43,6 +43,12 @@ pub struct SinkState {
     pub leavers: u64,
     /// Dead letters.
     pub dead: u64,
+    /// Changes that the safeguard holds until a person decides; not counted among those waiting.
+    #[serde(default)]
+    pub held: u64,
+    /// Since when the oldest hold is open.
+    #[serde(default)]
+    pub held_since: Option<Timestamp>,
     /// Entities the sink has confirmed.
     pub applied: u64,
     /// Since when the longest waiting entity waits.
@@ -58,8 +64,10 @@ pub struct QueueFilter {
     pub sink: Option<String>,
     /// Of one user or group, by its id.
     pub id: Option<String>,
-    /// Waiting, or dead letters.
+    /// Waiting, held, or dead letters.
     pub state: Option<QueueState>,
+    /// Of one hold, also those that are to be looked at again because something newer came.
+    pub hold: Option<HoldId>,
     /// Only items behind the one with this [`QueueItem::cursor`], where the call lists.
     pub after: Option<Cursor>,
 }
@@ -76,6 +84,8 @@ pub enum QueueState {
     Waiting,
     /// It was rejected for good, or is out of attempts.
     Dead,
+    /// The safeguard holds it until a person decides, or something newer makes it needless.
+    Held,
 }
 
 /// One item of a sink's queue.
@@ -91,8 +101,11 @@ pub struct QueueItem {
     pub event: Option<String>,
     /// The generation to bring the target up to.
     pub generation: u64,
-    /// Waiting, or dead.
+    /// Waiting, held, or dead.
     pub state: QueueState,
+    /// The hold that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldId>,
     /// How urgent it is.
     pub priority: Priority,
     /// How often it was tried.

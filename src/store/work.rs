@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rolecall_sink_api::{Action, Change, Document, Entity, RemoteId};
 
-use super::Priority;
+use super::{HoldId, Priority, Withdrawal};
 
 /// One entity that a sink must bring up to date.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,19 @@ pub struct Due {
     /// Whether the sink is given it at all, by its scope. What it is not given it must not have; what it is not given
     /// and never had, it need not hear of.
     pub in_scope: bool,
+    /// Whether a person approved that this generation is handed over, whatever it withdraws.
+    pub approved: bool,
+    /// Where an older generation is held.
+    pub held: Option<HeldIn>,
+}
+
+/// An open hold that a change is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldIn {
+    /// Its number.
+    pub hold: HoldId,
+    /// What is held there.
+    pub withdrawal: Withdrawal,
 }
 
 impl Due {

@@ -21,7 +21,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{AdminClient, AdminSocket, AdminState, serve};
-use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig};
+use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig, SafeguardConfig};
 use crate::directory::{Event, EventId, Fact, GroupProfile, Stamp};
 use crate::receive::signature::Verifier;
 use crate::receive::{NamedSource, Replay};
@@ -114,6 +114,8 @@ impl Daemon {
             name: SinkName::new(name),
             sink,
             delivery: DeliveryConfig::default(),
+            safeguard: Some(SafeguardConfig::default()),
+            paused: None,
         });
         let names = sinks.each_ref().map(|sink| sink.name.clone());
         store.configure(&names, now()).await.unwrap();

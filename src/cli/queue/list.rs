@@ -80,6 +80,7 @@ fn state(item: &QueueItem) -> Cell {
     match item.state {
         QueueState::Waiting => "waiting".into(),
         QueueState::Dead => Cell::styled(BAD, "dead"),
+        QueueState::Held => Cell::styled(BAD, "held"),
     }
 }
 
@@ -90,6 +91,7 @@ fn priority(priority: Priority) -> String {
 fn next(now: Timestamp, item: &QueueItem) -> String {
     match item.state {
         QueueState::Dead => "-".into(),
+        QueueState::Held => item.hold.map_or_else(|| "-".into(), |hold| format!("by hold {hold}")),
         QueueState::Waiting if item.due <= now => "due".into(),
         QueueState::Waiting => relative(now, item.due),
     }

@@ -74,7 +74,13 @@ impl Directory {
         let (calls, heard) = mpsc::unbounded_channel();
         let store = Arc::clone(&self.store);
         let sink = Arc::new(Scripted { store, reads_target, answer, calls });
-        let sinks = vec![ConfiguredSink { name: name(), sink, delivery: DeliveryConfig::default() }];
+        let sinks = vec![ConfiguredSink {
+            name: name(),
+            sink,
+            delivery: DeliveryConfig::default(),
+            safeguard: None,
+            paused: None,
+        }];
         let stop = CancellationToken::new();
         let (deliveries, workers) = Deliveries::start(sinks, &self.store, clock, &stop);
         Delivery { deliveries, workers, heard, stop }

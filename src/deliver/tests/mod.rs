@@ -2,3 +2,5 @@
 
 mod attempted;
 mod outcomes;
+mod paused;
+mod safeguard;

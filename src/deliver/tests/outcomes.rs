@@ -20,7 +20,7 @@ use crate::rules::Rules;
 use crate::source::Reading;
 use crate::store::{Committer, Intake, Message, QueueFilter, QueueItem, QueueState, SqliteStore};
 
-type Answer = Box<dyn FnOnce(&[Change]) -> Result<Vec<Outcome>, SinkDown> + Send>;
+pub(super) type Answer = Box<dyn FnOnce(&[Change]) -> Result<Vec<Outcome>, SinkDown> + Send>;
 
 /// A sink that answers as its script says, and applies everything once the script has ended.
 struct Scripted {
@@ -34,13 +34,13 @@ const HANGS: &str = "hangs";
 
 /// What was asked of the sink.
 #[derive(Debug, PartialEq)]
-enum Call {
+pub(super) enum Call {
     Apply(Vec<(String, u32)>),
     Probe,
     Close,
 }
 
-fn apply(changes: &[(&str, u32)]) -> Call {
+pub(super) fn apply(changes: &[(&str, u32)]) -> Call {
     Call::Apply(changes.iter().map(|(id, attempt)| ((*id).to_owned(), *attempt)).collect())
 }
 
@@ -73,17 +73,17 @@ impl Sink for Scripted {
     }
 }
 
-struct Fixture {
-    store: Arc<dyn Store>,
-    deliveries: Deliveries,
+pub(super) struct Fixture {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) deliveries: Deliveries,
     workers: JoinSet<()>,
     stop: CancellationToken,
-    intake: Intake,
+    pub(super) intake: Intake,
     calls: mpsc::UnboundedReceiver<Call>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
-fn quick() -> DeliveryConfig {
+pub(super) fn quick() -> DeliveryConfig {
     DeliveryConfig {
         max_attempts: 3,
         initial_backoff: Timespan::from_millis(2),
@@ -96,11 +96,22 @@ fn quick() -> DeliveryConfig {
 
 impl Fixture {
     /// A daemon without its ends: one sink that follows the script, and users that wait for it.
-    async fn start(
+    pub(super) async fn start(
         users: &[&str],
         script: Vec<Answer>,
         probes: Vec<Result<(), SinkDown>>,
         delivery: DeliveryConfig,
+    ) -> Self {
+        Self::guarded(users, script, probes, delivery, None).await
+    }
+
+    /// The same, with a safeguard.
+    pub(super) async fn guarded(
+        users: &[&str],
+        script: Vec<Answer>,
+        probes: Vec<Result<(), SinkDown>>,
+        delivery: DeliveryConfig,
+        safeguard: Option<SafeguardConfig>,
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory.path().join("store.db")).await;
@@ -110,25 +121,47 @@ impl Fixture {
         for user in users {
             intake.submit(joiner(user)).await.unwrap();
         }
+        Self::deliver(store, intake, directory, (script, probes), (delivery, safeguard)).await
+    }
+
+    /// The worker ends, and another one begins with what is stored.
+    pub(super) async fn restart(mut self, safeguard: Option<SafeguardConfig>) -> Self {
+        self.stop.cancel();
+        while let Some(worker) = self.workers.join_next().await {
+            worker.unwrap();
+        }
+        let Self { store, intake, directory, .. } = self;
+        Self::deliver(store, intake, directory, (vec![], vec![]), (quick(), safeguard)).await
+    }
+
+    async fn deliver(
+        store: Arc<dyn Store>,
+        intake: Intake,
+        directory: tempfile::TempDir,
+        (script, probes): (Vec<Answer>, Vec<Result<(), SinkDown>>),
+        (delivery, safeguard): (DeliveryConfig, Option<SafeguardConfig>),
+    ) -> Self {
+        let name = SinkName::new("a");
         let (sender, calls) = mpsc::unbounded_channel();
         let sink =
             Scripted { script: Mutex::new(script.into()), probes: Mutex::new(probes.into()), calls: sender };
-        let sink = ConfiguredSink { name: SinkName::new("a"), sink: Arc::new(sink), delivery };
+        let paused = store.pauses().await.unwrap().remove(&name);
+        let sink = ConfiguredSink { name, sink: Arc::new(sink), delivery, safeguard, paused };
         let stop = CancellationToken::new();
         let (deliveries, workers) = Deliveries::start(vec![sink], &store, Timestamp::now, &stop);
-        Self { store, deliveries, workers, stop, intake, calls, _directory: directory }
+        Self { store, deliveries, workers, stop, intake, calls, directory }
     }
 
-    async fn call(&mut self) -> Call {
+    pub(super) async fn call(&mut self) -> Call {
         tokio::time::timeout(Duration::from_secs(10), self.calls.recv()).await.expect("no call").unwrap()
     }
 
-    fn status(&self) -> DeliveryStatus {
+    pub(super) fn status(&self) -> DeliveryStatus {
         self.deliveries.status().remove(&SinkName::new("a")).unwrap()
     }
 
     /// Ends the worker; what it had in hand is settled then.
-    async fn finish(mut self) -> (Vec<QueueItem>, Vec<Call>) {
+    pub(super) async fn finish(mut self) -> (Vec<QueueItem>, Vec<Call>) {
         self.stop.cancel();
         while let Some(worker) = self.workers.join_next().await {
             worker.unwrap();
@@ -147,31 +180,41 @@ async fn open(path: &Path) -> Arc<dyn Store> {
     Arc::new(store)
 }
 
-fn joiner(user: &str) -> Message {
+pub(super) fn joiner(user: &str) -> Message {
+    message(vec![profile(user)])
+}
+
+/// The user is there.
+pub(super) fn profile(user: &str) -> Fact {
     let profile = Profile { user_name: Some(user.into()), ..Profile::default() };
-    let fact = Fact::UserProfile {
+    Fact::UserProfile {
         user: UserId::new(user),
         organization: None,
         origin: crate::directory::Origin::default(),
         profile: Box::new(profile),
-    };
+    }
+}
+
+/// These facts, as of now.
+pub(super) fn message(facts: Vec<Fact>) -> Message {
     let now = Timestamp::now();
-    let stamp = Stamp { at: now, event: EventId::new(format!("evt_{user}")) };
+    let id = format!("evt_{}", now.as_nanosecond());
+    let stamp = Stamp { at: now, event: EventId::new(id.as_str()) };
     Message {
         source: "test".into(),
-        message_id: user.into(),
+        message_id: id,
         signed_at: now,
         received_at: now,
-        reading: Reading::Event { event: Event { stamp, facts: vec![fact] }, kind: "test".into() },
+        reading: Reading::Event { event: Event { stamp, facts }, kind: "test".into() },
         body: bytes::Bytes::new(),
     }
 }
 
-fn answer(outcome: impl Fn(&Change) -> Outcome + Send + 'static) -> Answer {
+pub(super) fn answer(outcome: impl Fn(&Change) -> Outcome + Send + 'static) -> Answer {
     Box::new(move |changes| Ok(changes.iter().map(outcome).collect()))
 }
 
-fn down(reason: &str) -> SinkDown {
+pub(super) fn down(reason: &str) -> SinkDown {
     SinkDown::new(reason)
 }
 

@@ -1,10 +1,10 @@
 //! Between the domain's types and SQLite's.
 
 use jiff::Timestamp;
-use rolecall_sink_api::{Entity, EntityKind, GroupId, UserId};
+use rolecall_sink_api::{Entity, EntityKind, GroupId, OrganizationId, UserId};
 use serde::de::DeserializeOwned;
 
-use crate::store::{JournalStatus, Priority, QueueState, Status, StoreError};
+use crate::store::{JournalStatus, Priority, QueueState, Status, StoreError, Withdrawal};
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -78,16 +78,39 @@ pub(super) const IGNORED: i64 = 1;
 pub(super) const UNREADABLE: i64 = 2;
 pub(super) const WAITING: i64 = 0;
 pub(super) const DEAD: i64 = 1;
+pub(super) const HELD: i64 = 2;
 
 pub(super) fn queue_state(code: i64) -> QueueState {
-    if code == DEAD { QueueState::Dead } else { QueueState::Waiting }
+    match code {
+        DEAD => QueueState::Dead,
+        HELD => QueueState::Held,
+        _ => QueueState::Waiting,
+    }
 }
 
 pub(super) fn queue_state_code(state: QueueState) -> i64 {
     match state {
         QueueState::Waiting => WAITING,
         QueueState::Dead => DEAD,
+        QueueState::Held => HELD,
     }
+}
+
+pub(super) fn withdrawal_code(withdrawal: Withdrawal) -> i64 {
+    withdrawal as i64
+}
+
+pub(super) fn withdrawal(code: i64) -> Withdrawal {
+    if code == withdrawal_code(Withdrawal::Revocation) { Withdrawal::Revocation } else { Withdrawal::Removal }
+}
+
+/// An organization as the safeguard's tables name it: '' for none, and for all of them together.
+pub(super) fn organization_code(organization: Option<&OrganizationId>) -> &str {
+    organization.map_or("", OrganizationId::as_str)
+}
+
+pub(super) fn organization(code: String) -> Option<OrganizationId> {
+    (!code.is_empty()).then(|| OrganizationId::new(code))
 }
 
 /// A generation as SQLite's signed integer: microseconds since 1970 reach the sign in 292,000 years.

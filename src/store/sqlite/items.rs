@@ -7,17 +7,18 @@ use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, par
 
 use super::activity::note;
 use super::convert::{
-    DEAD, WAITING, entity, micros, priority, queue_state, queue_state_code, time, unsigned,
+    DEAD, HELD, WAITING, entity, micros, priority, queue_state, queue_state_code, time, unsigned,
 };
+use super::holds;
 use super::sinks::SinkKeys;
-use crate::store::{Cursor, QueueFilter, QueueItem, QueueState, StoreError};
+use crate::store::{Cursor, HoldId, QueueFilter, QueueItem, QueueState, StoreError};
 
 /// How many items are handled in one transaction: so many that a message hardly waits for them.
 pub(super) const PORTION: u32 = 1000;
 
 const ITEM: &str =
     "s.name, e.kind, e.id, q.event, q.generation, q.state, q.priority, q.attempts, q.since, q.due,
-    q.error, q.sink, q.entity";
+    q.error, q.sink, q.entity, q.hold";
 const WITH_NAMES: &str = "CROSS JOIN sink s ON s.key = q.sink CROSS JOIN entity e ON e.key = q.entity";
 
 fn item(row: &Row<'_>) -> rusqlite::Result<QueueItem> {
@@ -33,6 +34,7 @@ fn item(row: &Row<'_>) -> rusqlite::Result<QueueItem> {
         due: time(row.get::<_, i64>(9)?.max(row.get(8)?)),
         error: row.get(10)?,
         cursor: Cursor(row.get(11)?, row.get(12)?),
+        hold: row.get::<_, Option<i64>>(13)?.map(|id| HoldId(unsigned(id))),
     })
 }
 
@@ -74,10 +76,13 @@ fn page<T>(
     joined: &str,
     read: impl Fn(&Row<'_>) -> rusqlite::Result<T> + Copy,
 ) -> Result<Vec<T>, StoreError> {
-    let index = match (&filter.id, filter.state) {
-        (None, Some(QueueState::Dead)) => "INDEXED BY queue_dead",
+    let index = match (&filter.id, filter.hold, filter.state) {
+        (None, Some(_), _) => "INDEXED BY queue_hold",
+        (None, None, Some(QueueState::Dead)) => "INDEXED BY queue_dead",
+        (None, None, Some(QueueState::Held)) => "INDEXED BY queue_held",
         _ => "",
     };
+    let of_hold = filter.hold.map(|HoldId(id)| format!("AND q.hold = {id}")).unwrap_or_default();
     // Not as a parameter, or the partial index would not be seen to fit.
     let in_state =
         filter.state.map(|state| format!("AND q.state = {}", queue_state_code(state))).unwrap_or_default();
@@ -87,7 +92,7 @@ fn page<T>(
         .map_or("", |_| "AND q.entity IN (SELECT key FROM entity WHERE kind IN (0, 1) AND id = ?4)");
     let mut select = connection.prepare_cached(&format!(
         "SELECT {columns} FROM queue q {index} {joined}
-         WHERE q.sink = ?1 AND q.entity > ?2 {in_state} {of_id} ORDER BY q.entity LIMIT ?3"
+         WHERE q.sink = ?1 AND q.entity > ?2 {of_hold} {in_state} {of_id} ORDER BY q.entity LIMIT ?3"
     ))?;
     let mut keys: Vec<i64> = sinks
         .iter()
@@ -109,7 +114,8 @@ fn page<T>(
     Ok(found)
 }
 
-/// Makes those of a portion that are still in `state` due now. Returns how many.
+/// Makes those of a portion that are still in `state` due now, unless they are held: that is decided otherwise. Returns
+/// how many.
 pub(super) fn retry(
     connection: &mut Connection,
     portion: &[Cursor],
@@ -120,9 +126,9 @@ pub(super) fn retry(
     for Cursor(sink, entity) in portion {
         let mut update = transaction.prepare_cached(
             "UPDATE queue SET state = ?4, attempts = 0, due = 0
-             WHERE sink = ?1 AND entity = ?2 AND state = coalesce(?3, state)",
+             WHERE sink = ?1 AND entity = ?2 AND state = coalesce(?3, state) AND state <> ?5",
         )?;
-        retried += update.execute(params![sink, entity, state.map(queue_state_code), WAITING])?;
+        retried += update.execute(params![sink, entity, state.map(queue_state_code), WAITING, HELD])?;
     }
     transaction.commit()?;
     Ok(retried)
@@ -150,6 +156,7 @@ pub(super) fn drop_items(
             dropped += 1;
         }
     }
+    holds::close_empty(&transaction, micros(now))?;
     transaction.commit()?;
     Ok(dropped)
 }

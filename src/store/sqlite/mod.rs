@@ -6,10 +6,12 @@ mod commit;
 mod convert;
 mod events;
 mod file;
+mod holds;
 mod items;
 mod load;
 mod membership;
 mod people;
+mod population;
 mod prune;
 mod queue;
 mod rules;
@@ -22,6 +24,7 @@ mod tests;
 mod turn;
 mod views;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -39,9 +42,10 @@ use self::checkpoint::Checkpoints;
 use self::sinks::SinkKeys;
 use self::sync::Syncer;
 use super::{
-    Adopted, Consequence, Cursor, Cutoffs, Due, Durability, EventCursor, EventFilter, EventItem,
-    JournalEntry, NewRules, PersonView, QueueFilter, QueueItem, RulesVersion, Settlement, Stale, Store,
-    StoreError, StoreView, Transaction, UserView,
+    Adopted, Consequence, Cursor, Cutoffs, Decision, Due, Durability, EventCursor, EventFilter, EventItem,
+    Guarded, Hold, HoldFilter, HoldId, JournalEntry, Lately, NewRules, Pause, PersonView, QueueFilter,
+    QueueItem, RulesVersion, Settlement, Stale, Store, StoreError, StoreView, Transaction, UserView,
+    Withdrawn,
 };
 use crate::directory::EventId;
 use crate::rules::Scopes;
@@ -321,6 +325,58 @@ impl Store for SqliteStore {
     ) -> Result<(), StoreError> {
         let key = self.sinks().key(sink)?;
         self.write(move |c| queue::settle(c, key, &settlements, now)).await
+    }
+
+    async fn withdrawn_lately(
+        &self,
+        sink: &SinkName,
+        asked: Vec<Withdrawn>,
+        since: Timestamp,
+    ) -> Result<Lately, StoreError> {
+        let key = self.sinks().key(sink)?;
+        self.read(move |c| holds::withdrawn_lately(c, key, &asked, since)).await
+    }
+
+    async fn guard(
+        &self,
+        sink: &SinkName,
+        guarded: Guarded,
+        now: Timestamp,
+    ) -> Result<Vec<Hold>, StoreError> {
+        let (name, key) = (sink.clone(), self.sinks().key(sink)?);
+        self.write(move |c| holds::guard(c, &name, key, &guarded, now)).await
+    }
+
+    async fn holds(&self, filter: &HoldFilter, limit: u32) -> Result<Vec<Hold>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |c| holds::holds(c, &filter, limit)).await
+    }
+
+    async fn decide(
+        &self,
+        hold: HoldId,
+        decision: Decision,
+        by: Option<String>,
+        now: Timestamp,
+    ) -> Result<Option<usize>, StoreError> {
+        let detail = by.clone();
+        if !self.write(move |c| holds::decide(c, hold, decision, by.as_deref(), now)).await? {
+            return Ok(None);
+        }
+        let of_it = QueueFilter { hold: Some(hold), ..QueueFilter::default() };
+        let done = self.in_portions(&of_it, move |c, portion| {
+            holds::carry_out(c, portion, hold, decision, detail.as_deref(), now)
+        });
+        done.await.map(Some)
+    }
+
+    async fn pause(&self, sink: &SinkName, pause: Option<Pause>) -> Result<(), StoreError> {
+        let key = self.sinks().key(sink)?;
+        self.write(move |c| sinks::pause(c, key, pause.as_ref())).await
+    }
+
+    async fn pauses(&self) -> Result<BTreeMap<SinkName, Pause>, StoreError> {
+        self.read(sinks::pauses).await
     }
 
     async fn prune(&self, cutoffs: Cutoffs) -> Result<usize, StoreError> {

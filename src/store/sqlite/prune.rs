@@ -48,10 +48,14 @@ pub(super) fn step(
              (SELECT seq FROM (SELECT seq, at FROM activity ORDER BY seq LIMIT ?2) WHERE at < ?1)",
         params![micros(cutoffs.activity), STEP],
     )?;
+    let holds = transaction.execute(
+        "DELETE FROM hold WHERE id IN (SELECT id FROM hold WHERE closed_at < ?1 LIMIT ?2)",
+        params![micros(cutoffs.activity), STEP],
+    )?;
     let (tombstones, tombstones_done) =
         forget_tombstones(&transaction, micros(cutoffs.tombstones), &mut place)?;
     transaction.commit()?;
-    Ok(Step { gone: messages + lines + tombstones, done: messages_done && tombstones_done, place })
+    Ok(Step { gone: messages + lines + holds + tombstones, done: messages_done && tombstones_done, place })
 }
 
 /// Removes what is past its time among the oldest messages, except unreadable ones: they are authentic, and nowhere

@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{Action, Attempted, Change, Document, Entity, GroupId, RemoteId, RoleName, SinkName};
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::activity::note;
 use super::commit::key_of;
-use super::convert::{DEAD, entity, micros, parse, print, priority, signed, unsigned};
+use super::convert::{DEAD, entity, micros, parse, print, priority, signed, unsigned, withdrawal};
+use super::population::Population;
 use super::turn;
 use crate::directory::{GroupState, UserState};
 use crate::rules::Scope;
-use crate::store::{Due, Resolution, Settlement, StoreError, desired};
+use crate::store::{Due, HeldIn, HoldId, Resolution, Settlement, StoreError, desired};
 
 /// Who takes what is due.
 pub(super) struct Taker {
@@ -36,10 +37,11 @@ pub(super) fn due(
     let transaction = connection.unchecked_transaction()?;
     let mut select = transaction.prepare_cached(
         "SELECT e.kind, e.id, e.state, e.roles, q.generation, q.priority, q.attempts, a.document, a.remote,
-             t.document
+             t.document, q.approved = q.generation, h.id, h.withdrawal
          FROM queue q CROSS JOIN entity e ON e.key = q.entity
              LEFT JOIN applied a ON a.sink = q.sink AND a.entity = q.entity
              LEFT JOIN attempted t ON t.sink = q.sink AND t.entity = q.entity
+             LEFT JOIN hold h ON h.id = q.hold
          WHERE q.sink = ?1 AND q.entity = ?2",
     )?;
     let mut groups = Groups { connection, states: BTreeMap::new(), scope: scope.as_deref(), now };
@@ -69,6 +71,8 @@ pub(super) fn due(
         due.push(Due {
             priority: priority(row.get(5)?),
             in_scope,
+            approved: row.get::<_, Option<bool>>(10)?.unwrap_or_default(),
+            held: held_in(row)?,
             change: Change {
                 idempotency_key: idempotency_key(sink, &entity, generation, desired.as_ref()),
                 desired,
@@ -82,6 +86,11 @@ pub(super) fn due(
         });
     }
     Ok(due)
+}
+
+fn held_in(row: &Row<'_>) -> Result<Option<HeldIn>, StoreError> {
+    let Some(hold) = row.get::<_, Option<i64>>(11)? else { return Ok(None) };
+    Ok(Some(HeldIn { hold: HoldId(unsigned(hold)), withdrawal: withdrawal(row.get(12)?) }))
 }
 
 /// What was kept of an earlier delivery; what cannot be read is as good as not known.
@@ -197,10 +206,13 @@ pub(super) fn settle(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut population = Population::of(sink);
     for settlement in settlements {
         let Some(entity) = key_of(&transaction, &settlement.entity)? else { continue };
+        population.see(&transaction, entity, settlement)?;
         settle_one(&transaction, sink, entity, settlement, micros(now))?;
     }
+    population.write(&transaction)?;
     transaction.commit()?;
     Ok(())
 }

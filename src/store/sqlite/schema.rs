@@ -146,6 +146,64 @@ CREATE TABLE rules_version (
     text        TEXT NOT NULL
 );
 ",
+    r"
+-- Withdrawals that a sink's safeguard keeps back until a person decides; those decided or empty stay for a while.
+CREATE TABLE hold (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    sink         INTEGER NOT NULL,
+    withdrawal   INTEGER NOT NULL,  -- 0 removal, 1 revocation
+    organization TEXT NOT NULL,     -- whose limit was reached; '' for the sink's
+    since        INTEGER NOT NULL,
+    allowed      INTEGER NOT NULL,
+    of_users     INTEGER NOT NULL,
+    within       INTEGER NOT NULL,  -- microseconds
+    event        TEXT,              -- behind the newest in it; NULL when the rules were
+    rules        INTEGER,
+    decision     INTEGER,           -- 0 approved, 1 rejected
+    decided_by   TEXT,
+    decided_at   INTEGER,
+    closed_at    INTEGER
+);
+CREATE UNIQUE INDEX hold_open ON hold (sink, withdrawal, organization) WHERE decision IS NULL AND closed_at IS NULL;
+CREATE INDEX hold_unfinished ON hold (sink) WHERE closed_at IS NULL;
+
+ALTER TABLE queue ADD COLUMN hold INTEGER;      -- held under it, or was until something newer came
+ALTER TABLE queue ADD COLUMN approved INTEGER;  -- the generation that a person approved
+CREATE INDEX queue_held ON queue (sink, entity) WHERE state = 2;
+CREATE INDEX queue_hold ON queue (hold, entity) WHERE hold IS NOT NULL;
+
+-- From whom something was withdrawn lately, each time noted before the sink is handed it.
+CREATE TABLE withdrawn (
+    sink         INTEGER NOT NULL,
+    withdrawal   INTEGER NOT NULL,
+    entity       INTEGER NOT NULL,
+    organization TEXT NOT NULL,
+    at           INTEGER NOT NULL,
+    PRIMARY KEY (sink, withdrawal, entity)
+) WITHOUT ROWID;
+CREATE INDEX withdrawn_at ON withdrawn (sink, withdrawal, at);
+CREATE INDEX withdrawn_from ON withdrawn (sink, withdrawal, organization, at);
+
+-- How many users each sink holds, of each organization and ('') of all, kept by every settlement.
+CREATE TABLE population (
+    sink         INTEGER NOT NULL,
+    organization TEXT NOT NULL,
+    users        INTEGER NOT NULL,
+    PRIMARY KEY (sink, organization)
+) WITHOUT ROWID;
+INSERT INTO population (sink, organization, users)
+    SELECT sink, '', count(*) FROM applied
+    WHERE json_valid(document) AND json_extract(document, '$.kind') = 'user' GROUP BY sink;
+INSERT INTO population (sink, organization, users)
+    SELECT sink, json_extract(document, '$.organization') AS organization, count(*) FROM applied
+    WHERE json_valid(document) AND json_extract(document, '$.kind') = 'user' AND organization <> ''
+    GROUP BY sink, organization;
+
+-- A sink that is handed nothing because somebody said so.
+ALTER TABLE sink ADD COLUMN paused_at INTEGER;
+ALTER TABLE sink ADD COLUMN paused_reason TEXT;
+ALTER TABLE sink ADD COLUMN paused_by TEXT;
+",
 ];
 
 /// Brings the tables up to this version.

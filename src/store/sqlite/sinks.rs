@@ -1,11 +1,14 @@
-//! Which sinks there are.
+//! Which sinks there are, and which are paused.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rolecall_sink_api::SinkName;
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::convert::{WAITING, micros, priority_code};
-use crate::store::{Priority, StoreError};
+use super::convert::{WAITING, micros, priority_code, time};
+use super::holds;
+use crate::store::{Pause, Priority, StoreError};
 
 /// The configured sinks and the store's key for each.
 #[derive(Debug, Default)]
@@ -37,7 +40,11 @@ pub(super) fn configure(
     let before = configured(&transaction)?;
     for (name, key) in before.iter().filter(|(name, _)| !names.contains(name)) {
         transaction.execute("DELETE FROM queue WHERE sink = ?1", [key])?;
-        transaction.execute("UPDATE sink SET configured = 0 WHERE name = ?1", [name.as_str()])?;
+        transaction.execute(
+            "UPDATE sink SET configured = 0, paused_at = NULL, paused_reason = NULL, paused_by = NULL WHERE name = ?1",
+            [name.as_str()],
+        )?;
+        holds::forget(&transaction, key)?;
     }
     for name in names.iter().filter(|name| before.key(name).is_err()) {
         let key: i64 = transaction.query_row(
@@ -73,6 +80,31 @@ pub(super) fn configure(
         )?;
     }
     let after = configured(&transaction)?;
+    holds::finish_decided(&transaction, micros(now))?;
     transaction.commit()?;
     Ok(after)
+}
+
+pub(super) fn pause(connection: &Connection, sink: i64, pause: Option<&Pause>) -> Result<(), StoreError> {
+    let mut update = connection.prepare_cached(
+        "UPDATE sink SET paused_at = ?2, paused_reason = ?3, paused_by = ?4 WHERE key = ?1",
+    )?;
+    update.execute(params![
+        sink,
+        pause.map(|pause| micros(pause.since)),
+        pause.and_then(|pause| pause.reason.as_deref()),
+        pause.and_then(|pause| pause.by.as_deref()),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn pauses(connection: &Connection) -> Result<BTreeMap<SinkName, Pause>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT name, paused_at, paused_reason, paused_by FROM sink WHERE configured AND paused_at IS NOT NULL",
+    )?;
+    let rows = select.query_map([], |row| {
+        let pause = Pause { since: time(row.get(1)?), reason: row.get(2)?, by: row.get(3)? };
+        Ok((SinkName::new(row.get::<_, String>(0)?), pause))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

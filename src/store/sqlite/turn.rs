@@ -30,10 +30,10 @@ pub(super) fn due(connection: &Connection, sink: i64, now: i64, limit: u32) -> R
             turns.push(found?);
         }
     }
-    // A group goes after its members, and who of them is still to be evaluated again has yet to leave it.
+    // A group goes after its members. Who of them is still to be evaluated again, or is held, has yet to leave it.
     let removal = priority_code(Priority::GroupRemoval);
     if turns.iter().any(|(priority, ..)| *priority == removal)
-        && connection.prepare_cached("SELECT 1 FROM stale")?.exists([])?
+        && (connection.prepare_cached("SELECT 1 FROM stale")?.exists([])? || holds_any(connection, sink)?)
     {
         turns.retain(|(priority, ..)| *priority != removal);
     }
@@ -42,14 +42,27 @@ pub(super) fn due(connection: &Connection, sink: i64, now: i64, limit: u32) -> R
     Ok(turns.into_iter().map(|(.., entity)| entity).collect())
 }
 
+/// Whether anything is held for the sink.
+fn holds_any(connection: &Connection, sink: i64) -> Result<bool, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT 1 FROM queue INDEXED BY queue_held WHERE sink = ?1 AND state = 2")?;
+    Ok(select.exists([sink])?)
+}
+
 pub(super) fn next_due(connection: &Connection, sink: i64) -> Result<Option<Timestamp>, StoreError> {
-    let fresh: Option<i64> = connection
+    let fresh: Option<(i64, i64)> = connection
         .prepare_cached(
-            "SELECT due FROM queue INDEXED BY queue_fresh WHERE sink = ?1 AND state = 0 AND due = 0 LIMIT 1",
+            "SELECT priority, due FROM queue INDEXED BY queue_fresh
+             WHERE sink = ?1 AND state = 0 AND due = 0 ORDER BY priority LIMIT 1",
         )?
-        .query_row([sink], |row| row.get(0))
+        .query_row([sink], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if let Some(due) = fresh {
+    // Groups that wait for who is held wait for a person, who wakes the worker.
+    let removal = priority_code(Priority::GroupRemoval);
+    let wait_for_a_person = holds_any(connection, sink)?;
+    if let Some((priority, due)) = fresh
+        && !(wait_for_a_person && priority == removal)
+    {
         return Ok(Some(time(due)));
     }
     let mut first = connection.prepare_cached(
@@ -57,7 +70,8 @@ pub(super) fn next_due(connection: &Connection, sink: i64) -> Result<Option<Time
          WHERE sink = ?1 AND priority = ?2 AND state = 0 AND due <> 0",
     )?;
     let mut next: Option<i64> = None;
-    for priority in Priority::ALL.map(priority_code) {
+    let priorities = Priority::ALL.map(priority_code).into_iter();
+    for priority in priorities.filter(|priority| !(wait_for_a_person && *priority == removal)) {
         let due: Option<i64> = first.query_row([sink, priority], |row| row.get(0))?;
         next = next.into_iter().chain(due).min();
     }

@@ -7,10 +7,10 @@ use rolecall_sink_api::{Action, RemoteId, UserId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::convert::{UNREADABLE, parse, priority, status, time, unsigned};
-use super::items;
 use super::queue::group_state;
 use super::rules::to_sweep;
 use super::sinks::SinkKeys;
+use super::{holds, items};
 use crate::directory::{EventId, Stamp, UserState};
 use crate::store::{
     ActivityView, AppliedView, EventView, Priority, SinkState, SinkView, StoreError, StoreView, UserView,
@@ -61,7 +61,9 @@ pub(super) fn overview(
 }
 
 fn sink_state(connection: &Connection, key: i64) -> Result<SinkState, StoreError> {
-    let mut state = SinkState { dead: items::dead(connection, key)?, ..SinkState::default() };
+    let (held, held_since) = holds::open(connection, key)?;
+    let dead = items::dead(connection, key)?;
+    let mut state = SinkState { dead, held, held_since, ..SinkState::default() };
     let mut select = connection.prepare_cached(
         "SELECT priority, count(*), min(since) FROM queue INDEXED BY queue_fresh
          WHERE sink = ?1 AND state = 0 AND due = 0 GROUP BY priority

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// What may be read from end to end, in which statements, and why it is bounded all the same.
-const MAY_BE_SCANNED: [(&str, &str, &str); 14] = [
+const MAY_BE_SCANNED: [(&str, &str, &str); 18] = [
     ("SCAN rules_version", "ORDER BY number DESC LIMIT", "no more than the limit"),
     ("SCAN entity USING INDEX entity_evaluate_at", "ORDER BY evaluate_at LIMIT 1", "the first row"),
     ("SCAN s", "FROM sink s CROSS JOIN", "a handful of sinks"),
@@ -19,6 +19,18 @@ const MAY_BE_SCANNED: [(&str, &str, &str); 14] = [
     ("SCAN event USING COVERING INDEX event_unreadable", "status = 2", "unreadable messages only"),
     ("SCAN activity", "FROM activity ORDER BY seq LIMIT", "no more than the limit"),
     ("SCAN (subquery-", "FROM activity ORDER BY seq LIMIT", "no more than the limit"),
+    ("SCAN hold USING INDEX hold_unfinished", "FROM hold INDEXED BY hold_unfinished", "a few for each sink"),
+    (
+        "SCAN hold USING INDEX hold_unfinished",
+        "UPDATE hold INDEXED BY hold_unfinished",
+        "a few for each sink",
+    ),
+    (
+        "SCAN hold",
+        "SELECT id FROM hold WHERE closed_at < ?1 LIMIT",
+        "one for each wave, while activity is kept",
+    ),
+    ("SCAN h", "FROM hold h", "no more than the limit, or one for each wave"),
     ("SCAN connection", "SELECT id, state FROM connection", "one a customer, for people"),
 ];
 
@@ -64,6 +76,7 @@ async fn exercise(store: &Arc<SqliteStore>) {
             store.retry(&filter).await.unwrap();
         }
     }
+    withhold(store).await;
     store.people(None, 10).await.unwrap();
     store.rules_versions(10).await.unwrap();
     store.rules_version(Some(1)).await.unwrap();
@@ -87,6 +100,53 @@ async fn exercise(store: &Arc<SqliteStore>) {
     while store.prune(cutoffs).await.unwrap() > 0 {}
 }
 
+/// All that a safeguard does, and a person with it.
+async fn withhold(store: &SqliteStore) {
+    let a = sink("a");
+    let pause = Pause { since: clock(), reason: None, by: None };
+    store.pause(&a, Some(pause)).await.unwrap();
+    store.pauses().await.unwrap();
+    let withdrawn = Withdrawn {
+        entity: user("u2"),
+        withdrawal: Withdrawal::Removal,
+        organization: Some(rolecall_sink_api::OrganizationId::new("o1")),
+    };
+    store.withdrawn_lately(&a, vec![withdrawn.clone()], later(-60)).await.unwrap();
+    for decision in [Decision::Approved, Decision::Rejected] {
+        let held = store.due(&a, later(60), 10).await.unwrap().into_iter().map(|due| Held {
+            entity: due.change.entity,
+            generation: due.change.generation,
+            withdrawal: Withdrawal::Removal,
+            because: HeldBecause::Over(Reached {
+                organization: None,
+                allowed: 0,
+                of_users: 2,
+                within: std::time::Duration::from_secs(60),
+            }),
+        });
+        let guarded = Guarded {
+            passing: vec![withdrawn.clone()],
+            released: vec![(user("u3"), 1)],
+            held: held.collect(),
+            since: later(-60),
+        };
+        let opened = store.guard(&a, guarded, clock()).await.unwrap();
+        for state in [None, Some(QueueState::Held)] {
+            for hold in [None, Some(opened[0].id)] {
+                store.queue(&QueueFilter { state, hold, ..QueueFilter::default() }, 10).await.unwrap();
+            }
+        }
+        for id in [None, Some(opened[0].id)] {
+            let filter = HoldFilter { sink: Some(a.clone()), id, open: true, before: None };
+            store.holds(&filter, 10).await.unwrap();
+        }
+        store.holds(&HoldFilter::default(), 10).await.unwrap();
+        store.overview().await.unwrap();
+        store.decide(opened[0].id, decision, None, clock()).await.unwrap();
+    }
+    store.configure(&[a, sink("b")], clock()).await.unwrap();
+}
+
 #[tokio::test]
 async fn no_statement_reads_a_large_table_from_end_to_end() {
     let directory = tempfile::tempdir().unwrap();
@@ -96,9 +156,18 @@ async fn no_statement_reads_a_large_table_from_end_to_end() {
     exercise(&store).await;
     let statements: BTreeSet<String> = statements.lock().unwrap().drain(..).collect();
     let seen = |part: &str| assert!(statements.iter().any(|sql| sql.contains(part)), "{part} was not run");
-    ["DELETE FROM entity", "queue_backoff", "queue_fresh", "queue_dead", "DELETE FROM membership "]
-        .into_iter()
-        .for_each(seen);
+    [
+        "DELETE FROM entity",
+        "queue_backoff",
+        "queue_fresh",
+        "queue_dead",
+        "queue_held",
+        "queue_hold",
+        "withdrawn_from",
+    ]
+    .into_iter()
+    .chain(["DELETE FROM membership "])
+    .for_each(seen);
 
     let connection = rusqlite::Connection::open(&path).unwrap();
     let mut long = Vec::new();
