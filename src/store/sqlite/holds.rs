@@ -1,5 +1,6 @@
 //! What a sink's safeguard holds, and what it counts.
 
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -29,9 +30,9 @@ pub(super) fn withdrawn_lately(
     for Withdrawn { entity, withdrawal, organization } in asked {
         for organization in [None, organization.clone()] {
             let counted: Counted = (*withdrawal, organization);
-            if !lately.tallies.contains_key(&counted) {
-                let tally = tally(connection, sink, &counted, since)?;
-                lately.tallies.insert(counted, tally);
+            if let Entry::Vacant(place) = lately.tallies.entry(counted) {
+                let tally = tally(connection, sink, place.key(), since)?;
+                place.insert(tally);
             }
         }
         let Some(key) = key_of(connection, entity)? else { continue };
