@@ -118,7 +118,10 @@ async fn roles_that_other_rules_change_are_told_from_those_that_events_do() {
         tokio::task::yield_now().await;
     };
     // Two guests; they were members, and one an engineer.
-    assert_eq!((changes(&page, "granted", "evaluation"), changes(&page, "revoked", "evaluation")), (2.0, 3.0));
+    assert_eq!(
+        (changes(&page, "granted", "evaluation"), changes(&page, "revoked", "evaluation")),
+        (2.0, 3.0)
+    );
     assert_eq!((changes(&page, "granted", "event"), changes(&page, "revoked", "event")), (3.0, 0.0));
 }
 
