@@ -3,6 +3,7 @@
 mod config;
 mod control;
 mod guard;
+mod metrics;
 pub mod registry;
 mod safeguard;
 mod schedule;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{DeliveryConfig, SafeguardConfig};
 pub use control::Probed;
+pub use metrics::{DeliveryMetrics, Outcome};
 pub use status::{Breaker, DeliveryStatus, SharedStatus};
 
 use crate::progress::Progress;
@@ -38,6 +40,7 @@ struct Handle {
     batch_timeout: Duration,
     status: SharedStatus,
     progress: Progress,
+    metrics: DeliveryMetrics,
     wake: Arc<Notify>,
     probe: Arc<Notify>,
 }
@@ -73,6 +76,7 @@ impl Deliveries {
                 batch_timeout: delivery.batch_timeout.get(),
                 status: SharedStatus::new(paused),
                 progress: Progress::new(),
+                metrics: DeliveryMetrics::new(),
                 wake: Arc::new(Notify::new()),
                 probe: Arc::new(Notify::new()),
             };
@@ -86,6 +90,7 @@ impl Deliveries {
                 clock,
                 status: handle.status.clone(),
                 progress: handle.progress.clone(),
+                metrics: handle.metrics.clone(),
                 wake: Arc::clone(&handle.wake),
                 probe: Arc::clone(&handle.probe),
             };
@@ -113,6 +118,11 @@ impl Deliveries {
     /// the worker allows for that.
     pub fn overdue(&self) -> impl Iterator<Item = (&SinkName, Duration)> {
         self.0.iter().map(|(name, handle)| (name, handle.progress.overdue()))
+    }
+
+    /// What each sink's worker counts and measures.
+    pub fn metrics(&self) -> impl Iterator<Item = (&SinkName, &DeliveryMetrics)> {
+        self.0.iter().map(|(name, handle)| (name, &handle.metrics))
     }
 
     /// How each sink's deliveries go.

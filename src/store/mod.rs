@@ -14,6 +14,7 @@ mod events;
 mod hold;
 mod in_force;
 mod intake;
+mod metrics;
 mod retention;
 mod sqlite;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use hold::{
 };
 pub use in_force::RulesInForce;
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable, WeakIntake};
+pub use metrics::{CommitMetrics, RoleCounters};
 pub use retention::Retention;
 pub use sqlite::SqliteStore;
 pub use version::{Adopted, NewRules, RulesOrigin, RulesVersion};
@@ -51,7 +53,7 @@ pub use view::{
     ActivityView, AppliedView, Cursor, EventView, PersonView, QueueFilter, QueueItem, QueueState, SinkState,
     SinkView, StoreView, UserView,
 };
-pub use work::{Due, HeldIn, Resolution, Settlement};
+pub use work::{Due, HeldIn, Resolution, Settled, Settlement};
 
 /// From when on what is kept for people to look at is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,13 +124,14 @@ pub trait Store: Send + Sync + 'static {
     async fn attempting(&self, sink: &SinkName, attempts: Vec<Attempted>) -> Result<(), StoreError>;
 
     /// Notes what became of delivered changes, in one transaction. A change whose entity has a newer
-    /// generation by now is noted as applied and stays due.
+    /// generation by now is noted as applied and stays due. Returns those that have none: for what they had stood in the
+    /// queue is settled.
     async fn settle(
         &self,
         sink: &SinkName,
         settlements: Vec<Settlement>,
         now: Timestamp,
-    ) -> Result<(), StoreError>;
+    ) -> Result<Vec<Settled>, StoreError>;
 
     /// What a sink was told to withdraw after `since`, counted together with each of `asked`: from all of its users, and
     /// from those of each one's organization.

@@ -44,7 +44,7 @@ use self::sync::Syncer;
 use super::{
     Adopted, Consequence, Cursor, Cutoffs, Decision, Due, Durability, EventCursor, EventFilter, EventItem,
     Guarded, Hold, HoldFilter, HoldId, JournalEntry, Lately, NewRules, Pause, PersonView, QueueFilter,
-    QueueItem, RulesVersion, Settlement, Stale, Store, StoreError, StoreView, Transaction, UserView,
+    QueueItem, RulesVersion, Settled, Settlement, Stale, Store, StoreError, StoreView, Transaction, UserView,
     Withdrawn,
 };
 use crate::directory::EventId;
@@ -322,7 +322,7 @@ impl Store for SqliteStore {
         sink: &SinkName,
         settlements: Vec<Settlement>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<Settled>, StoreError> {
         let key = self.sinks().key(sink)?;
         self.write(move |c| queue::settle(c, key, &settlements, now)).await
     }
