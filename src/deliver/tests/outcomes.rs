@@ -370,14 +370,12 @@ async fn a_change_on_which_the_sink_goes_down_is_found_and_given_up_while_the_ot
     let users = ["ann", "bob", "poison", "cleo", "dan"];
     let script = (0..200).map(|_| poisoned()).collect();
     let mut fixture = Fixture::start(&users, script, vec![], quick()).await;
+    let mut others = 0;
     while fixture.status().dead == 0 {
         fixture.call().await;
         // Others keep coming: without them nothing says that it is not the sink.
-        let next = joiner(&format!(
-            "user{}",
-            fixture.calls.len() + usize::try_from(fixture.status().applied).unwrap()
-        ));
-        fixture.intake.submit(next).await.unwrap();
+        others += 1;
+        fixture.intake.submit(joiner(&format!("user{others}"))).await.unwrap();
         fixture.deliveries.wake();
     }
     let (queue, _) = fixture.finish().await;
