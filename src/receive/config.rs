@@ -2,13 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
 
 use rolecall_sink_api::{ConfigError, Timespan};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::tls;
+use crate::tls::ServerTls;
 
 /// Where webhooks arrive, and what a sender may use up.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -18,7 +17,7 @@ pub struct ListenConfig {
     /// activation) takes its place.
     pub address: SocketAddr,
     /// The certificate to speak HTTPS with. Default: none, plain HTTP, for a reverse proxy on the same host.
-    pub tls: Option<ListenTls>,
+    pub tls: Option<ServerTls>,
     /// The largest message, in bytes. Default: `1048576` (1 MiB). A larger one is answered 413.
     pub max_body_bytes: NonZeroUsize,
     /// How many bytes of messages may be held at a time, of all senders together: those that are being read,
@@ -40,16 +39,6 @@ pub struct ListenConfig {
     pub answer_timeout: Timespan,
     /// How long requests that are under way may take to finish when the daemon stops. Default: `20s`.
     pub drain_timeout: Timespan,
-}
-
-/// The receiver's certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListenTls {
-    /// A PEM file with the certificate and its chain, the receiver's own first.
-    pub certificate: PathBuf,
-    /// A PEM file with the certificate's private key.
-    pub key: PathBuf,
 }
 
 impl Default for ListenConfig {
@@ -97,7 +86,7 @@ impl ListenConfig {
                 ),
             ));
         }
-        self.tls.as_ref().map(tls::acceptor).transpose()?;
+        self.tls.as_ref().map(ServerTls::check).transpose()?;
         Ok(())
     }
 }

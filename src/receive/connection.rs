@@ -14,11 +14,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
+
+use crate::tls::TlsServer;
 
 /// The largest request head, in bytes; a webhook's has some five hundred.
 const MAX_HEAD: usize = 32 * 1024;
@@ -34,7 +35,7 @@ const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// How connections are served: all of them alike.
 pub(super) struct Serving {
     http: auto::Builder<TokioExecutor>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<TlsServer>,
     filter: BoxedFilter<(Response,)>,
     handshake_timeout: Duration,
     header_timeout: Duration,
@@ -52,7 +53,7 @@ pub(super) struct Stopping {
 impl Serving {
     pub(super) fn new(
         filter: BoxedFilter<(Response,)>,
-        tls: Option<TlsAcceptor>,
+        tls: Option<TlsServer>,
         handshake_timeout: Duration,
         header_timeout: Duration,
     ) -> Self {

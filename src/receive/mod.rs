@@ -15,11 +15,10 @@ mod replay;
 pub mod signature;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod webhooks;
 
 pub use answer::{Acknowledgements, Answer};
-pub use config::{ListenConfig, ListenTls};
+pub use config::ListenConfig;
 pub use inherited::InheritedSockets;
 pub use listener::{BindError, Bound, Receiver};
 pub use replay::{Replay, ReplayError, Replayed, ReplayedBatch, ReplayedEvent};
