@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rolecall_sink_api::{Entity, GroupId, RoleName, UserId};
+use rolecall_sink_api::{Entity, GroupId, RoleName, SinkName, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::directory::{Connection, Directory, DirectoryId, EventId, GroupState, UserState};
@@ -172,6 +172,8 @@ pub struct EntityWrite {
     pub event: Option<EventId>,
     /// How urgently every sink must bring it up to date, where one must.
     pub enqueue: Option<Priority>,
+    /// Sinks that are not given it, by their scope: there it must go.
+    pub withheld_from: Vec<SinkName>,
     /// What became of it, for people.
     pub activity: Option<Activity>,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
-use rolecall_sink_api::{Document, Entity, GroupId, RoleName, UserId};
+use rolecall_sink_api::{Document, Entity, GroupId, RoleName, SinkName, UserId};
 
 use super::desired::Withholding;
 use super::transaction::joined;
@@ -113,11 +113,10 @@ impl<'r> Draft<'r> {
 
     fn group(&mut self, id: &GroupId, state: &GroupState, event: Option<EventId>) -> EntityWrite {
         let document = desired::group(id, state).map(Document::Group);
-        let mut withheld = Withholding::default();
+        let mut wanted = Outlook::default();
         for (sink, _) in self.scopes.iter().filter(|(_, scope)| !desired::gets_group(scope, id, state)) {
-            withheld.entity(sink);
+            wanted.withhold_from(sink);
         }
-        let wanted = Outlook { withheld, ..Outlook::default() };
         self.write(
             Entity::Group(id.clone()),
             EntityState::Group(state.clone()),
@@ -160,20 +159,20 @@ impl<'r> Draft<'r> {
         if separated && before.is_none_or(|before| before.roles != roles) {
             tracing::warn!(user = %id, "granted roles that no one may hold together: `rolecall explain` says which");
         }
-        let mut withheld = Withholding::default();
+        let mut outlook = Outlook { roles, ..Outlook::default() };
         for (sink, scope) in self.scopes.iter() {
             let (in_scope, then) = desired::gets_user(scope, state, groups, self.now);
             next = next.into_iter().chain(then).min();
             if !in_scope {
-                withheld.entity(sink);
+                outlook.withhold_from(sink);
                 continue;
             }
             let given = |m: &desired::Membership<'_>| desired::gets_group(scope, m.id, m.group);
             for membership in desired::memberships(state, groups).filter(|m| !given(m)) {
-                withheld.group(sink, membership.id);
+                outlook.withheld.group(sink, membership.id);
             }
         }
-        Outlook { roles, withheld, evaluate_at: next }
+        Outlook { evaluate_at: next, ..outlook }
     }
 
     fn write(
@@ -181,7 +180,7 @@ impl<'r> Draft<'r> {
         entity: Entity,
         state: EntityState,
         document: Option<&Document>,
-        Outlook { roles, withheld, evaluate_at }: Outlook,
+        Outlook { roles, withheld, withheld_from, evaluate_at }: Outlook,
         memberships: Vec<MembershipChange>,
         event: Option<EventId>,
     ) -> EntityWrite {
@@ -193,6 +192,7 @@ impl<'r> Draft<'r> {
         let revoked = before.roles.difference(&roles).cloned().collect();
         EntityWrite {
             enqueue: changed.then(|| urgency(&entity, before.status, status)),
+            withheld_from,
             activity: changed.then(|| Activity {
                 what: Happening::between(before.status, status),
                 granted,
@@ -235,8 +235,18 @@ struct Outlook {
     roles: BTreeSet<RoleName>,
     /// What some sinks are not given.
     withheld: Withholding,
+    /// Sinks that are not given the entity at all.
+    withheld_from: Vec<SinkName>,
     /// When to ask again though nothing happens.
     evaluate_at: Option<Timestamp>,
+}
+
+impl Outlook {
+    /// The sink is not given the entity.
+    fn withhold_from(&mut self, sink: &SinkName) {
+        self.withheld.entity(sink);
+        self.withheld_from.push(sink.clone());
+    }
 }
 
 /// The write, unless it would change nothing: other rules say the same of most.

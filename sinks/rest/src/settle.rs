@@ -116,13 +116,20 @@ impl RestSink {
         action: &mut Action,
         batch: &Batch,
     ) -> Result<Walk, Halt> {
-        let mut unrevoked = None;
+        // Whoever keeps a session must not keep the account for it: that is told when the rest is done.
+        let mut unended = None;
         for step in steps {
             let Some(operation) = self.operations.get(step.kind) else { continue };
             let Some(request) = self.request(change, step, operation, known, batch).await? else { continue };
             let what = format!("{} ({} {})", step.kind, request.method, operation.path_source());
             let key = idempotency_key(change, step);
-            let answer = self.exchange(change, &what, &request, Some(&key), batch).await?;
+            let answer = match self.exchange(change, &what, &request, Some(&key), batch).await {
+                Err(Halt::Settled(outcome)) if step.kind == Kind::SessionRevoke => {
+                    unended = Some(outcome);
+                    continue;
+                }
+                answer => answer?,
+            };
             let said = || self.said(change, &what, &answer);
             match answer.meaning() {
                 Meaning::Done => {
@@ -150,13 +157,12 @@ impl RestSink {
                     Kind::UserCreate | Kind::GroupCreate => return Ok(Walk::Exists(said())),
                     _ => return Err(Halt::Settled(Outcome::reject(said()))),
                 },
-                // Whoever keeps a session must not keep the account for it; a person is told when the rest is done.
-                _ if step.kind == Kind::SessionRevoke => unrevoked = Some(said()),
+                _ if step.kind == Kind::SessionRevoke => unended = Some(Outcome::reject(said())),
                 _ => return Err(Halt::Settled(Outcome::reject(said()))),
             }
         }
-        match unrevoked {
-            Some(said) => Err(Halt::Settled(Outcome::reject(said))),
+        match unended {
+            Some(outcome) => Err(Halt::Settled(outcome)),
             None => Ok(Walk::Done),
         }
     }

@@ -110,9 +110,21 @@ fn entity(
         }
     }
     if let Some(priority) = write.enqueue {
-        for sink in sinks.keys() {
-            let urgent = priority == Priority::Inactive && has_access(transaction, sink, key)?;
-            let priority = if urgent { Priority::Leaver } else { priority };
+        for (name, sink) in sinks.iter() {
+            let must_go = write.withheld_from.contains(name);
+            let priority = match write.entity.kind() {
+                EntityKind::User
+                    if priority == Priority::Inactive || must_go && priority != Priority::Leaver =>
+                {
+                    if has_access(transaction, sink, key)? {
+                        Priority::Leaver
+                    } else {
+                        Priority::Inactive
+                    }
+                }
+                EntityKind::Group if must_go => Priority::GroupRemoval,
+                _ => priority,
+            };
             enqueue(statements, sink, key, write, priority, now)?;
         }
     }

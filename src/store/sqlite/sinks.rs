@@ -17,10 +17,6 @@ impl SinkKeys {
         found.map(|(_, key)| *key).ok_or_else(|| StoreError::Failed(format!("no sink {name} is configured")))
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = i64> {
-        self.0.iter().map(|(_, key)| *key)
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = (&SinkName, i64)> {
         self.0.iter().map(|(name, key)| (name, *key))
     }

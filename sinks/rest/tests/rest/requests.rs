@@ -237,6 +237,22 @@ async fn who_goes_is_removed_although_their_sessions_cannot_be_ended_and_a_perso
 }
 
 #[tokio::test]
+async fn who_goes_is_removed_before_the_end_of_their_sessions_is_tried_again() {
+    let application = HttpApplication::start().await;
+    let mut base = one_by_one(&application.url());
+    base["operations"]["session_revoke"] =
+        json!({"method": "DELETE", "path": "/users/{{ remote }}/sessions"});
+    let sink = RestSink::new("app", serde_json::from_value(base).unwrap()).unwrap();
+    sink.apply(&[joins(user("ada"))]).await.unwrap();
+    application.fail_next(1, Fault::status(500));
+    let gone = leaves(user("ada"), "user-1");
+    let outcomes = sink.apply(std::slice::from_ref(&gone)).await.unwrap();
+    assert!(matches!(&outcomes[..], [Outcome::Retry { .. }]), "{outcomes:?}");
+    assert!(application.users().is_empty());
+    assert_eq!(sink.apply(&[gone]).await.unwrap(), [Outcome::applied_as("user-1", Action::Unchanged)]);
+}
+
+#[tokio::test]
 async fn who_was_made_and_never_confirmed_is_found_in_order_to_go_or_else_a_person_is_told() {
     let application = HttpApplication::start().await;
     let joins = joins(user("ada"));
