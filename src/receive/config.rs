@@ -7,6 +7,7 @@ use rolecall_sink_api::{ConfigError, Timespan};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::client::Network;
 use crate::tls::ServerTls;
 
 /// Where webhooks arrive, and what a sender may use up.
@@ -18,6 +19,9 @@ pub struct ListenConfig {
     pub address: SocketAddr,
     /// The certificate to speak HTTPS with. Default: none, plain HTTP, for a reverse proxy on the same host.
     pub tls: Option<ServerTls>,
+    /// The addresses and networks of reverse proxies, which are believed when they say in `X-Forwarded-For` whom they
+    /// forward: the log then names that client. Default: none, and the header means nothing.
+    pub trusted_proxies: Vec<Network>,
     /// The largest message, in bytes. Default: `1048576` (1 MiB). A larger one is answered 413.
     pub max_body_bytes: NonZeroUsize,
     /// How many bytes of messages may be held at a time, of all senders together: those that are being read,
@@ -49,6 +53,7 @@ impl Default for ListenConfig {
         Self {
             address: (Ipv4Addr::LOCALHOST, 8080).into(),
             tls: None,
+            trusted_proxies: Vec::new(),
             max_body_bytes: bytes(1024 * 1024),
             max_held_bytes: bytes(64 * 1024 * 1024),
             max_connections: NonZeroU32::MIN.saturating_add(1023),

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use super::answer::Acknowledgements;
 use super::body::Held;
+use super::client::TrustedProxies;
 use super::config::ListenConfig;
 use super::connection::{Serving, Stopping};
 use super::refusals::Refusals;

@@ -115,17 +115,17 @@ async fn a_certificate_that_somebody_replaces_is_noticed_and_one_without_its_key
     let site = site_with(&authority);
     let daemon = site.start().await;
     let first = on_disk(&site);
-    let key = fs::read(site.path("server.key")).unwrap();
-    authority.equip(site.path("").as_path());
-    let right = fs::read(site.path("server.key")).unwrap();
-    fs::write(site.path("server.key"), key).unwrap();
+    fs::create_dir(site.path("renewed")).unwrap();
+    authority.equip(site.path("renewed").as_path());
+    let put = |name: &str| fs::copy(site.path("renewed").join(name), site.path(name)).unwrap();
+    put("server.pem");
     daemon.ask_to_reload();
     daemon.logs("server.key is not the key of the first certificate in").await;
     let mut kept = Kept::open(&site, &daemon).await;
     assert_eq!(*kept.shown(), first);
 
     // Nobody tells the daemon of this.
-    fs::write(site.path("server.key"), right).unwrap();
+    put("server.key");
     daemon.logs("is served from now on, in place of").await;
     assert_eq!(*Kept::open(&site, &daemon).await.shown(), on_disk(&site));
     kept.is_answered().await;
