@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing_subscriber::filter::Targets;
 
-/// What is logged, and how it looks. The log goes to standard error.
+/// What is logged, and how it looks. The log goes to standard error, or to systemd's journal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
@@ -41,9 +41,12 @@ impl LogConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// Text on a terminal, JSON anywhere else.
+    /// `journal` where systemd has connected standard error to it, `text` on a terminal, `json` anywhere else.
     #[default]
     Auto,
+    /// An entry of systemd's journal, with fields (`journalctl -u rolecall ROLECALL_SINK=corp-ldap`). Where there is no
+    /// journal, the log goes to standard error.
+    Journal,
     /// One line for people.
     Text,
     /// One JSON object a line.

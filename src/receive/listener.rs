@@ -66,6 +66,7 @@ impl Receiver {
         let serving = Serving::new(
             filter(webhooks),
             tls.clone(),
+            TrustedProxies::new(config.trusted_proxies.clone()),
             config.handshake_timeout.get(),
             config.header_timeout.get(),
         );

@@ -12,7 +12,7 @@ use super::client::Client;
 /// How many messages are described in each [`PERIOD`]; of the others only the number is.
 const LINES: u32 = 20;
 /// How many of them may be of one client, so that one who floods hides nobody else.
-const LINES_OF_ONE: u32 = 5;
+const LINES_OF_ONE: u32 = 10;
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// How much of a header that somebody unknown sent is shown.

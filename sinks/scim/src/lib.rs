@@ -16,6 +16,7 @@ mod edit;
 mod group;
 mod mapping;
 mod members;
+mod merge;
 mod observe;
 mod patch;
 mod report;

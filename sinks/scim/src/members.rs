@@ -1,4 +1,5 @@
-//! Who is in which group: one member comes or goes at a time, and all others stay as they are.
+//! Who is in which group: a user comes or goes, and all other members stay as they are. Those who do so at once are made
+//! one request by the writer.
 
 use std::collections::BTreeSet;
 

@@ -25,11 +25,14 @@ pub(crate) struct Write {
     pub(crate) body: Option<Value>,
     /// The version of the resource that is to be changed, and no other (RFC 7644 §3.14).
     pub(crate) version: Option<String>,
+    /// Whether other changes of the batch may have something to say about the same resource, as they do of the
+    /// members of a group.
+    pub(crate) shared: bool,
 }
 
 impl Write {
     pub(crate) fn new(method: Method, path: impl Into<String>, body: Option<Value>) -> Self {
-        Self { method, path: path.into(), body, version: None }
+        Self { method, path: path.into(), body, version: None, shared: false }
     }
 
     /// As a request of its own.

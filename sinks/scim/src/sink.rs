@@ -87,7 +87,7 @@ impl ScimSink {
         // Without PATCH a group is written as a whole, which two must not do at once.
         let concurrency = if service.patch { self.concurrency } else { 1 };
         let bulk = service.bulk.as_ref().filter(|_| service.patch && self.bulk == Bulk::Offered);
-        let writer = Writer::new(&self.application, batch, bulk, concurrency, changes.len());
+        let writer = Writer::new(&self.application, batch, bulk, concurrency, changes.len(), service.patch);
         let width = if writer.gathers() { changes.len() } else { concurrency };
         let one = async |change: &Change| {
             let work = Work { sink: self, service, batch, writer: &writer, entity: &change.entity };

@@ -233,7 +233,8 @@ impl Work<'_> {
         let Some(path) = uri::resource(&of.endpoint, &resource.id) else {
             return Err(self.reject(&format!("{what}: the application's id for it fits no URL")));
         };
-        self.written(&what, Write { version, ..Write::new(method, path, Some(body)) }).await
+        let shared = of.schema == crate::urn::GROUP && matches!(self.entity, Entity::User(_));
+        self.written(&what, Write { version, shared, ..Write::new(method, path, Some(body)) }).await
     }
 
     /// Removes a resource.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolecall_sink_api::{Action, Document, Outcome, RemoteId, Sink as _};
+use rolecall_sink_api::{Action, Change, Document, Outcome, RemoteId, Sink as _};
 use rolecall_testkit::{Fault, HttpApplication, Recorded};
 use serde_json::{Value, json};
 
@@ -230,6 +230,56 @@ async fn members_come_and_go_one_by_one() {
     let leave = json!([{ "op": "remove", "path": "members[value eq \"7\\\"\"]" }]);
     let join = json!([{ "op": "add", "path": "members", "value": [{ "value": "7\"" }] }]);
     assert_eq!([&writes[0].body["Operations"], &writes[1].body["Operations"]], [&leave, &join]);
+}
+
+/// Two users who are there already and join a group, on an application that is asked one thing at a time.
+async fn two_join(application: &HttpApplication, then: &[(u16, Value)]) -> Vec<Outcome> {
+    let sink = sink(&application.url(), &json!({ "concurrency": 1 }));
+    describes(application, json!({}));
+    let there = |id: &str, name: &str| {
+        let mut there = account("", "");
+        let there_is = there.as_object_mut().unwrap();
+        there_is.remove("title");
+        there_is.insert("id".into(), id.into());
+        for key in ["externalId", "userName"] {
+            there_is.insert(key.into(), name.into());
+        }
+        there_is["emails"][0]["value"] = format!("{name}@example.com").into();
+        (200, there)
+    };
+    let group_found = (200, list(&[json!({ "id": "g", "externalId": "new" })]));
+    answers(application, &[there("7", "ada"), there("8", "ben"), group_found.clone(), group_found]);
+    answers(application, then);
+    let change = |name: &str, id: &str| Change {
+        applied: Some(Document::User(Box::new(user(name)))),
+        remote: Some(RemoteId::new(id)),
+        ..joins(user(name).within(&[&group("new")]))
+    };
+    sink.apply(&[change("ada", "7"), change("ben", "8")]).await.unwrap()
+}
+
+#[tokio::test]
+async fn those_who_join_one_group_at_once_are_one_request() {
+    let application = HttpApplication::start().await;
+    let outcomes = two_join(&application, &[(204, json!({}))]).await;
+    let updated = |id| Outcome::applied_as(id, Action::Updated);
+    assert_eq!(outcomes, [updated("7"), updated("8")]);
+    let writes = writes(&application);
+    assert_eq!(lines(&writes), ["PATCH /Groups/g"]);
+    let join = json!([{ "op": "add", "path": "members", "value": [{ "value": "7" }, { "value": "8" }] }]);
+    assert_eq!(writes[0].body["Operations"], join);
+}
+
+#[tokio::test]
+async fn whoever_a_group_refuses_holds_up_nobody_else_who_joins_it() {
+    let application = HttpApplication::start().await;
+    let refused = (400, json!({ "detail": "no such user" }));
+    let outcomes = two_join(&application, &[refused.clone(), refused, (204, json!({}))]).await;
+    assert!(
+        matches!(&outcomes[0], Outcome::Reject { reason } if reason.contains("no such user")),
+        "{outcomes:?}"
+    );
+    assert_eq!(outcomes[1], Outcome::applied_as("8", Action::Updated));
 }
 
 #[tokio::test]
