@@ -140,6 +140,7 @@ impl Daemon {
             deliveries,
             rulebook: rulebook.clone(),
             received,
+            commits: committer.metrics(),
             replay,
             clock,
             started_at: clock(),

@@ -5,6 +5,7 @@ pub mod api;
 mod client;
 mod events;
 mod explain;
+mod metrics;
 mod routes;
 mod rules;
 mod server;
@@ -21,7 +22,7 @@ pub use socket::{AdminSocket, SocketError};
 use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};
 use crate::rulebook::Rulebook;
-use crate::store::Store;
+use crate::store::{CommitMetrics, Store};
 
 /// What the admin API looks at and works on.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ pub struct AdminState {
     pub rulebook: Rulebook,
     /// The webhooks answered since the start.
     pub received: Arc<Acknowledgements>,
+    /// What the committer counts and measures.
+    pub commits: CommitMetrics,
     /// Reads stored messages again.
     pub replay: Replay,
     /// The time now.

@@ -17,7 +17,8 @@ use super::api::{
     QueueQuery, Selection, SinkStatus, StoreStatus, Users, UsersQuery,
 };
 use super::explain::{World, explain};
-use super::{AdminState, events, rules};
+use super::{AdminState, events, metrics, rules};
+use crate::metrics::CONTENT_TYPE;
 use crate::receive::ReplayError;
 use crate::rulebook::RulebookError;
 use crate::store::{QueueFilter, StoreError};
@@ -40,6 +41,7 @@ pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
     let event = v1().and(warp::path!("event")).and(get(&state, events::event));
     let replay = v1().and(warp::path!("events" / "replay")).and(post(&state, events::replay));
     let rules = rules::routes(&state);
+    let metrics = warp::path!("metrics").and(metrics_page(&state));
     health
         .or(status)
         .unify()
@@ -58,6 +60,8 @@ pub(super) fn routes(state: AdminState) -> BoxedFilter<(Response,)> {
         .or(replay)
         .unify()
         .or(rules)
+        .unify()
+        .or(metrics)
         .unify()
         .recover(|rejection| async move { Ok::<_, Infallible>(rejected(&rejection).into_response()) })
         .unify()
@@ -154,6 +158,19 @@ async fn users(state: AdminState, query: String) -> Result<Users, Refusal> {
         rules_file: rules::name_in_force(&state).await?,
         users: found.into_iter().map(|view| explain(view, &world)).collect(),
     })
+}
+
+/// Answers `GET` with the page of metrics, the one answer that is not JSON.
+fn metrics_page(state: &AdminState) -> BoxedFilter<(Response,)> {
+    let state = state.clone();
+    let page = move || {
+        let state = state.clone();
+        async move {
+            warp::reply::with_header(metrics::page(&state).await, "content-type", CONTENT_TYPE)
+                .into_response()
+        }
+    };
+    warp::get().then(page).boxed()
 }
 
 /// How many items a page shall have.

@@ -51,7 +51,7 @@ impl Receiver {
         config.check()?;
         let tls =
             config.tls.clone().map(|tls| TlsServer::load(tls, Clients::Certified, clock)).transpose()?;
-        let counts = Arc::new(Acknowledgements::default());
+        let counts = Arc::new(Acknowledgements::new(sources.iter().map(|source| &source.name)));
         let webhooks = Arc::new(Webhooks {
             sources: sources.into_iter().map(|source| (source.name.clone(), source)).collect(),
             intake,

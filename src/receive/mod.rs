@@ -19,7 +19,7 @@ pub mod signature;
 mod tests;
 mod webhooks;
 
-pub use answer::{Acknowledgements, Answer};
+pub use answer::{Acknowledgements, Answer, Answers};
 pub use client::Network;
 pub use config::ListenConfig;
 pub use inherited::InheritedSockets;
