@@ -16,7 +16,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("deliver", &["progress", "store", "yaml"]),
     ("config", &["deliver", "receive", "rules", "source", "yaml"]),
     ("rulebook", &["config", "rules", "store", "yaml"]),
-    ("admin", &["deliver", "directory", "receive", "rulebook", "rules", "source", "store"]),
+    ("admin", &["config", "deliver", "directory", "receive", "rulebook", "rules", "source", "store"]),
 ];
 
 /// What takes values and returns values.
