@@ -18,7 +18,21 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("deliver", &["metrics", "progress", "store", "yaml"]),
     ("config", &["deliver", "receive", "rules", "source", "tls", "yaml"]),
     ("rulebook", &["config", "rules", "store", "yaml"]),
-    ("admin", &["deliver", "directory", "metrics", "receive", "rulebook", "rules", "source", "store", "tls"]),
+    (
+        "admin",
+        &[
+            "config",
+            "deliver",
+            "directory",
+            "metrics",
+            "receive",
+            "rulebook",
+            "rules",
+            "source",
+            "store",
+            "tls",
+        ],
+    ),
 ];
 
 /// What takes values and returns values.
