@@ -6,16 +6,27 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::AdminState;
+use super::api::METRICS;
+use super::refusal::Refusal;
+use super::route::Route;
 use crate::deliver::Breaker;
-use crate::metrics::{Labels, Page, Process};
+use crate::metrics::{CONTENT_TYPE, Labels, Page, Process};
 use crate::receive::Answer;
 use crate::store::StoreView;
 
 /// How long the store may take to say how much it holds. Prometheus gives up on the whole page after ten seconds.
 const STORE_WITHIN: Duration = Duration::from_secs(5);
 
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::text(METRICS, "How the daemon fares, for a monitoring system", CONTENT_TYPE, answer)]
+}
+
+async fn answer(state: AdminState) -> Result<String, Refusal> {
+    Ok(page(&state).await)
+}
+
 /// The page of metrics as of now. Of a store that cannot be read it says so, and everything else.
-pub(super) async fn page(state: &AdminState) -> String {
+async fn page(state: &AdminState) -> String {
     let mut page = Page::default();
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     page.gauges("rolecall_build_info", "The version that runs; always 1", [(version, 1.0)]);

@@ -32,7 +32,7 @@ use crate::rules::{Rules, Scopes};
 use crate::source::{SourceConfig, SourceName};
 use crate::yaml::Reports;
 
-pub use admin::AdminConfig;
+pub use admin::{Access, AdminConfig, AdminListenConfig, TokenConfig};
 pub use load::read_rules;
 pub use log::{LogConfig, LogFormat};
 pub use schema::{rules_schema, schema};

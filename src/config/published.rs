@@ -87,13 +87,13 @@ fn host(example: &str) -> Host {
     for name in ["scalekit", "signing"] {
         host.file(&format!("secrets/{name}"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
     }
-    for name in ["ldap", "postgres", "application"] {
-        host.file(&format!("secrets/{name}"), "hunter2\n");
+    for name in ["admin", "ldap", "postgres", "application"] {
+        host.file(&format!("secrets/{name}"), "hunter2-hunter2-hunter2\n");
     }
     let key = KeyPair::generate().unwrap();
     let certificate =
         CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap().pem();
-    for name in ["ca", "client", "rolecall"] {
+    for name in ["ca", "client", "clients", "rolecall"] {
         host.file(&format!("tls/{name}.pem"), &certificate);
         host.file(&format!("tls/{name}.key"), key.serialize_pem());
     }
@@ -134,7 +134,7 @@ fn the_example_loads_with_every_key_that_it_shows() {
     assert_eq!(kinds, known, "a kind of sink is not shown");
     // The values shown in comments are the defaults.
     assert_eq!(config.listen, ListenConfig { tls: config.listen.tls.clone(), ..ListenConfig::default() });
-    assert_eq!(config.admin, AdminConfig::default());
+    assert_eq!(config.admin, AdminConfig { listen: config.admin.listen.clone(), ..AdminConfig::default() });
     assert_eq!(config.store.retention, RetentionConfig::default());
     assert_eq!(config.log, LogConfig::default());
     let of_ldap = DeliveryConfig { batch: Some(500), ..DeliveryConfig::default() };
@@ -157,8 +157,8 @@ fn the_example_shows_every_key_there_is() {
 fn shown(node: &Node, path: &[&str]) -> bool {
     let Some((first, rest)) = path.split_first() else { return true };
     let (first, rest) = match first.strip_suffix("[]") {
-        Some(list) => (list, [&["[]"], rest].concat()),
-        None => (*first, rest.to_vec()),
+        Some(list) if !list.is_empty() => (list, [&["[]"], rest].concat()),
+        _ => (*first, rest.to_vec()),
     };
     match &node.kind {
         Kind::Map(entries) => entries

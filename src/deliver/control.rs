@@ -13,7 +13,7 @@ use super::worker::bounded;
 use crate::store::{Pause, StoreError};
 
 /// The longest that whoever asks for a probe waits for it.
-const MOST_PATIENCE: Duration = Duration::from_secs(45);
+const MOST_PATIENCE: Duration = Duration::from_secs(25);
 
 /// What a sink said when it was probed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ impl Deliveries {
     }
 
     /// Probes the sink now, whether it is up, down or paused; `None` when there is no such sink. A sink that was down and
-    /// answers is delivered to at once. It takes no longer than the sink's `batch_timeout`, nor than 45 seconds.
+    /// answers is delivered to at once. It takes no longer than the sink's `batch_timeout`, nor than 25 seconds.
     pub async fn probe_now(&self, sink: &SinkName) -> Option<Probed> {
         let handle = self.0.get(sink)?;
         let patience = handle.batch_timeout.min(MOST_PATIENCE);

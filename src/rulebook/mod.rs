@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use rolecall_sink_api::Moment;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -20,7 +22,7 @@ use crate::store::{Adopted, NewRules, RulesInForce, RulesOrigin, RulesVersion, S
 use crate::yaml::MAX_BYTES;
 
 /// The longest request that brings rules, in bytes: in JSON a character may take several.
-pub const MOST_RULES: u64 = 2 * MAX_BYTES as u64;
+pub const MOST_RULES: usize = 2 * MAX_BYTES;
 /// What rules are called that have no file.
 const NO_FILE: &str = "(no rules file)";
 
@@ -39,9 +41,10 @@ pub enum RulebookError {
 }
 
 /// Rules that were last turned down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejected {
     /// When.
+    #[schemars(with = "Moment")]
     pub at: Timestamp,
     /// What is wrong with them.
     pub error: String,

@@ -5,11 +5,12 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rolecall_sink_api::{Entity, OrganizationId, SinkName};
+use rolecall_sink_api::{Entity, Moment, OrganizationId, SinkName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a change takes away from a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Withdrawal {
     /// Everything: they are deactivated, deleted, or no longer in the sink's scope.
@@ -100,7 +101,7 @@ pub enum HeldBecause {
 }
 
 /// A limit that was reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reached {
     /// The organization whose limit it is; none when it is that of the sink as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,11 +112,12 @@ pub struct Reached {
     pub of_users: u64,
     /// … within this time, in seconds.
     #[serde(rename = "within_seconds", with = "seconds")]
+    #[schemars(with = "u64")]
     pub within: Duration,
 }
 
 /// A hold's number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct HoldId(pub u64);
 
@@ -127,7 +129,7 @@ impl fmt::Display for HoldId {
 
 /// Changes of one sink that wait for a person: a wave of withdrawals, less what the limit let through. One that a newer
 /// event makes needless leaves it by itself, and a hold with nothing left in it is closed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
     /// Its number.
     pub id: HoldId,
@@ -136,6 +138,7 @@ pub struct Hold {
     /// What they would withdraw.
     pub withdrawal: Withdrawal,
     /// Since when there is something in it.
+    #[schemars(with = "Moment")]
     pub since: Timestamp,
     /// How many changes are in it now.
     pub changes: u64,
@@ -153,6 +156,7 @@ pub struct Hold {
     pub decided: Option<Decided>,
     /// Since when nothing is left in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
     pub closed_at: Option<Timestamp>,
 }
 
@@ -164,11 +168,12 @@ impl Hold {
 }
 
 /// What a person decided of a hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decided {
     /// What.
     pub decision: Decision,
     /// When.
+    #[schemars(with = "Moment")]
     pub at: Timestamp,
     /// Who, as they said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -176,7 +181,7 @@ pub struct Decided {
 }
 
 /// What becomes of what is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// It is handed to the sink at once.
@@ -209,9 +214,10 @@ pub struct HoldFilter {
 }
 
 /// A sink that is handed nothing because somebody said so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pause {
     /// Since when.
+    #[schemars(with = "Moment")]
     pub since: Timestamp,
     /// Why, as they said.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rolecall_sink_api::{Action, Entity, GroupId, RemoteId, RoleName, SinkName, User, UserId};
+use rolecall_sink_api::{Action, Entity, GroupId, Moment, RemoteId, RoleName, SinkName, User, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{HoldId, Priority, Status};
@@ -79,11 +80,11 @@ pub struct QueueFilter {
 }
 
 /// A place in a listing of queue items. Opaque.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cursor(pub(super) i64, pub(super) i64);
 
 /// Whether an item will be tried again by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueState {
     /// It waits for its turn or for its next attempt.
@@ -95,7 +96,7 @@ pub enum QueueState {
 }
 
 /// One item of a sink's queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueItem {
     /// Whose queue.
     pub sink: SinkName,
@@ -117,8 +118,10 @@ pub struct QueueItem {
     /// How often it was tried.
     pub attempts: u32,
     /// Since when it waits.
+    #[schemars(with = "Moment")]
     pub since: Timestamp,
     /// When it is tried next; in the past when it is due.
+    #[schemars(with = "Moment")]
     pub due: Timestamp,
     /// Why the last attempt did not work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,7 +171,7 @@ pub struct PersonView {
 }
 
 /// A user's state in one sink.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SinkView {
     /// What the sink last confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -179,11 +182,12 @@ pub struct SinkView {
 }
 
 /// What a sink last confirmed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedView {
     /// Which generation.
     pub generation: u64,
     /// When.
+    #[schemars(with = "Moment")]
     pub at: Timestamp,
     /// What had to be done.
     pub action: Action,
@@ -195,9 +199,10 @@ pub struct AppliedView {
 }
 
 /// One line of what was done.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ActivityView {
     /// When.
+    #[schemars(with = "Moment")]
     pub at: Timestamp,
     /// In which sink.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 //! The API over a real socket, with a real store behind it that was filled as it always is.
 
+mod access;
 mod events;
 mod metrics;
 mod queue;
@@ -8,6 +9,7 @@ mod rules;
 mod status;
 mod users;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,7 +23,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{AdminClient, AdminSocket, AdminState, serve};
+use super::{AdminClient, AdminListener, AdminSocket, AdminState, Gate, serve};
+use crate::config::AdminListenConfig;
 use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig, SafeguardConfig};
 use crate::directory::{Event, EventId, Fact, GroupProfile, Stamp};
 use crate::receive::signature::Verifier;
@@ -91,6 +94,8 @@ impl Sink for Refusing {
 /// A daemon without a receiver: events are handed in, and its sinks are `crm` and `ldap`.
 pub(crate) struct Daemon {
     pub(crate) client: AdminClient,
+    /// Where it listens beside its socket.
+    address: SocketAddr,
     store: Arc<dyn Store>,
     intake: Intake,
     replay: Replay,
@@ -107,7 +112,15 @@ impl Daemon {
         Self::with_sinks(Arc::new(Down), Arc::new(Down)).await
     }
 
+    async fn start_with(gate: Gate) -> Self {
+        Self::start_so(Arc::new(Down), Arc::new(Down), gate).await
+    }
+
     async fn with_sinks(crm: Arc<dyn Sink>, ldap: Arc<dyn Sink>) -> Self {
+        Self::start_so(crm, ldap, Gate::default()).await
+    }
+
+    async fn start_so(crm: Arc<dyn Sink>, ldap: Arc<dyn Sink>, gate: Gate) -> Self {
         let directory = TempDir::new().unwrap();
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&directory.path().join("store.sqlite")).unwrap());
@@ -148,14 +161,33 @@ impl Daemon {
             store: Arc::clone(&store),
             deliveries,
             rulebook,
+            gate: Arc::new(gate),
             received,
             commits,
             replay: replay.clone(),
             clock: now,
             started_at: time("2026-11-24T07:30:00Z"),
         };
-        let serving = tokio::spawn(serve(socket, state, stop.clone()));
-        Self { client, store, intake, replay, committer, stop, serving, directory, _workers: workers }
+        let listen = AdminListenConfig {
+            address: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
+            tokens: Vec::new(),
+            allow_plaintext: false,
+        };
+        let listener = AdminListener::bind(&listen).await.unwrap();
+        let address = listener.local_addr();
+        let serving = tokio::spawn(serve(socket, Some(listener), state, stop.clone()));
+        Self {
+            client,
+            address,
+            store,
+            intake,
+            replay,
+            committer,
+            stop,
+            serving,
+            directory,
+            _workers: workers,
+        }
     }
 
     /// Takes in an event of that id, stated and received at that time.
