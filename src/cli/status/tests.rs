@@ -14,16 +14,16 @@ const GOLDEN: &str = r#"{
         "connections": [{"id": "dir_1", "organization": "org_1", "provider": "OKTA", "enabled": true,
                          "since": "2026-11-01T10:00:00Z"}],
         "sinks": {
-            "crm": {"waiting": 12, "leavers": 1, "oldest": "2026-11-24T09:48:00Z", "dead_letters": 0,
+            "crm": {"waiting": 12, "leavers": 1, "oldest": "2026-11-24T09:48:00Z", "dead_letters": 0, "held": 0,
                     "confirmed": 8812, "delivery": {"breaker": {"state": "open",
                         "since": "2026-11-24T09:48:00Z", "next_probe": "2026-11-24T10:00:08Z",
                         "reason": "https://crm.example: connection refused"},
                     "in_flight": 0, "applied": 3, "retried": 0, "dead": 0,
                     "last_applied": "2026-11-24T09:47:00Z"}},
-            "ldap": {"waiting": 0, "leavers": 0, "dead_letters": 1, "confirmed": 8824,
+            "ldap": {"waiting": 0, "leavers": 0, "dead_letters": 1, "held": 0, "confirmed": 8824,
                      "delivery": {"breaker": {"state": "closed"}, "in_flight": 0, "applied": 40,
                      "retried": 2, "dead": 1}},
-            "old": {"waiting": 0, "leavers": 0, "dead_letters": 0, "confirmed": 0}
+            "old": {"waiting": 0, "leavers": 0, "dead_letters": 0, "held": 0, "confirmed": 0}
         },
         "rules": {"file": "/etc/rolecall/rules.yaml",
                   "in_force": {"number": 7, "at": "2026-11-24T09:00:00Z", "origin": {"rollback": {"to": 5}},
