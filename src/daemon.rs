@@ -16,7 +16,7 @@ use crate::deliver::{ConfiguredSink, Deliveries};
 use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, Replay};
 use crate::rulebook::{Opening, Rulebook};
 use crate::service_manager::{ServiceManager, Vitals};
-use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError};
+use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError, watch_space};
 use crate::tls::TlsServer;
 
 /// How long sinks may take to finish the batches in their hands when the daemon stops. What is cut off comes again.
@@ -146,6 +146,7 @@ impl Daemon {
         let retention = retention(&config.store.retention);
         others.spawn(retention.run(Arc::clone(&store), clock, stop_the_rest.clone()));
         others.spawn(replay.clone().run(stop_the_rest.clone()));
+        others.spawn(watch_space(Arc::clone(&store), stop_the_rest.clone()));
         if let Some(tls) = tls.clone() {
             others.spawn(tls.keep_renewed(stop_the_rest.clone()));
         }

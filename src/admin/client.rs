@@ -16,11 +16,13 @@ use tokio::net::UnixStream;
 
 use super::api::{
     self, Changed, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, ExplainQuery, Health,
-    HistoryQuery, InForce, NothingMore, PlanRequest, Problem, QueuePage, QueueQuery, ReplayPage,
-    ReplayRequest, RollbackRequest, RulesHistory, RulesText, RulesVersionQuery, Selection, Users,
+    HistoryQuery, HoldDecided, HoldDetail, HoldPath, HoldQuery, HoldsPage, HoldsQuery, InForce, NothingMore,
+    PauseRequest, PlanRequest, Problem, QueuePage, QueueQuery, ReplayPage, ReplayRequest, RollbackRequest,
+    RulesHistory, RulesText, RulesVersionQuery, Selection, SinkPath, SinkPaused, Users,
 };
+use crate::deliver::Probed;
 use crate::rulebook::PlanPage;
-use crate::store::RulesVersion;
+use crate::store::{HoldId, RulesVersion};
 
 /// The largest answer that is read, in bytes: a page of a thousand queue items with long errors.
 const MOST_ANSWER: usize = 64 * 1024 * 1024;
@@ -77,6 +79,62 @@ impl AdminClient {
     /// When the daemon does not answer, or it is not said which items are meant.
     pub async fn drop_items(&self, selection: &Selection) -> Result<Changed, ClientError> {
         self.post(api::QUEUE_DROP, selection).await
+    }
+
+    /// One page of holds.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or there is no such sink.
+    pub async fn holds(&self, query: &HoldsQuery) -> Result<HoldsPage, ClientError> {
+        self.get(api::HOLDS, query).await
+    }
+
+    /// One hold, and a page of who is in it.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or there is no such hold.
+    pub async fn hold(&self, query: &HoldQuery) -> Result<HoldDetail, ClientError> {
+        self.get(api::HOLD, query).await
+    }
+
+    /// Hands what is held to its sink.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or there is no such hold, or nothing is left to decide.
+    pub async fn approve_hold(&self, id: HoldId) -> Result<HoldDecided, ClientError> {
+        self.post_to(api::HOLD_APPROVE, HoldPath { id }, &NothingMore {}).await
+    }
+
+    /// Gives up what is held.
+    ///
+    /// # Errors
+    /// As [`approve_hold`](AdminClient::approve_hold).
+    pub async fn reject_hold(&self, id: HoldId) -> Result<HoldDecided, ClientError> {
+        self.post_to(api::HOLD_REJECT, HoldPath { id }, &NothingMore {}).await
+    }
+
+    /// Has a sink handed nothing any more.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or cannot note it, or there is no such sink.
+    pub async fn pause_sink(&self, name: &str, reason: Option<String>) -> Result<SinkPaused, ClientError> {
+        self.post_to(api::SINK_PAUSE, SinkPath { name: name.to_owned() }, &PauseRequest { reason }).await
+    }
+
+    /// Goes on with a sink that is paused.
+    ///
+    /// # Errors
+    /// As [`pause_sink`](AdminClient::pause_sink).
+    pub async fn resume_sink(&self, name: &str) -> Result<SinkPaused, ClientError> {
+        self.post_to(api::SINK_RESUME, SinkPath { name: name.to_owned() }, &NothingMore {}).await
+    }
+
+    /// Asks a sink whether it can be worked with.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or there is no such sink.
+    pub async fn probe_sink(&self, name: &str) -> Result<Probed, ClientError> {
+        self.post_to(api::SINK_PROBE, SinkPath { name: name.to_owned() }, &NothingMore {}).await
     }
 
     /// Everybody who goes by a name, explained.
@@ -167,6 +225,17 @@ impl AdminClient {
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|e| self.odd(e.to_string()))?;
         self.ask(Method::POST, path, Bytes::from(body)).await
+    }
+
+    /// `POST` to a path with parameters.
+    async fn post_to<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        params: impl Serialize,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let target = target(path, params).map_err(|e| self.odd(e.to_string()))?;
+        self.post(&target, body).await
     }
 
     async fn ask<T: DeserializeOwned>(

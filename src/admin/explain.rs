@@ -65,9 +65,11 @@ pub(super) fn explain(view: UserView, world: &World<'_>) -> Explanation {
         .sinks
         .iter()
         .map(|(name, view)| {
-            let breaker = world.deliveries.get(name).map(|delivery| delivery.breaker.clone());
+            let delivery = world.deliveries.get(name);
+            let breaker = delivery.map(|delivery| delivery.breaker.clone());
+            let paused = delivery.and_then(|delivery| delivery.paused.clone());
             let out_of_scope = out_of_scope(name);
-            (name.clone(), SinkExplanation { view: view.clone(), breaker, out_of_scope })
+            (name.clone(), SinkExplanation { view: view.clone(), breaker, paused, out_of_scope })
         })
         .collect();
     let stamps = view.state.stamps();

@@ -224,6 +224,11 @@ fn in_sink(
         (None, None) if sink.out_of_scope => {}
         (None, None) => lines.push(styled(FAINT, "never confirmed, and nothing waits")),
     }
+    if let (Some(_), Some(pause)) = (&sink.view.queued, &sink.paused) {
+        let since = moment(now, pause.since);
+        let resume = format!("to go on: rolecall sinks resume {}", plain(name.as_str()));
+        lines.push(styled(BAD, &format!("the sink is PAUSED since {since}; {resume}")));
+    }
     if let (Some(_), Some(Breaker::Open { since, reason, .. })) = (&sink.view.queued, &sink.breaker) {
         lines
             .push(styled(BAD, &format!("the sink is down since {}: {}", moment(now, *since), plain(reason))));

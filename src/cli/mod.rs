@@ -9,6 +9,7 @@ mod demo;
 mod events;
 mod exit;
 mod explain;
+mod holds;
 mod output;
 mod pages;
 mod plugin;
@@ -17,6 +18,7 @@ mod reasons;
 mod rules;
 mod send;
 mod serve;
+mod sinks;
 mod status;
 mod table;
 mod text;
@@ -57,6 +59,10 @@ enum Command {
     #[command(subcommand)]
     Queue(queue::Queue),
     #[command(subcommand)]
+    Holds(holds::Holds),
+    #[command(subcommand)]
+    Sinks(sinks::Sinks),
+    #[command(subcommand)]
     Events(events::Events),
     Explain(explain::Explain),
     #[command(subcommand)]
@@ -76,6 +82,8 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Send(send) => send.run(config).await,
         Command::Status(status) => status.run(config).await,
         Command::Queue(queue) => queue.run(config).await,
+        Command::Holds(holds) => holds.run(config).await,
+        Command::Sinks(sinks) => sinks.run(config).await,
         Command::Events(events) => events.run(config).await,
         Command::Explain(explain) => explain.run(config).await,
         Command::Rules(rules) => rules.run(config).await,

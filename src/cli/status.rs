@@ -20,9 +20,10 @@ use crate::rulebook::Rejected;
 /// Show what the daemon is doing
 ///
 /// Whether webhooks come in and can be read, what waits where and since when, which sink is down and why, dead
-/// letters.
+/// letters,
+/// what is held until somebody decides.
 ///
-/// The exit code is 1 when a sink is down or has dead letters, when messages are kept that cannot be read, or when new
+/// The exit code is 1 when a sink is down, is paused, has dead letters or has changes held, when messages are kept that cannot be read, or when new
 /// rules were turned down, so that a script can ask too.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rolecall status")]
@@ -40,7 +41,7 @@ impl Status {
 }
 
 fn exit(status: &DaemonStatus) -> Exit {
-    let well = |sink: &SinkStatus| State::of(sink) == State::Up && sink.dead_letters == 0;
+    let well = |sink: &SinkStatus| State::of(sink) == State::Up && sink.dead_letters == 0 && sink.held == 0;
     if status.store.unreadable_events == 0
         && status.rules.rejected.is_none()
         && status.sinks.values().all(well)
@@ -56,13 +57,17 @@ fn exit(status: &DaemonStatus) -> Exit {
 enum State {
     Up,
     Down,
+    /// Somebody said that nothing is delivered.
+    Paused,
     /// Nobody delivers.
     Stopped,
 }
 
 impl State {
     fn of(sink: &SinkStatus) -> Self {
-        match sink.delivery.as_ref().map(|delivery| &delivery.breaker) {
+        let delivery = sink.delivery.as_ref();
+        match delivery.map(|delivery| &delivery.breaker) {
+            Some(_) if delivery.is_some_and(|delivery| delivery.paused.is_some()) => State::Paused,
             Some(Breaker::Closed) => State::Up,
             Some(Breaker::Open { .. }) => State::Down,
             None => State::Stopped,
@@ -73,6 +78,7 @@ impl State {
         match self {
             State::Up => Cell::styled(GOOD, "up"),
             State::Down => Cell::styled(BAD, "down"),
+            State::Paused => Cell::styled(BAD, "PAUSED"),
             State::Stopped => Cell::styled(BAD, "stopped"),
         }
     }
@@ -97,10 +103,8 @@ pub(super) fn render(status: &DaemonStatus, width: Option<usize>) -> String {
         out.push_str("  none is configured: nothing is kept in step\n");
         return out;
     }
-    out.push_str(&sinks(status, width));
-    for (name, sink) in &status.sinks {
-        troubles(&mut out, now, name, sink);
-    }
+    out.push_str(&sinks(status, 2, width));
+    out.push_str(&troubles(status));
     out
 }
 
@@ -169,13 +173,15 @@ fn line(out: &mut String, name: &str, value: &str) {
     let _ = writeln!(out, "  {name:<14}{value}");
 }
 
-fn sinks(status: &DaemonStatus, width: Option<usize>) -> String {
+/// The sinks as a table, so far from the left.
+pub(super) fn sinks(status: &DaemonStatus, indent: usize, width: Option<usize>) -> String {
     let mut table = Table::new([
         "SINK",
         "STATE",
         ">WAITING",
         ">LEAVERS",
         "OLDEST",
+        ">HELD",
         ">DEAD",
         ">CONFIRMED",
         "LAST CONFIRMED",
@@ -189,22 +195,48 @@ fn sinks(status: &DaemonStatus, width: Option<usize>) -> String {
             sink.waiting.into(),
             sink.leavers.into(),
             ago(sink.oldest).into(),
+            number(sink.held),
             number(sink.dead_letters),
             sink.confirmed.into(),
             ago(sink.delivery.as_ref().and_then(|delivery| delivery.last_applied)).into(),
         ]);
     }
-    table.render(2, width)
+    table.render(indent, width)
 }
 
-/// What is wrong with a sink, and what to do about it.
-fn troubles(out: &mut String, now: Timestamp, name: &SinkName, sink: &SinkStatus) {
+/// What is wrong with the sinks, and what to do about it.
+pub(super) fn troubles(status: &DaemonStatus) -> String {
+    let mut out = String::new();
+    for (name, sink) in &status.sinks {
+        troubles_of(&mut out, status.now, name, sink);
+    }
+    out
+}
+
+fn troubles_of(out: &mut String, now: Timestamp, name: &SinkName, sink: &SinkStatus) {
     if let Some(Breaker::Open { since, reason, next_probe }) =
         sink.delivery.as_ref().map(|delivery| &delivery.breaker)
     {
         let down = styled(BAD, &format!("{name} is down"));
         let (since, next) = (moment(now, *since), relative(now, *next_probe));
         let _ = writeln!(out, "\n{down} since {since}; asked again {next}:\n  {}", plain(reason));
+    }
+    if let Some(pause) = sink.delivery.as_ref().and_then(|delivery| delivery.paused.as_ref()) {
+        let paused = styled(BAD, &format!("{name} is PAUSED"));
+        let by = pause.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+        let reason = pause.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "\n{paused} since {}{}: nothing is delivered to it, and {} there; to go on: rolecall sinks resume {name}",
+            moment(now, pause.since),
+            plain(&format!("{by}{reason}")),
+            count(sink.leavers, "leaver keeps their access", "leavers keep their access"),
+        );
+    }
+    if sink.held > 0 {
+        let held = styled(BAD, &format!("{name} has {}", count(sink.held, "change held", "changes held")));
+        let since = sink.held_since.map_or(String::new(), |at| format!(" since {}", moment(now, at)));
+        let _ = writeln!(out, "\n{held}{since}; to decide: rolecall holds list --sink {name}");
     }
     if State::of(sink) == State::Stopped {
         let _ = writeln!(out, "\n{}: nothing is delivered to it", styled(BAD, &format!("{name} is stopped")));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use rolecall_sink_api::SinkName;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Deliveries;
@@ -16,7 +17,7 @@ use crate::store::{Pause, StoreError};
 const MOST_PATIENCE: Duration = Duration::from_secs(25);
 
 /// What a sink said when it was probed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Probed {
     /// Deliveries may go out. If they did not, they do now.

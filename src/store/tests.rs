@@ -18,10 +18,14 @@ use crate::directory::{Event, EventId, Fact};
 use crate::rules::Rules;
 use crate::source::Reading;
 
+mod backups;
+mod checks;
+mod clocks;
 mod forgetting;
 mod handling;
 mod holds;
 mod plans;
+mod released;
 mod rules;
 mod sources;
 mod turns;

@@ -8,6 +8,7 @@ mod changes;
 mod commands;
 mod crash;
 mod dead_letters;
+mod holds;
 mod lifecycle;
 mod metrics;
 mod outage;

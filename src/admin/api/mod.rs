@@ -4,6 +4,7 @@
 //! What stands between braces in a path is a field of the request by that name; its other fields are in the query.
 
 mod events;
+mod holds;
 mod page;
 mod problem;
 mod queue;
@@ -13,6 +14,7 @@ mod status;
 mod users;
 
 pub use events::*;
+pub use holds::*;
 pub use page::*;
 pub use problem::Problem;
 pub use queue::*;

@@ -25,7 +25,7 @@ pub struct QueueQuery {
     /// Of one user or group, by its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Waiting, or dead letters.
+    /// Waiting, held, or dead letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<QueueState>,
     /// How many at most: 100 when it is missing, never more than [`LARGEST_PAGE`].
@@ -50,7 +50,7 @@ pub struct Selection {
     /// Of one user or group, by its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Waiting, or dead letters.
+    /// Waiting, held, or dead letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<QueueState>,
     /// Every item of every sink: said in so many words, and without any other field.

@@ -1,12 +1,49 @@
 //! The sinks.
 
 use jiff::Timestamp;
-use rolecall_sink_api::Moment;
+use rolecall_sink_api::{Moment, SinkName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::deliver::DeliveryStatus;
-use crate::store::SinkState;
+use crate::store::{Pause, SinkState};
+
+/// Where `POST` of a [`PauseRequest`] has a sink handed nothing any more, and answers [`SinkPaused`].
+pub const SINK_PAUSE: &str = "/v1/sinks/{name}/pause";
+
+/// Where `POST` of [`NothingMore`](super::NothingMore) goes on with it, and answers [`SinkPaused`].
+pub const SINK_RESUME: &str = "/v1/sinks/{name}/resume";
+
+/// Where `POST` of [`NothingMore`](super::NothingMore) asks a sink whether it can be worked with, and answers what it
+/// said: [`Probed`](crate::deliver::Probed).
+pub const SINK_PROBE: &str = "/v1/sinks/{name}/probe";
+
+/// Which sink is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SinkPath {
+    /// Its name.
+    pub name: String,
+}
+
+/// Why a sink is paused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PauseRequest {
+    /// For those who look at it later; at most 500 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 500))]
+    pub reason: Option<String>,
+}
+
+/// Whether a sink is paused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SinkPaused {
+    /// The sink.
+    pub sink: SinkName,
+    /// Since when, why, and who said so; none when it is not.
+    pub paused: Option<Pause>,
+}
 
 /// A sink's queue and how its deliveries go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -85,6 +85,9 @@ pub struct SinkExplanation {
     /// Whether deliveries to the sink go out at all; none while its worker is not running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<Breaker>,
+    /// Somebody said that nothing is delivered to the sink.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
     /// Whether the sink's scope leaves the user out: it must not have them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub out_of_scope: bool,

@@ -2,8 +2,10 @@
 
 mod events;
 mod explain;
+mod holds;
 mod queue;
 mod rules;
+mod sinks;
 mod status;
 
 use jiff::Timestamp;
@@ -24,6 +26,8 @@ pub(super) fn all() -> Vec<Route> {
         status::routes(),
         metrics::routes(),
         queue::routes(),
+        sinks::routes(),
+        holds::routes(),
         explain::routes(),
         events::routes(),
         rules::routes(),

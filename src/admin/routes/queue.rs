@@ -5,7 +5,7 @@ use crate::admin::AdminState;
 use crate::admin::api::{self, Changed, QueuePage, QueueQuery, Selection};
 use crate::admin::refusal::Refusal;
 use crate::admin::route::{Call, Route};
-use crate::store::QueueFilter;
+use crate::store::{QueueFilter, QueueState};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -37,6 +37,11 @@ async fn queue(Call { state, params, .. }: Call<QueueQuery>) -> Result<QueuePage
 }
 
 async fn retry(Call { state, body, .. }: Call<(), Selection>) -> Result<Changed, Refusal> {
+    if body.state == Some(QueueState::Held) {
+        return Err(Refusal::impossible(
+            "what is held waits for a decision and is not tried again: rolecall holds list, rolecall holds approve",
+        ));
+    }
     let filter = selected(&state, body)?;
     let items = state.store.retry(&filter).await?;
     state.deliveries.wake();

@@ -2,6 +2,7 @@
 
 mod access;
 mod events;
+mod holds;
 mod metrics;
 mod queue;
 mod requests;

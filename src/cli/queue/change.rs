@@ -49,12 +49,12 @@ impl DropItems {
 
 /// The items that are changed. Which ones is always said.
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("which").required(true).multiple(true).args(["sink", "id", "dead", "waiting", "all"]))]
+#[command(group = ArgGroup::new("which").required(true).multiple(true).args(["sink", "id", "dead", "waiting", "held", "all"]))]
 struct Items {
     #[command(flatten)]
     filter: Filter,
     /// Every item of every sink
-    #[arg(long, conflicts_with_all = ["sink", "id", "dead", "waiting"])]
+    #[arg(long, conflicts_with_all = ["sink", "id", "dead", "waiting", "held"])]
     all: bool,
     #[command(flatten)]
     daemon: Daemon,

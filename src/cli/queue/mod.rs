@@ -38,19 +38,23 @@ struct Filter {
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// Dead letters: rejected for good, or out of attempts
-    #[arg(long, conflicts_with = "waiting")]
+    #[arg(long, conflicts_with_all = ["waiting", "held"])]
     dead: bool,
     /// Items that wait for their turn or for their next attempt
-    #[arg(long)]
+    #[arg(long, conflicts_with = "held")]
     waiting: bool,
+    /// Items that the sink's safeguard holds until somebody decides
+    #[arg(long)]
+    held: bool,
 }
 
 impl Filter {
     fn state(&self) -> Option<QueueState> {
-        match (self.dead, self.waiting) {
-            (true, _) => Some(QueueState::Dead),
-            (_, true) => Some(QueueState::Waiting),
-            (false, false) => None,
+        match (self.dead, self.waiting, self.held) {
+            (true, ..) => Some(QueueState::Dead),
+            (_, true, _) => Some(QueueState::Waiting),
+            (.., true) => Some(QueueState::Held),
+            (false, false, false) => None,
         }
     }
 }

@@ -20,7 +20,12 @@ const GOLDEN: &str = r#"{
                         "reason": "https://crm.example: connection refused"},
                     "in_flight": 0, "applied": 3, "retried": 0, "dead": 0,
                     "last_applied": "2026-11-24T09:47:00Z"}},
-            "ldap": {"waiting": 0, "leavers": 0, "dead_letters": 1, "held": 0, "confirmed": 8824,
+            "hr": {"waiting": 3, "leavers": 2, "dead_letters": 0, "held": 0, "confirmed": 8824,
+                   "delivery": {"breaker": {"state": "closed"}, "paused": {"since": "2026-11-24T09:00:00Z",
+                       "reason": "new server", "by": "token ops"}, "in_flight": 0, "applied": 0, "retried": 0,
+                   "dead": 0}},
+            "ldap": {"waiting": 0, "leavers": 0, "dead_letters": 1, "held": 150,
+                     "held_since": "2026-11-24T09:48:00Z", "confirmed": 8824,
                      "delivery": {"breaker": {"state": "closed"}, "in_flight": 0, "applied": 40,
                      "retried": 2, "dead": 1}},
             "old": {"waiting": 0, "leavers": 0, "dead_letters": 0, "held": 0, "confirmed": 0}
@@ -37,18 +42,20 @@ fn the_answer_keeps_its_shape() {
 }
 
 #[test]
-fn a_sink_that_is_down_stopped_or_has_dead_letters_is_a_problem_and_so_is_what_cannot_be_read() {
+fn a_sink_that_is_down_paused_stopped_or_has_something_left_is_a_problem_and_so_is_what_cannot_be_read() {
     let with = |name: &str| {
         let mut status = status();
         status.sinks.retain(|sink, _| sink.as_str() == name);
         status
     };
-    for name in ["crm", "ldap", "old"] {
+    for name in ["crm", "hr", "ldap", "old"] {
         assert_eq!(exit(&with(name)), Exit::Problems, "{name}");
     }
     let mut well = with("ldap");
     well.rules.rejected = None;
     well.sinks.values_mut().for_each(|sink| sink.dead_letters = 0);
+    assert_eq!(exit(&well), Exit::Problems, "changes are held");
+    well.sinks.values_mut().for_each(|sink| sink.held = 0);
     assert_eq!(exit(&well), Exit::Done);
     well.store.unreadable_events = 1;
     assert_eq!(exit(&well), Exit::Problems, "a message that cannot be read");
@@ -82,13 +89,18 @@ Rules
   turned down   others 2026-11-24T09:30:00Z (30 min ago): rules.yaml:1:1: no
 
 Sinks
-  SINK  STATE    WAITING  LEAVERS  OLDEST      DEAD  CONFIRMED  LAST CONFIRMED
-  crm   down          12        1  12 min ago     0       8812  13 min ago
-  ldap  up             0        0  -              1       8824  -
-  old   stopped        0        0  -              0          0  -
+  SINK  STATE    WAITING  LEAVERS  OLDEST      HELD  DEAD  CONFIRMED  LAST CONFIRMED
+  crm   down          12        1  12 min ago     0     0       8812  13 min ago
+  hr    PAUSED         3        2  -              0     0       8824  -
+  ldap  up             0        0  -            150     1       8824  -
+  old   stopped        0        0  -              0     0          0  -
 
 crm is down since 2026-11-24T09:48:00Z (12 min ago); asked again in 8 s:
   https://crm.example: connection refused
+
+hr is PAUSED since 2026-11-24T09:00:00Z (1 h ago) by token ops (new server): nothing is delivered to it, and 2 leavers keep their access there; to go on: rolecall sinks resume hr
+
+ldap has 150 changes held since 2026-11-24T09:48:00Z (12 min ago); to decide: rolecall holds list --sink ldap
 
 ldap has 1 dead letter; why: rolecall queue list --sink ldap --dead
 

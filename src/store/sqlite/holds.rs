@@ -301,7 +301,8 @@ fn decision(code: i64) -> Decision {
     if code == decision_code(Decision::Approved) { Decision::Approved } else { Decision::Rejected }
 }
 
-/// Notes a decision: nothing comes into the hold any more. Returns whether it was open.
+/// Notes a decision: nothing comes into the hold any more. Returns whether it was open, or was so decided and something
+/// is left to be done.
 pub(super) fn decide(
     connection: &mut Connection,
     HoldId(id): HoldId,
@@ -312,8 +313,10 @@ pub(super) fn decide(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let decided: Option<(i64, i64, String)> = transaction
         .prepare_cached(
-            "UPDATE hold SET decision = ?2, decided_by = ?3, decided_at = ?4
-             WHERE id = ?1 AND decision IS NULL AND closed_at IS NULL RETURNING sink, withdrawal, organization",
+            "UPDATE hold SET decision = ?2, decided_by = coalesce(decided_by, ?3),
+                 decided_at = coalesce(decided_at, ?4)
+             WHERE id = ?1 AND coalesce(decision, ?2) = ?2 AND closed_at IS NULL
+             RETURNING sink, withdrawal, organization",
         )?
         .query_row(params![signed(id), decision_code(decision), by, micros(now)], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))

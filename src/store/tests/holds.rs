@@ -298,6 +298,9 @@ async fn a_decision_that_a_crash_cut_off_is_carried_out_at_the_next_start() {
     rusqlite::Connection::open(&path).unwrap().execute(sql, []).unwrap();
 
     let store = SqliteStore::open(&path).unwrap();
+    let of_it = QueueFilter { hold: Some(HoldId(1)), ..QueueFilter::default() };
+    assert_eq!(store.queue(&of_it, 10).await.unwrap().len(), 3);
+    assert_eq!(store.decide(HoldId(1), Decision::Rejected, None, clock()).await.unwrap(), None);
     store.configure(&[sink("a"), sink("b")], clock()).await.unwrap();
     let due = store.due(&sink("a"), clock(), 10).await.unwrap();
     assert!(due.len() == 3 && due.iter().all(|due| due.approved), "{due:?}");
