@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, AdminSocket, AdminState, SocketError};
+use crate::admin::{self, AdminListener, AdminSocket, AdminState, Gate, ListenError, SocketError, Tokens};
 use crate::config::{Config, RetentionConfig};
 use crate::deliver::{ConfiguredSink, Deliveries};
 use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, Replay};
@@ -43,6 +43,9 @@ pub enum DaemonError {
     /// The admin socket cannot be listened on.
     #[error(transparent)]
     Admin(#[from] SocketError),
+    /// The admin API's address cannot be listened on.
+    #[error(transparent)]
+    AdminListen(#[from] ListenError),
     /// A part ended that should run as long as the daemon does: a bug.
     #[error(
         "the {0} ended unexpectedly; what was acknowledged is on disk, and the next start goes on with it"
@@ -107,6 +110,14 @@ impl Daemon {
         let bound: Bound = receiver.bind(socket).await?;
         let local_addr = bound.local_addr();
         let admin = AdminSocket::bind(&config.admin.socket)?;
+        let (admin_listener, gate) = match &config.admin.listen {
+            None => (None, Gate::default()),
+            Some(listen) => {
+                let tokens = Tokens::read(&listen.tokens)
+                    .map_err(|error| DaemonError::Config { section: "admin".into(), error })?;
+                (Some(AdminListener::bind(listen).await?), Gate::new(tokens))
+            }
+        };
 
         let stop_receiving = CancellationToken::new();
         let stop_the_rest = CancellationToken::new();
@@ -135,12 +146,14 @@ impl Daemon {
             store,
             deliveries,
             rulebook: rulebook.clone(),
+            gate: Arc::new(gate),
             received,
+            commits: committer.metrics(),
             replay,
             clock,
             started_at: clock(),
         };
-        others.spawn(admin::serve(admin, state, stop_the_rest.clone()));
+        others.spawn(admin::serve(admin, admin_listener, state, stop_the_rest.clone()));
         Ok(Self {
             local_addr,
             committer: tokio::spawn(committer.run(inbox)),

@@ -9,14 +9,15 @@ use http::{Method, Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::api::{
-    self, ApiError, Changed, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, Health,
-    HistoryQuery, InForce, NothingMore, PlanRequest, QueuePage, QueueQuery, ReplayPage, ReplayRequest,
-    RollbackRequest, RulesHistory, RulesText, RulesVersionQuery, Selection, Users, UsersQuery,
+    self, Changed, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, ExplainQuery, Health,
+    HistoryQuery, InForce, NothingMore, PlanRequest, Problem, QueuePage, QueueQuery, ReplayPage,
+    ReplayRequest, RollbackRequest, RulesHistory, RulesText, RulesVersionQuery, Selection, Users,
 };
 use crate::rulebook::PlanPage;
 use crate::store::RulesVersion;
@@ -83,7 +84,7 @@ impl AdminClient {
     /// # Errors
     /// When the daemon does not answer or its store fails.
     pub async fn users(&self, name: &str) -> Result<Users, ClientError> {
-        self.get(api::USERS, UsersQuery { name: name.to_owned() }).await
+        self.get(api::EXPLAIN, ExplainQuery { name: name.to_owned() }).await
     }
 
     /// One page of the journal.
@@ -158,9 +159,8 @@ impl AdminClient {
         self.post(api::RULES_PLAN, request).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str, query: impl Serialize) -> Result<T, ClientError> {
-        let query = serde_urlencoded::to_string(query).map_err(|e| self.odd(e.to_string()))?;
-        let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    async fn get<T: DeserializeOwned>(&self, path: &str, params: impl Serialize) -> Result<T, ClientError> {
+        let target = target(path, params).map_err(|e| self.odd(e.to_string()))?;
         self.ask(Method::GET, &target, Bytes::new()).await
     }
 
@@ -186,8 +186,8 @@ impl AdminClient {
         let (status, body) =
             exchange.await.map_err(|_| ClientError::Slow { socket: self.socket.clone() })??;
         if !status.is_success() {
-            return Err(match serde_json::from_slice::<ApiError>(&body) {
-                Ok(ApiError { error }) => ClientError::Refused(error),
+            return Err(match serde_json::from_slice::<Problem>(&body) {
+                Ok(problem) => ClientError::Refused(problem.detail),
                 Err(_) => self.odd(format!("HTTP status {status}")),
             });
         }
@@ -223,6 +223,26 @@ impl AdminClient {
     fn odd(&self, what: String) -> ClientError {
         ClientError::Odd { socket: self.socket.clone(), what }
     }
+}
+
+/// What may stand in a segment of a path as it is (RFC 3986 §2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The path with its parameters filled in, and what else there is as a query.
+fn target(path: &str, params: impl Serialize) -> Result<String, serde_urlencoded::ser::Error> {
+    let params = serde_urlencoded::to_string(params)?;
+    let mut path = path.to_owned();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in form_urlencoded::parse(params.as_bytes()) {
+        let place = format!("{{{name}}}");
+        if path.contains(&place) {
+            path = path.replace(&place, &utf8_percent_encode(&value, UNRESERVED).to_string());
+        } else {
+            query.append_pair(&name, &value);
+        }
+    }
+    let query = query.finish();
+    Ok(if query.is_empty() { path } else { format!("{path}?{query}") })
 }
 
 /// Why the daemon did not do what it was asked.

@@ -1,12 +1,17 @@
 //! The admin API: what the daemon tells the administrator of the host, and what it does for them. It is served on a
-//! Unix socket, whose file permissions say who may ask; the commands are its client.
+//! Unix socket, whose file permissions say who may ask, and where it is configured over the network, to whoever has a
+//! token; the commands are its client.
 
+mod access;
 pub mod api;
 mod client;
-mod events;
 mod explain;
+mod metrics;
+mod openapi;
+mod refusal;
+mod route;
+mod router;
 mod routes;
-mod rules;
 mod server;
 mod socket;
 
@@ -14,14 +19,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use access::{Credential, Gate, Tokens, Who};
 pub use client::{AdminClient, ClientError};
-pub use server::serve;
+pub use server::{AdminListener, ListenError, serve};
 pub use socket::{AdminSocket, SocketError};
 
 use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};
 use crate::rulebook::Rulebook;
-use crate::store::Store;
+use crate::store::{CommitMetrics, Store};
 
 /// What the admin API looks at and works on.
 #[derive(Clone)]
@@ -32,8 +38,12 @@ pub struct AdminState {
     pub deliveries: Deliveries,
     /// The rules in force, and how others take their place.
     pub rulebook: Rulebook,
+    /// Who is let in.
+    pub gate: Arc<Gate>,
     /// The webhooks answered since the start.
     pub received: Arc<Acknowledgements>,
+    /// What the committer counts and measures.
+    pub commits: CommitMetrics,
     /// Reads stored messages again.
     pub replay: Replay,
     /// The time now.

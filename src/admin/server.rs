@@ -1,21 +1,32 @@
-//! Serving the admin API on its socket.
+//! Serving the admin API: on its socket, and at an address where one is configured.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
 
-use super::{AdminSocket, AdminState, routes};
+use super::access::Peer;
+use super::{AdminSocket, AdminState, router};
+use crate::config::AdminListenConfig;
 
-/// Most connections at a time; more wait in the socket's backlog.
+/// Most connections at a time to the socket, and as many to the address; more wait in the backlog.
 const MOST_CONNECTIONS: usize = 32;
 /// How long a client may take to send a request's headers; an idle connection is closed after as long.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// The largest request head, in bytes.
+const MOST_HEAD: usize = 32 * 1024;
 /// The longest a connection lives, so that none that is stuck holds its place for good.
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);
 /// How long requests that have begun may take to end when the daemon stops.
@@ -23,46 +34,142 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How long to wait after the operating system refused a connection, for instance for want of descriptors.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 
-/// Answers on `socket` until `stop` is cancelled, then ends the requests that have begun.
-pub async fn serve(socket: AdminSocket, state: AdminState, stop: CancellationToken) {
-    let service = TowerToHyperService::new(warp::service(routes::routes(state)));
+/// Listens at the address of `admin.listen`.
+pub struct AdminListener {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+}
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} (admin.listen.address): {error}")]
+pub struct ListenError {
+    address: SocketAddr,
+    #[source]
+    error: io::Error,
+}
+
+impl AdminListener {
+    /// Starts to listen: from now on connections wait.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn bind(config: &AdminListenConfig) -> Result<Self, ListenError> {
+        let fail = |error| ListenError { address: config.address, error };
+        let listener = TcpListener::bind(config.address).await.map_err(fail)?;
+        let local_addr = listener.local_addr().map_err(fail)?;
+        Ok(Self { listener, local_addr })
+    }
+
+    /// Where it listens; names the port where the configuration left it open (`:0`).
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+}
+
+/// Answers on `socket` and at the address until `stop` is cancelled, then ends the requests that have begun.
+pub async fn serve(
+    socket: AdminSocket,
+    address: Option<AdminListener>,
+    state: AdminState,
+    stop: CancellationToken,
+) {
+    let filter = router::filter(state);
+    let at_address = async {
+        if let Some(AdminListener { listener, local_addr }) = address {
+            tracing::info!(address = %local_addr, "the admin API is served");
+            serve_at(listener, filter.clone(), stop.clone()).await;
+        }
+    };
+    tokio::join!(serve_at(socket, filter.clone(), stop.clone()), at_address);
+}
+
+/// What connections come in by.
+trait Accept {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    async fn accept(&self) -> io::Result<(Self::Stream, Peer)>;
+}
+
+impl Accept for AdminSocket {
+    type Stream = tokio::net::UnixStream;
+
+    async fn accept(&self) -> io::Result<(Self::Stream, Peer)> {
+        let (stream, _) = UnixListener::accept(&self.listener).await?;
+        let uid = stream.peer_cred().ok().map(|process| process.uid());
+        Ok((stream, Peer::Process { uid }))
+    }
+}
+
+impl Accept for TcpListener {
+    type Stream = tokio::net::TcpStream;
+
+    async fn accept(&self) -> io::Result<(Self::Stream, Peer)> {
+        let (stream, peer) = TcpListener::accept(self).await?;
+        // Answers are small and go out whole: waiting for more to send would only delay them.
+        let _ = stream.set_nodelay(true);
+        Ok((stream, Peer::Address(peer)))
+    }
+}
+
+async fn serve_at<L: Accept>(listener: L, filter: BoxedFilter<(Response,)>, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let connections = GracefulShutdown::new();
     loop {
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await;
-            (place, socket.listener.accept().await)
+            (place, listener.accept().await)
         };
-        let (place, stream) = tokio::select! {
+        let (place, accepted) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = accepted => accepted,
         };
-        let stream = match stream {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "the admin socket could not accept a connection");
+        match (place, accepted) {
+            (Ok(place), Ok((stream, peer))) => converse(stream, peer, &filter, &connections, place),
+            // The semaphore is never closed.
+            (Err(_), _) => break,
+            (Ok(_), Err(error)) => {
+                tracing::warn!(%error, "the admin API could not accept a connection");
                 tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-                continue;
             }
-        };
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS_WITHIN)
-            .serve_connection(TokioIo::new(stream), service.clone());
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            // A client that hangs up, sends nonsense or is slow is its own trouble.
-            match tokio::time::timeout(CONNECTION_LIFE, connection).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "a connection to the admin socket ended early"),
-                Err(_) => tracing::debug!("a connection to the admin socket took too long"),
-            }
-            drop(place);
-        });
+        }
     }
     // From here on a client is told that nobody listens, rather than left waiting.
-    drop(socket);
+    drop(listener);
     if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
-        tracing::warn!("requests to the admin socket were cut off");
+        tracing::warn!("requests to the admin API were cut off");
     }
+}
+
+/// Serves one connection, in a task of its own.
+fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    peer: Peer,
+    filter: &BoxedFilter<(Response,)>,
+    connections: &GracefulShutdown,
+    place: OwnedSemaphorePermit,
+) {
+    let answering = TowerToHyperService::new(warp::service(filter.clone()));
+    let service = service_fn({
+        let peer = peer.clone();
+        move |mut request: http::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            answering.call(request)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(MOST_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = connections.watch(connection);
+    tokio::spawn(async move {
+        // A client that hangs up, sends nonsense or is slow is its own trouble.
+        match tokio::time::timeout(CONNECTION_LIFE, connection).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection to the admin API ended early"),
+            Err(_) => tracing::debug!(%peer, "a connection to the admin API took too long"),
+        }
+        drop(place);
+    });
 }

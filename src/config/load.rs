@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::layers::{self, Variable};
 use super::name::is_name;
-use super::{Config, ConfigErrors, LogConfig, SinkEntry, sinks};
+use super::{AdminConfig, Config, ConfigErrors, LogConfig, SinkEntry, sinks};
 use crate::receive::{ListenConfig, NamedSource};
 use crate::rules::{Rules, Scopes};
 use crate::source::{SourceConfig, SourceName};
@@ -142,7 +142,10 @@ impl Loader<'_> {
         if let (Some(listen), Some(entry)) = (&listen, root.entry("listen")) {
             self.check(listen.check(), &entry.value);
         }
-        let admin = self.section(root, "admin");
+        let admin: Option<AdminConfig> = self.section(root, "admin");
+        if let (Some(admin), Some(entry)) = (&admin, root.entry("admin")) {
+            self.check(admin.check(), &entry.value);
+        }
         let store = self.section(root, "store");
         let log: Option<LogConfig> = self.section(root, "log");
         if let (Some(log), Some(entry)) = (&log, root.entry("log")) {

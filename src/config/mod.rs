@@ -13,7 +13,7 @@ mod load;
 mod log;
 mod name;
 #[cfg(test)]
-mod published;
+pub(crate) mod published;
 #[cfg(test)]
 mod reference;
 mod schema;
@@ -32,7 +32,7 @@ use crate::rules::{Rules, Scopes};
 use crate::source::{SourceConfig, SourceName};
 use crate::yaml::Reports;
 
-pub use admin::AdminConfig;
+pub use admin::{Access, AdminConfig, AdminListenConfig, TokenConfig};
 pub use load::read_rules;
 pub use log::{LogConfig, LogFormat};
 pub use schema::{rules_schema, schema};

@@ -22,7 +22,7 @@ fn published(name: &str) -> PathBuf {
 }
 
 #[track_caller]
-fn is_up_to_date(name: &str, generated: &str) {
+pub(crate) fn is_up_to_date(name: &str, generated: &str) {
     let path = published(name);
     if std::env::var_os(WRITE).is_some() {
         std::fs::write(&path, generated).unwrap();
@@ -30,7 +30,7 @@ fn is_up_to_date(name: &str, generated: &str) {
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == generated,
-        "config/{name} is not what the types say: run {WRITE}=1 cargo test -p rolecall --lib published"
+        "config/{name} is not what the code says: run {WRITE}=1 cargo test -p rolecall --lib published"
     );
 }
 
@@ -87,8 +87,8 @@ fn host(example: &str) -> Host {
     for name in ["scalekit", "signing"] {
         host.file(&format!("secrets/{name}"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
     }
-    for name in ["ldap", "postgres", "application"] {
-        host.file(&format!("secrets/{name}"), "hunter2\n");
+    for name in ["admin", "ldap", "postgres", "application"] {
+        host.file(&format!("secrets/{name}"), "hunter2-hunter2-hunter2\n");
     }
     let key = KeyPair::generate().unwrap();
     let certificate =
@@ -134,7 +134,7 @@ fn the_example_loads_with_every_key_that_it_shows() {
     assert_eq!(kinds, known, "a kind of sink is not shown");
     // The values shown in comments are the defaults.
     assert_eq!(config.listen, ListenConfig { tls: config.listen.tls.clone(), ..ListenConfig::default() });
-    assert_eq!(config.admin, AdminConfig::default());
+    assert_eq!(config.admin, AdminConfig { listen: config.admin.listen.clone(), ..AdminConfig::default() });
     assert_eq!(config.store.retention, RetentionConfig::default());
     assert_eq!(config.log, LogConfig::default());
     let of_ldap = DeliveryConfig { batch: Some(500), ..DeliveryConfig::default() };
@@ -156,8 +156,8 @@ fn the_example_shows_every_key_there_is() {
 fn shown(node: &Node, path: &[&str]) -> bool {
     let Some((first, rest)) = path.split_first() else { return true };
     let (first, rest) = match first.strip_suffix("[]") {
-        Some(list) => (list, [&["[]"], rest].concat()),
-        None => (*first, rest.to_vec()),
+        Some(list) if !list.is_empty() => (list, [&["[]"], rest].concat()),
+        _ => (*first, rest.to_vec()),
     };
     match &node.kind {
         Kind::Map(entries) => entries

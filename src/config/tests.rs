@@ -513,3 +513,33 @@ fn a_file_that_cannot_be_read_says_why() {
     host.file("rolecall.yaml", "a".repeat(5 * 1024 * 1024));
     host.is_told("DIR/rolecall.yaml: the file is longer than 4194304 bytes");
 }
+
+#[test]
+fn nobody_overhears_the_admin_api_unasked_and_somebody_has_a_token_for_it() {
+    let token = "tokens: [{name: ops, access: full, secret: {file: DIR/secret}}]";
+    for (listen, word) in [
+        (format!("{{address: '0.0.0.0:8081', {token}}}"), "allow_plaintext"),
+        ("{address: '127.0.0.1:8081'}".to_owned(), "nobody could ask"),
+        (
+            "{address: '127.0.0.1:8081', tokens: [{name: a, secret: {file: DIR/short}}]}".to_owned(),
+            "openssl rand",
+        ),
+        (
+            format!(
+                "{{address: '127.0.0.1:8081', {}}}",
+                token.replace("[{", "[{name: ops, secret: {file: DIR/secret}}, {")
+            ),
+            "another one",
+        ),
+    ] {
+        let host = with(&format!("admin: {{listen: {listen}}}\n"));
+        host.file("short", "hunter2\n");
+        let errors = host.load().unwrap_err().to_string();
+        assert!(errors.contains(word), "{listen}: {errors}");
+    }
+    for address in ["127.0.0.1:8081", "[::1]:8081"] {
+        with(&format!("admin: {{listen: {{address: '{address}', {token}}}}}\n")).loads();
+    }
+    with(&format!("admin: {{listen: {{address: '0.0.0.0:8081', allow_plaintext: true, {token}}}}}\n"))
+        .loads();
+}

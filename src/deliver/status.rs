@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use rolecall_sink_api::Moment;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a sink's deliveries go, since the daemon started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryStatus {
     /// Whether deliveries go out.
     pub breaker: Breaker,
@@ -20,11 +22,12 @@ pub struct DeliveryStatus {
     pub dead: u64,
     /// When the sink last confirmed a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
     pub last_applied: Option<Timestamp>,
 }
 
 /// Whether deliveries to a sink go out. A sink that is down as a whole opens it; a probe that succeeds closes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Breaker {
     /// Deliveries go out.
@@ -32,10 +35,12 @@ pub enum Breaker {
     /// The sink is down: nothing goes out but a probe now and then, and no attempt is counted.
     Open {
         /// Since when.
+        #[schemars(with = "Moment")]
         since: Timestamp,
         /// What the sink last said.
         reason: String,
         /// When it is asked again.
+        #[schemars(with = "Moment")]
         next_probe: Timestamp,
     },
 }

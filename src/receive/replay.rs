@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,7 @@ const BATCH: u32 = 16;
 const PAUSE: Duration = Duration::from_secs(30);
 
 /// What became of a message that was read again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Replayed {
     /// Its facts are in the directory now, and in every sink's queue.
@@ -42,7 +43,7 @@ pub enum Replayed {
 }
 
 /// A message that was read again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplayedEvent {
     /// The id under which it was journalled.
     pub id: String,

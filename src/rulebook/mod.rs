@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use rolecall_sink_api::Moment;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -20,7 +22,7 @@ use crate::store::{Adopted, NewRules, RulesInForce, RulesOrigin, RulesVersion, S
 use crate::yaml::MAX_BYTES;
 
 /// The longest request that brings rules, in bytes: in JSON a character may take several.
-pub const MOST_RULES: u64 = 2 * MAX_BYTES as u64;
+pub const MOST_RULES: usize = 2 * MAX_BYTES;
 /// What rules are called that have no file.
 const NO_FILE: &str = "(no rules file)";
 
@@ -39,12 +41,24 @@ pub enum RulebookError {
 }
 
 /// Rules that were last turned down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejected {
     /// When.
+    #[schemars(with = "Moment")]
     pub at: Timestamp,
     /// What is wrong with them.
     pub error: String,
+}
+
+/// How it went to put rules into force since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// How often rules were put into force, the start not counted.
+    pub taken: u64,
+    /// How often they were turned down.
+    pub turned_down: u64,
+    /// When rules were last put into force, the start among it.
+    pub last_taken: Timestamp,
 }
 
 /// The rules in force, and how others take their place. Cheap to clone.
@@ -57,11 +71,12 @@ pub struct Rulebook {
     known: Arc<Mutex<Known>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     /// A digest of what the file held when it was last read.
     file: String,
     rejected: Option<Rejected>,
+    record: Record,
 }
 
 /// Which rules the daemon starts with.
@@ -135,7 +150,8 @@ impl Rulebook {
         file: Option<PathBuf>,
         clock: fn() -> Timestamp,
     ) -> Self {
-        let known = Known { file: opening.file.clone(), rejected: None };
+        let record = Record { taken: 0, turned_down: 0, last_taken: clock() };
+        let known = Known { file: opening.file.clone(), rejected: None, record };
         Self { store, in_force, file, clock, known: Arc::new(Mutex::new(known)) }
     }
 
@@ -152,6 +168,11 @@ impl Rulebook {
     /// The rules that were turned down since others were last put into force.
     pub fn rejected(&self) -> Option<Rejected> {
         self.known().rejected.clone()
+    }
+
+    /// How it went so far.
+    pub fn record(&self) -> Record {
+        self.known().record
     }
 
     /// Reads the rules file again and puts it into force.
@@ -258,11 +279,16 @@ impl Rulebook {
         match &adopted {
             Ok(Adopted { version, is_new, evaluates }) => {
                 tracing::info!(version, is_new, evaluates, "rules are in force");
-                self.known().rejected = None;
+                let mut known = self.known();
+                known.rejected = None;
+                known.record.taken += 1;
+                known.record.last_taken = (self.clock)();
             }
             Err(error) => {
                 tracing::error!(%error, "the rules stay as they are: others were turned down");
-                self.known().rejected = Some(Rejected { at: (self.clock)(), error: error.to_string() });
+                let mut known = self.known();
+                known.rejected = Some(Rejected { at: (self.clock)(), error: error.to_string() });
+                known.record.turned_down += 1;
             }
         }
         adopted

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rolecall_sink_api::{RoleName, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Rulebook, RulebookError, parsed};
@@ -12,7 +13,7 @@ use crate::store::{Cursor, desired};
 const PAGE: u32 = 5000;
 
 /// What rules would change for some users.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanPage {
     /// How many users were looked at.
     pub users: u64,
@@ -24,7 +25,7 @@ pub struct PlanPage {
 }
 
 /// The roles that a user would gain and lose.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleChange {
     /// Who.
     pub id: UserId,

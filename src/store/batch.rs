@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use bytes::Bytes;
 use jiff::Timestamp;
 use rolecall_sink_api::{Entity, GroupId, RoleName, SinkName, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::directory::{Connection, Directory, DirectoryId, EventId, GroupState, UserState};
@@ -55,7 +56,9 @@ pub struct Row {
 }
 
 /// Whether an entity should exist, and whether a user may have access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Never seen, only heard of, or deleted.
@@ -198,7 +201,7 @@ pub enum MembershipChange {
 }
 
 /// The order in which a queue is worked off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// A user who lost access.

@@ -1,7 +1,8 @@
 //! What people see of the journal.
 
 use jiff::Timestamp;
-use rolecall_sink_api::Entity;
+use rolecall_sink_api::{Entity, Moment};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which journalled messages are meant.
@@ -17,7 +18,7 @@ pub enum EventFilter {
 }
 
 /// What was made of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
     /// Its facts are in the directory.
@@ -29,11 +30,11 @@ pub enum EventStatus {
 }
 
 /// A place in a listing of journalled messages. Opaque.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventCursor(pub(super) i64);
 
 /// A journalled message in a listing, without its body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventItem {
     /// The event's id; the message's, where no other could be read.
     pub id: String,
@@ -43,6 +44,7 @@ pub struct EventItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// When it arrived.
+    #[schemars(with = "Moment")]
     pub received_at: Timestamp,
     /// What was made of it.
     pub status: EventStatus,
@@ -54,12 +56,13 @@ pub struct EventItem {
 }
 
 /// Something that was done because of an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Consequence {
     /// To whom or what.
     #[serde(flatten)]
     pub entity: Entity,
     /// When.
+    #[schemars(with = "Moment")]
     pub at: Timestamp,
     /// In which sink; none in the directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]

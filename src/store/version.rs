@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rolecall_sink_api::Moment;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{Rules, Scopes};
@@ -25,7 +27,7 @@ pub struct NewRules {
 }
 
 /// Where rules came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RulesOrigin {
     /// The rules file, when the daemon started.
@@ -49,11 +51,12 @@ impl RulesOrigin {
 }
 
 /// Rules that are, or were, in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RulesVersion {
     /// Counts from 1.
     pub number: u64,
     /// When they were put into force.
+    #[schemars(with = "Moment")]
     pub at: Timestamp,
     /// Where they came from.
     pub origin: RulesOrigin,

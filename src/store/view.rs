@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rolecall_sink_api::{Action, Entity, GroupId, RemoteId, RoleName, SinkName, User, UserId};
+use rolecall_sink_api::{Action, Entity, GroupId, Moment, RemoteId, RoleName, SinkName, User, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Priority, Status};
@@ -24,6 +25,9 @@ pub struct StoreView {
     pub stale: u64,
     /// Bytes on disk.
     pub bytes: u64,
+    /// Bytes that the file system of the store still has for it, where it says so.
+    #[serde(default)]
+    pub free_bytes: Option<u64>,
     /// When the newest message arrived.
     #[serde(default)]
     pub last_event: Option<Timestamp>,
@@ -48,6 +52,9 @@ pub struct SinkState {
     /// Since when the longest waiting entity waits.
     #[serde(default)]
     pub oldest: Option<Timestamp>,
+    /// Since when the longest waiting user who lost access waits.
+    #[serde(default)]
+    pub oldest_leaver: Option<Timestamp>,
 }
 
 /// Which queue items are meant; a field that is `None` matches all.
@@ -65,11 +72,11 @@ pub struct QueueFilter {
 }
 
 /// A place in a listing of queue items. Opaque.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cursor(pub(super) i64, pub(super) i64);
 
 /// Whether an item will be tried again by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueState {
     /// It waits for its turn or for its next attempt.
@@ -79,7 +86,7 @@ pub enum QueueState {
 }
 
 /// One item of a sink's queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueItem {
     /// Whose queue.
     pub sink: SinkName,
@@ -98,8 +105,10 @@ pub struct QueueItem {
     /// How often it was tried.
     pub attempts: u32,
     /// Since when it waits.
+    #[schemars(with = "Moment")]
     pub since: Timestamp,
     /// When it is tried next; in the past when it is due.
+    #[schemars(with = "Moment")]
     pub due: Timestamp,
     /// Why the last attempt did not work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,7 +158,7 @@ pub struct PersonView {
 }
 
 /// A user's state in one sink.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SinkView {
     /// What the sink last confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,11 +169,12 @@ pub struct SinkView {
 }
 
 /// What a sink last confirmed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedView {
     /// Which generation.
     pub generation: u64,
     /// When.
+    #[schemars(with = "Moment")]
     pub at: Timestamp,
     /// What had to be done.
     pub action: Action,
@@ -176,9 +186,10 @@ pub struct AppliedView {
 }
 
 /// One line of what was done.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ActivityView {
     /// When.
+    #[schemars(with = "Moment")]
     pub at: Timestamp,
     /// In which sink.
     #[serde(default, skip_serializing_if = "Option::is_none")]

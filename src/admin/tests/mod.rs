@@ -1,12 +1,15 @@
 //! The API over a real socket, with a real store behind it that was filled as it always is.
 
+mod access;
 mod events;
+mod metrics;
 mod queue;
 mod requests;
 mod rules;
 mod status;
 mod users;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,11 +23,12 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{AdminClient, AdminSocket, AdminState, serve};
+use super::{AdminClient, AdminListener, AdminSocket, AdminState, Gate, serve};
+use crate::config::AdminListenConfig;
 use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig};
 use crate::directory::{Event, EventId, Fact, GroupProfile, Stamp};
 use crate::receive::signature::Verifier;
-use crate::receive::{NamedSource, Replay};
+use crate::receive::{Acknowledgements, NamedSource, Replay};
 use crate::rulebook::{Opening, Rulebook};
 use crate::rules::Rules;
 use crate::source::{Reading, Scalekit};
@@ -90,6 +94,8 @@ impl Sink for Refusing {
 /// A daemon without a receiver: events are handed in, and its sinks are `crm` and `ldap`.
 pub(crate) struct Daemon {
     pub(crate) client: AdminClient,
+    /// Where it listens beside its socket.
+    address: SocketAddr,
     store: Arc<dyn Store>,
     intake: Intake,
     replay: Replay,
@@ -106,7 +112,15 @@ impl Daemon {
         Self::with_sinks(Arc::new(Down), Arc::new(Down)).await
     }
 
+    async fn start_with(gate: Gate) -> Self {
+        Self::start_so(Arc::new(Down), Arc::new(Down), gate).await
+    }
+
     async fn with_sinks(crm: Arc<dyn Sink>, ldap: Arc<dyn Sink>) -> Self {
+        Self::start_so(crm, ldap, Gate::default()).await
+    }
+
+    async fn start_so(crm: Arc<dyn Sink>, ldap: Arc<dyn Sink>, gate: Gate) -> Self {
         let directory = TempDir::new().unwrap();
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&directory.path().join("store.sqlite")).unwrap());
@@ -127,6 +141,7 @@ impl Daemon {
             verifier: Verifier::new(Vec::new(), SignedDuration::ZERO),
             source: Arc::new(Scalekit),
         };
+        let received = Arc::new(Acknowledgements::new([&scalekit.name]));
         let replay = Replay::new(&store, &[scalekit], &intake);
         let rules_file = directory.path().join("rules.yaml");
         std::fs::write(&rules_file, RULES).unwrap();
@@ -136,6 +151,7 @@ impl Daemon {
             Committer::new(Arc::clone(&store), Arc::clone(&opening.rules), now, move || wake.wake());
         let in_force = committer.rules_in_force();
         let rulebook = Rulebook::new(Arc::clone(&store), in_force, &opening, Some(rules_file), now);
+        let commits = committer.metrics();
         let committer = tokio::spawn(committer.run(inbox));
         let socket = AdminSocket::bind(&directory.path().join("admin.sock")).unwrap();
         let client = AdminClient::new(socket.path());
@@ -143,13 +159,33 @@ impl Daemon {
             store: Arc::clone(&store),
             deliveries,
             rulebook,
-            received: Arc::default(),
+            gate: Arc::new(gate),
+            received,
+            commits,
             replay: replay.clone(),
             clock: now,
             started_at: time("2026-11-24T07:30:00Z"),
         };
-        let serving = tokio::spawn(serve(socket, state, stop.clone()));
-        Self { client, store, intake, replay, committer, stop, serving, directory, _workers: workers }
+        let listen = AdminListenConfig {
+            address: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
+            tokens: Vec::new(),
+            allow_plaintext: false,
+        };
+        let listener = AdminListener::bind(&listen).await.unwrap();
+        let address = listener.local_addr();
+        let serving = tokio::spawn(serve(socket, Some(listener), state, stop.clone()));
+        Self {
+            client,
+            address,
+            store,
+            intake,
+            replay,
+            committer,
+            stop,
+            serving,
+            directory,
+            _workers: workers,
+        }
     }
 
     /// Takes in an event of that id, stated and received at that time.

@@ -15,7 +15,7 @@ async fn ask(daemon: &Daemon, request: &str) -> (StatusCode, Value) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains("content-type: application/json"), "{head}");
+    assert!(head.contains("content-type: application/"), "{head}");
     let status = head.split(' ').nth(1).unwrap();
     (status.parse().unwrap(), serde_json::from_str(body).unwrap())
 }
@@ -26,35 +26,46 @@ async fn get(daemon: &Daemon, target: &str) -> (StatusCode, Value) {
 
 async fn post(daemon: &Daemon, target: &str, body: &str) -> (StatusCode, Value) {
     let length = body.len();
-    let head =
-        format!("POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
     ask(daemon, &(head + body)).await
 }
 
 #[tokio::test]
 async fn every_refusal_is_json_that_says_why() {
     let daemon = Daemon::start().await;
-    let without_length = "POST /v1/queue/drop HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+    let in_a_form = "POST /v1/queue/drop HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 12\r\n\r\n{\"all\": true}";
+    let unannounced = format!(
+        "POST /v1/queue/drop HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n4e20\r\n{}\r\n0\r\n\r\n",
+        " ".repeat(20_000)
+    );
     for ((status, body), expected, word) in [
         (get(&daemon, "/v1/nothing").await, StatusCode::NOT_FOUND, "nothing at this path"),
         (get(&daemon, "/v1/queue/drop").await, StatusCode::METHOD_NOT_ALLOWED, "method"),
         (post(&daemon, "/v1/status", "").await, StatusCode::METHOD_NOT_ALLOWED, "method"),
-        (get(&daemon, "/v1/users").await, StatusCode::BAD_REQUEST, "name"),
+        (get(&daemon, "/v1/explain").await, StatusCode::BAD_REQUEST, "name"),
         (get(&daemon, "/v1/queue?snik=ldap").await, StatusCode::BAD_REQUEST, "snik"),
         (get(&daemon, "/v1/queue?state=lost").await, StatusCode::BAD_REQUEST, "lost"),
         (get(&daemon, "/v1/queue?limit=0").await, StatusCode::BAD_REQUEST, "1 to 1000"),
         (get(&daemon, "/v1/queue?limit=1001").await, StatusCode::BAD_REQUEST, "1 to 1000"),
-        (get(&daemon, "/v1/queue?after=page2").await, StatusCode::BAD_REQUEST, "after"),
-        (get(&daemon, "/v1/events?source=a").await, StatusCode::BAD_REQUEST, "unreadable=true"),
+        (get(&daemon, "/v1/queue?after=page2").await, StatusCode::UNPROCESSABLE_ENTITY, "after"),
+        (get(&daemon, "/v1/queue?sink=lpad").await, StatusCode::NOT_FOUND, "there are: crm, ldap"),
+        (get(&daemon, &format!("/v1/queue?id={}", "x".repeat(9000))).await, StatusCode::URI_TOO_LONG, "8192"),
+        (get(&daemon, "/v1/events/%ff").await, StatusCode::BAD_REQUEST, "UTF-8"),
+        (get(&daemon, "/v1/events/evt_1?id=evt_2").await, StatusCode::BAD_REQUEST, "id"),
+        (get(&daemon, "/v1/events?source=a").await, StatusCode::UNPROCESSABLE_ENTITY, "unreadable=true"),
         (post(&daemon, "/v1/events/replay", "{}").await, StatusCode::BAD_REQUEST, "the body"),
         (post(&daemon, "/v1/queue/drop", "{").await, StatusCode::BAD_REQUEST, "the body"),
         (post(&daemon, "/v1/queue/drop", "{\"any\":1}").await, StatusCode::BAD_REQUEST, "any"),
-        (post(&daemon, "/v1/queue/drop", "{}").await, StatusCode::BAD_REQUEST, "all"),
+        (post(&daemon, "/v1/queue/drop", "{}").await, StatusCode::UNPROCESSABLE_ENTITY, "all"),
         (post(&daemon, "/v1/queue/drop", &" ".repeat(20_000)).await, StatusCode::PAYLOAD_TOO_LARGE, "large"),
-        (ask(&daemon, without_length).await, StatusCode::LENGTH_REQUIRED, "Content-Length"),
+        (ask(&daemon, &unannounced).await, StatusCode::PAYLOAD_TOO_LARGE, "large"),
+        (ask(&daemon, in_a_form).await, StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json"),
     ] {
-        let error = body["error"].as_str().unwrap_or_default();
+        let error = body["detail"].as_str().unwrap_or_default();
         assert_eq!(status, expected, "{error}");
+        assert_eq!(body["status"], status.as_u16(), "{error}");
         assert!(error.contains(word), "{error:?} does not mention {word:?}");
     }
 }

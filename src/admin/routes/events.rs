@@ -6,12 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rolecall_sink_api::Entity;
 
-use super::AdminState;
-use super::api::{
-    EventBody, EventDetail, EventQuery, EventsPage, EventsQuery, PageToken, ReplayPage, ReplayRequest,
+use super::{cursor, page, page_size};
+use crate::admin::AdminState;
+use crate::admin::api::{
+    self, EventBody, EventDetail, EventQuery, EventsPage, EventsQuery, PageToken, ReplayPage, ReplayRequest,
     UnreadableEvents,
 };
-use super::routes::{Refusal, cursor, page, page_size, parse_query};
+use crate::admin::refusal::Refusal;
+use crate::admin::route::{Call, Route};
 use crate::directory::{Event, EventId};
 use crate::receive::ReplayedBatch;
 use crate::source::Reading;
@@ -20,16 +22,24 @@ use crate::store::{EventFilter, EventStatus, JournalEntry, JournalStatus};
 /// How many lines of what was done because of an event are shown.
 const MOST_CONSEQUENCES: u32 = 100;
 
-pub(super) async fn events(state: AdminState, query: String) -> Result<EventsPage, Refusal> {
-    let EventsQuery { unreadable, source, limit, after } = parse_query(&query)?;
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get(api::EVENTS, "The messages that came, newest first", events).may_be_impossible(),
+        Route::get(api::EVENT, "A message with its body, and what became of it", event)
+            .may_miss()
+            .may_be_impossible(),
+        Route::post(api::EVENTS_REPLAY, "Reads messages again", replay).may_miss().may_be_impossible(),
+    ]
+}
+
+async fn events(Call { state, params, .. }: Call<EventsQuery>) -> Result<EventsPage, Refusal> {
+    let EventsQuery { unreadable, source, limit, after } = params;
     let (limit, after) = (page_size(limit)?, cursor(after.as_ref())?);
     let filter = match (unreadable, source) {
         (true, source) => EventFilter::Unreadable { source },
         (false, None) => EventFilter::All,
         (false, Some(_)) => {
-            return Err(Refusal::asked(
-                "source narrows down the unreadable alone: add unreadable=true".into(),
-            ));
+            return Err(Refusal::impossible("source narrows down the unreadable alone: add unreadable=true"));
         }
     };
     // One more than asked for shows whether there is a next page.
@@ -37,15 +47,15 @@ pub(super) async fn events(state: AdminState, query: String) -> Result<EventsPag
     Ok(page((state.clock)(), found, limit, |event| event.cursor))
 }
 
-pub(super) async fn event(state: AdminState, query: String) -> Result<EventDetail, Refusal> {
-    let entry = one(&state, parse_query(&query)?).await?;
+async fn event(Call { state, who, params, .. }: Call<EventQuery>) -> Result<EventDetail, Refusal> {
+    let entry = one(&state, params).await?;
     let named = match state.replay.read(&entry) {
         Reading::Event { event, .. } => named(&event),
         Reading::Ignored { .. } | Reading::Unreadable { .. } => Vec::new(),
     };
     let consequences = state.store.consequences(&entry.id, named, MOST_CONSEQUENCES).await?;
     // Who looked at what people's data was asked for should stand somewhere.
-    tracing::info!(event = %entry.id, "a message's body is shown to the administrator");
+    tracing::info!(event = %entry.id, "a message's body is shown to {who}");
     let (status, reason) = match entry.status {
         JournalStatus::Merged => (EventStatus::Merged, None),
         JournalStatus::Ignored => (EventStatus::Ignored, None),
@@ -70,8 +80,8 @@ pub(super) async fn event(state: AdminState, query: String) -> Result<EventDetai
     })
 }
 
-pub(super) async fn replay(state: AdminState, request: ReplayRequest) -> Result<ReplayPage, Refusal> {
-    let ReplayedBatch { events, next } = match request {
+async fn replay(Call { state, body, .. }: Call<(), ReplayRequest>) -> Result<ReplayPage, Refusal> {
+    let ReplayedBatch { events, next } = match body {
         ReplayRequest::Event(query) => {
             let entry = one(&state, query).await?;
             ReplayedBatch { events: vec![state.replay.event(entry).await?], next: None }
@@ -101,7 +111,7 @@ async fn one(state: &AdminState, query: EventQuery) -> Result<JournalEntry, Refu
             let sources: Vec<&str> =
                 others.iter().chain([&last]).map(|entry| entry.source.as_str()).collect();
             let sources = sources.join(", ");
-            Err(Refusal::asked(format!(
+            Err(Refusal::impossible(format!(
                 "several sources sent an event {id:?}: say which of {sources}, by source"
             )))
         }

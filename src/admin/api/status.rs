@@ -1,0 +1,90 @@
+//! Whether the daemon is well, and what it is doing.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rolecall_sink_api::{Moment, OrganizationId, SinkName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{RulesStatus, SinkStatus};
+
+/// Where `GET` answers [`Health`].
+pub const HEALTH: &str = "/v1/health";
+
+/// Where `GET` answers [`DaemonStatus`].
+pub const STATUS: &str = "/v1/status";
+
+/// Where `GET` answers the page of metrics, in Prometheus' text format.
+pub const METRICS: &str = "/metrics";
+/// Where `GET` answers the OpenAPI document of this API.
+pub const OPENAPI: &str = "/v1/openapi.json";
+
+/// The daemon answers, and its store can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// Its version.
+    pub version: String,
+}
+
+/// What the daemon is doing, in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DaemonStatus {
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    #[schemars(with = "Moment")]
+    pub started_at: Timestamp,
+    /// When it answered, by its own clock: ages count from here.
+    #[schemars(with = "Moment")]
+    pub now: Timestamp,
+    /// How many webhooks it answered since it started, by what it answered.
+    pub received: BTreeMap<String, u64>,
+    /// When the newest webhook that was kept arrived, before the start included.
+    #[serde(default)]
+    #[schemars(with = "Option<Moment>")]
+    pub last_event: Option<Timestamp>,
+    /// What the store holds.
+    pub store: StoreStatus,
+    /// Connections to identity providers, as last announced.
+    pub connections: Vec<ConnectionStatus>,
+    /// Every configured sink.
+    pub sinks: BTreeMap<SinkName, SinkStatus>,
+    /// The rules.
+    pub rules: RulesStatus,
+}
+
+/// What the store holds, in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StoreStatus {
+    /// Users who may have access.
+    pub active_users: u64,
+    /// Users who exist and must not have access.
+    pub inactive_users: u64,
+    /// Groups that exist.
+    pub groups: u64,
+    /// Users whose roles are to be evaluated again.
+    pub stale_users: u64,
+    /// Kept webhooks that could not be read.
+    pub unreadable_events: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// A connection to an identity provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectionStatus {
+    /// The source's id for it.
+    pub id: String,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<OrganizationId>,
+    /// Okta, Entra ID, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// The time of the event that said so.
+    #[schemars(with = "Moment")]
+    pub since: Timestamp,
+}

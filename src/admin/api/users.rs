@@ -1,0 +1,188 @@
+//! Who somebody is, and why.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rolecall_sink_api::{GroupId, Moment, OrganizationId, Profile, RoleName, SinkName, UserId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::deliver::Breaker;
+use crate::store::{ActivityView, SinkView, Status};
+
+/// Where `GET` with an [`ExplainQuery`] answers [`Users`].
+pub const EXPLAIN: &str = "/v1/explain";
+
+/// Whom to explain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainQuery {
+    /// An id; or a user name or an email address, in upper or lower case.
+    pub name: String,
+}
+
+/// Everybody who goes by a name, at most ten.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Users {
+    /// When the daemon answered, by its own clock.
+    #[schemars(with = "Moment")]
+    pub now: Timestamp,
+    /// The rules file in force.
+    pub rules_file: String,
+    /// One user when the name is an id. Nobody: the list is empty.
+    pub users: Vec<Explanation>,
+}
+
+/// All that is known of one user, and why.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Explanation {
+    /// The id.
+    pub id: UserId,
+    /// The organization, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<OrganizationId>,
+    /// Whether they exist and may have access.
+    pub status: Status,
+    /// What decides the status; none for somebody who was only heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_because: Option<Because>,
+    /// The attributes; none for somebody who does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// What stated them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_because: Option<Because>,
+    /// Every role that the rules grant now, with each reason. Nobody without access has a role.
+    pub roles: Vec<RoleExplanation>,
+    /// Roles that the user does not have though a rule names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<WithheldExplanation>,
+    /// When the rules may say something else though nothing happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
+    pub next_evaluation: Option<Timestamp>,
+    /// The roles that the sinks are told. They differ from `roles` for the moment that it takes to evaluate
+    /// everybody again after the rules or a group changed.
+    pub evaluated_roles: Vec<RoleName>,
+    /// The provider's own roles.
+    pub provider_roles: Vec<String>,
+    /// Every group the user is in.
+    pub groups: Vec<GroupExplanation>,
+    /// Grows each time that the sinks have something to do for this user.
+    pub generation: u64,
+    /// Every configured sink.
+    pub sinks: BTreeMap<SinkName, SinkExplanation>,
+    /// What was done, newest first.
+    pub activity: Vec<ActivityView>,
+}
+
+/// How a user stands in one sink.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SinkExplanation {
+    /// What the sink confirmed, and what it still has to do.
+    #[serde(flatten)]
+    pub view: SinkView,
+    /// Whether deliveries to the sink go out at all; none while its worker is not running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+    /// Whether the sink's scope leaves the user out: it must not have them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_scope: bool,
+}
+
+/// A role that a user does not have, why they would, and why they do not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WithheldExplanation {
+    /// The role.
+    pub role: RoleName,
+    /// Each rule that grants it, in its time.
+    pub reasons: Vec<RoleReason>,
+    /// What stands against it.
+    pub objections: Vec<RoleObjection>,
+}
+
+/// What stands against a role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "objection", rename_all = "snake_case")]
+pub enum RoleObjection {
+    /// A rule denies it.
+    Denied(RoleReason),
+    /// A higher role of its family is granted.
+    Outranked {
+        /// The higher one.
+        by: RoleName,
+        /// The line of the family in the rules file.
+        line: u32,
+    },
+    /// Another role is granted that no one may hold together with it.
+    Separated {
+        /// The others of the set that are granted.
+        from: Vec<RoleName>,
+        /// The set's name.
+        rule: String,
+        /// Its line in the rules file.
+        line: u32,
+    },
+    /// No rule that grants it is in force now.
+    NotInForce,
+}
+
+/// A role and why the user has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RoleExplanation {
+    /// The role.
+    pub role: RoleName,
+    /// Each rule that grants it, once for each group that makes it.
+    pub reasons: Vec<RoleReason>,
+}
+
+/// One reason for a role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RoleReason {
+    /// The rule's name.
+    pub rule: String,
+    /// Its line in the rules file, from 1.
+    pub line: u32,
+    /// The group that the rule matched, when it was a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupExplanation>,
+    /// The role that brings it, when another one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implied_by: Option<RoleName>,
+    /// From when on the rule is in force, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
+    pub from: Option<Timestamp>,
+    /// From when on it is no longer in force, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
+    pub until: Option<Timestamp>,
+}
+
+/// A group that the user is in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupExplanation {
+    /// Its id.
+    pub id: GroupId,
+    /// Its name.
+    pub name: String,
+    /// What put the user there.
+    pub because: Because,
+}
+
+/// The event that a fact comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Because {
+    /// The event's id.
+    pub event: String,
+    /// The time it states.
+    #[schemars(with = "Moment")]
+    pub at: Timestamp,
+    /// The sender's name for its kind; none once the journal has forgotten it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// When it arrived; none once the journal has forgotten it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
+    pub received_at: Option<Timestamp>,
+}
