@@ -198,8 +198,9 @@ fn quoted(document: &str) -> Vec<String> {
 fn every_path_that_is_named_exists() {
     for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
         for path in quoted(document) {
-            let ours =
-                ["src/", "sinks/", "tests/", "config/", "packaging/", "systemd/", ".ci/"].iter().any(|top| path.starts_with(top));
+            let ours = ["src/", "sinks/", "tests/", "config/", "packaging/", "systemd/", ".ci/"]
+                .iter()
+                .any(|top| path.starts_with(top));
             let path = path.split(' ').next().unwrap_or_default();
             if ours && !path.contains(['*', '<', '{', '…']) {
                 assert!(root().join(path).exists(), "{document} names {path}");
