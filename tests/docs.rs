@@ -139,7 +139,7 @@ fn every_sink_in_a_readme_can_be_configured_so() {
     }
 }
 
-/// The words of a command line, as a shell takes it apart; up to a pipe or a comment.
+/// The words of a command line, as a shell takes it apart; up to a pipe, a comment or `&`.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut quote) = (None::<String>, None);
@@ -150,7 +150,7 @@ fn words(line: &str) -> Vec<String> {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            (None, '#' | '|') if word.is_none() => break,
+            (None, '#' | '|' | '&') if word.is_none() => break,
             (None, ' ') => words.extend(word.take()),
             _ => word.get_or_insert_default().push(c),
         }
