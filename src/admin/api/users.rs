@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::deliver::Breaker;
-use crate::store::{ActivityView, SinkView, Status};
+use crate::store::{ActivityView, Pause, SinkView, Status};
 
 /// Where `GET` with an [`ExplainQuery`] answers [`Users`].
 pub const EXPLAIN: &str = "/v1/explain";

@@ -97,6 +97,23 @@ Recent
 }
 
 #[test]
+fn what_is_held_or_paused_says_what_to_do() {
+    let mut ada = ada();
+    let crm = ada.sinks.get_mut("crm").unwrap();
+    let item = crm.view.queued.as_mut().unwrap();
+    (item.state, item.hold) = (QueueState::Held, Some(crate::store::HoldId(3)));
+    let since = "2026-11-24T09:50:00Z".parse().unwrap();
+    crm.paused = Some(crate::store::Pause { since, reason: None, by: None });
+    let shown = shown("ada", vec![ada]);
+    for line in [
+        "  crm       held, waiting since 2026-11-24T09:48:00Z (12 min ago): rolecall holds show 3 says why",
+        "            the sink is PAUSED since 2026-11-24T09:50:00Z (10 min ago); to go on: rolecall sinks resume crm\n",
+    ] {
+        assert!(shown.contains(line), "{line:?} is not in\n{shown}");
+    }
+}
+
+#[test]
 fn somebody_who_is_gone_has_nothing_left() {
     let gone = Explanation {
         status: Status::Absent,
