@@ -17,6 +17,7 @@ use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, 
 use crate::rulebook::{Opening, Rulebook};
 use crate::service_manager::{ServiceManager, Vitals};
 use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError};
+use crate::traces::Traces;
 
 /// How long sinks may take to finish the batches in their hands when the daemon stops. What is cut off comes again.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -98,7 +99,12 @@ impl Daemon {
         });
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
         let replay = Replay::new(&store, &sources, &intake);
-        let receiver = Receiver::new(config.listen, sources, intake, clock)
+        let (traces, exporter) = match &config.traces {
+            Some(config) => Traces::to(config).map(|(traces, exporter)| (traces, Some(exporter))),
+            None => Ok((Traces::default(), None)),
+        }
+        .map_err(|error| DaemonError::Config { section: "traces".into(), error })?;
+        let receiver = Receiver::new(config.listen, sources, intake, clock, traces.clone())
             .map_err(|error| DaemonError::Config { section: "listen".into(), error })?;
         let received = receiver.acknowledgements();
         let socket = inherited
@@ -123,7 +129,8 @@ impl Daemon {
             sink: entry.sink,
             delivery: entry.delivery,
         });
-        let (deliveries, workers) = Deliveries::start(sinks.collect(), &store, clock, &stop_the_rest);
+        let (deliveries, workers) =
+            Deliveries::start(sinks.collect(), &store, clock, &stop_the_rest, &traces);
         let wake = deliveries.clone();
         let committer =
             Committer::new(Arc::clone(&store), Arc::clone(&opening.rules), clock, move || wake.wake())
@@ -139,6 +146,9 @@ impl Daemon {
         let retention = retention(&config.store.retention);
         others.spawn(retention.run(Arc::clone(&store), clock, stop_the_rest.clone()));
         others.spawn(replay.clone().run(stop_the_rest.clone()));
+        if let Some(exporter) = exporter {
+            others.spawn(exporter.run(stop_the_rest.clone()));
+        }
         let state = AdminState {
             store,
             deliveries,
@@ -146,6 +156,7 @@ impl Daemon {
             gate: Arc::new(gate),
             received,
             commits: committer.metrics(),
+            traces,
             replay,
             clock,
             started_at: clock(),

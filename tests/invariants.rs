@@ -5,21 +5,33 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the daemon that know only some of the others, and which those are. What is not named here (the
 /// command line and what puts the parts together) may know everything; nothing here may know it.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("directory", &[]),
     ("metrics", &[]),
     ("progress", &[]),
+    ("traces", &["metrics"]),
     ("yaml", &[]),
     ("rules", &["yaml"]),
     ("source", &["directory"]),
     ("store", &["directory", "metrics", "progress", "rules", "source"]),
-    ("receive", &["directory", "metrics", "source", "store"]),
-    ("deliver", &["metrics", "progress", "store", "yaml"]),
-    ("config", &["deliver", "receive", "rules", "source", "yaml"]),
+    ("receive", &["directory", "metrics", "source", "store", "traces"]),
+    ("deliver", &["metrics", "progress", "store", "traces", "yaml"]),
+    ("config", &["deliver", "receive", "rules", "source", "traces", "yaml"]),
     ("rulebook", &["config", "rules", "store", "yaml"]),
     (
         "admin",
-        &["config", "deliver", "directory", "metrics", "receive", "rulebook", "rules", "source", "store"],
+        &[
+            "config",
+            "deliver",
+            "directory",
+            "metrics",
+            "receive",
+            "rulebook",
+            "rules",
+            "source",
+            "store",
+            "traces",
+        ],
     ),
 ];
 

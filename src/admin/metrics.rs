@@ -42,6 +42,7 @@ async fn page(state: &AdminState) -> String {
     }
     deliveries(&mut page, state);
     rules(&mut page, state).await;
+    traces(&mut page, state);
     Process::now().show(&mut page, seconds(state.started_at));
     page.text()
 }
@@ -254,6 +255,15 @@ async fn rules(page: &mut Page, state: &AdminState) {
             number(newest.number),
         );
     }
+}
+
+fn traces(page: &mut Page, state: &AdminState) {
+    let outcome = |outcome: &str| vec![("outcome", outcome.to_owned())];
+    page.counters(
+        "rolecall_trace_spans",
+        "Spans of traces by what became of them: sent to the collector, or dropped because it did not take them in time",
+        [(outcome("sent"), state.traces.sent()), (outcome("dropped"), state.traces.dropped())],
+    );
 }
 
 /// Counts here are far from where a double gets inexact.

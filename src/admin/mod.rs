@@ -28,6 +28,7 @@ use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};
 use crate::rulebook::Rulebook;
 use crate::store::{CommitMetrics, Store};
+use crate::traces::Traces;
 
 /// What the admin API looks at and works on.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ pub struct AdminState {
     pub received: Arc<Acknowledgements>,
     /// What the committer counts and measures.
     pub commits: CommitMetrics,
+    /// Where spans go.
+    pub traces: Traces,
     /// Reads stored messages again.
     pub replay: Replay,
     /// The time now.

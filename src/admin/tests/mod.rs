@@ -33,6 +33,7 @@ use crate::rulebook::{Opening, Rulebook};
 use crate::rules::Rules;
 use crate::source::{Reading, Scalekit};
 use crate::store::{Committer, Intake, Message, Receipt, Resolution, Settlement, SqliteStore, Store};
+use crate::traces::Traces;
 
 /// The time by the daemon's clock, all along.
 const NOW: &str = "2026-11-24T10:00:00Z";
@@ -132,7 +133,7 @@ impl Daemon {
         let names = sinks.each_ref().map(|sink| sink.name.clone());
         store.configure(&names, now()).await.unwrap();
         let stop = CancellationToken::new();
-        let (deliveries, workers) = Deliveries::start(sinks.into(), &store, now, &stop);
+        let (deliveries, workers) = Deliveries::start(sinks.into(), &store, now, &stop, &Traces::default());
         let wake = deliveries.clone();
         let rules = Rules::parse("rules.yaml", RULES).unwrap();
         let (intake, inbox) = Intake::new(16);
@@ -162,6 +163,7 @@ impl Daemon {
             gate: Arc::new(gate),
             received,
             commits,
+            traces: Traces::default(),
             replay: replay.clone(),
             clock: now,
             started_at: time("2026-11-24T07:30:00Z"),
