@@ -16,5 +16,6 @@ pub mod rules;
 pub mod service_manager;
 pub mod source;
 pub mod store;
+pub mod tls;
 pub mod traces;
 pub mod yaml;
