@@ -18,3 +18,4 @@ mod scim;
 mod support;
 mod systemd;
 mod tls;
+mod traces;
