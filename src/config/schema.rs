@@ -12,6 +12,7 @@ use crate::deliver::{DeliveryConfig, SafeguardConfig, registry};
 use crate::receive::ListenConfig;
 use crate::rules::{RulesFile, ScopeEntry};
 use crate::source::SourceConfig;
+use crate::traces::TracesConfig;
 
 /// The configuration of rolecall.
 #[derive(JsonSchema)]
@@ -32,6 +33,8 @@ struct ConfigFile {
     sinks: Option<BTreeMap<String, AnySink>>,
     /// What is logged, and how it looks.
     log: Option<LogConfig>,
+    /// Where traces are sent to. Default: nowhere.
+    traces: Option<TracesConfig>,
 }
 
 /// A sink of any kind.

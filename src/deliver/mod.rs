@@ -10,6 +10,7 @@ mod schedule;
 mod status;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub use status::{Breaker, DeliveryStatus, SharedStatus};
 
 use crate::progress::Progress;
 use crate::store::{Pause, Store};
+use crate::traces::Traces;
 use worker::Worker;
 
 /// The delivery workers, one per sink. Cheap to clone.
@@ -66,6 +68,7 @@ impl Deliveries {
         store: &Arc<dyn Store>,
         clock: fn() -> jiff::Timestamp,
         stop: &CancellationToken,
+        traces: &Traces,
     ) -> (Self, JoinSet<()>) {
         let mut handles = BTreeMap::new();
         let mut workers = JoinSet::new();
@@ -91,6 +94,7 @@ impl Deliveries {
                 status: handle.status.clone(),
                 progress: handle.progress.clone(),
                 metrics: handle.metrics.clone(),
+                traces: traces.clone(),
                 wake: Arc::clone(&handle.wake),
                 probe: Arc::clone(&handle.probe),
             };

@@ -7,6 +7,7 @@ mod queue;
 mod rules;
 mod sinks;
 mod status;
+mod store;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -31,6 +32,7 @@ pub(super) fn all() -> Vec<Route> {
         explain::routes(),
         events::routes(),
         rules::routes(),
+        store::routes(),
     ]
     .concat()
 }

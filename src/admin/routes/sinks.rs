@@ -24,7 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn pause(
-    Call { state, who, params, body }: Call<SinkPath, PauseRequest>,
+    Call { state, who, params, body, .. }: Call<SinkPath, PauseRequest>,
 ) -> Result<SinkPaused, Refusal> {
     let sink = named(&state, params)?;
     let reason = body.reason.filter(|reason| !reason.is_empty());

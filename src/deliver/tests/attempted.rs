@@ -19,6 +19,7 @@ use crate::directory::history::event;
 use crate::rules::Rules;
 use crate::source::Reading;
 use crate::store::{Committer, Intake, Message, SqliteStore};
+use crate::traces::Traces;
 
 fn clock() -> Timestamp {
     Timestamp::from_second(1_767_225_600).unwrap()
@@ -82,7 +83,7 @@ impl Directory {
             paused: None,
         }];
         let stop = CancellationToken::new();
-        let (deliveries, workers) = Deliveries::start(sinks, &self.store, clock, &stop);
+        let (deliveries, workers) = Deliveries::start(sinks, &self.store, clock, &stop, &Traces::default());
         Delivery { deliveries, workers, heard, stop }
     }
 

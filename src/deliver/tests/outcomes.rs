@@ -19,6 +19,7 @@ use crate::directory::{Event, EventId, Fact, Stamp};
 use crate::rules::Rules;
 use crate::source::Reading;
 use crate::store::{Committer, Intake, Message, QueueFilter, QueueItem, QueueState, SqliteStore};
+use crate::traces::Traces;
 
 pub(super) type Answer = Box<dyn FnOnce(&[Change]) -> Result<Vec<Outcome>, SinkDown> + Send>;
 
@@ -148,7 +149,8 @@ impl Fixture {
         let paused = store.pauses().await.unwrap().remove(&name);
         let sink = ConfiguredSink { name, sink: Arc::new(sink), delivery, safeguard, paused };
         let stop = CancellationToken::new();
-        let (deliveries, workers) = Deliveries::start(vec![sink], &store, Timestamp::now, &stop);
+        let (deliveries, workers) =
+            Deliveries::start(vec![sink], &store, Timestamp::now, &stop, &Traces::default());
         Self { store, deliveries, workers, stop, intake, calls, directory }
     }
 

@@ -50,9 +50,9 @@ pub use self::stopped::{StoppedStore, verify_backup};
 use self::sync::Syncer;
 use super::{
     Adopted, CheckPlace, CheckStep, Consequence, Cursor, Cutoffs, Decision, Due, Durability, EventCursor,
-    EventFilter, EventItem, Guarded, Hold, HoldFilter, HoldId, JournalEntry, Lately, NewRules, Pause,
-    PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot, Space, Stale, Store,
-    StoreError, StoreSize, StoreView, Transaction, UserView, Withdrawn,
+    EventFilter, EventItem, GroupView, Guarded, Hold, HoldFilter, HoldId, JournalEntry, Lately, NewRules,
+    Pause, PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot, Space, Stale,
+    Store, StoreError, StoreSize, StoreView, Transaction, UserView, Withdrawn,
 };
 use crate::directory::EventId;
 use crate::rules::Scopes;
@@ -343,6 +343,10 @@ impl Store for SqliteStore {
 
     async fn people(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<PersonView>, StoreError> {
         self.read(move |c| people::people(c, after, limit)).await
+    }
+
+    async fn groups(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<GroupView>, StoreError> {
+        self.read(move |c| people::groups(c, after, limit)).await
     }
 
     async fn due(&self, sink: &SinkName, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
