@@ -49,7 +49,7 @@ fn all() -> HoldsQuery {
 #[tokio::test]
 async fn a_hold_is_listed_and_shown_page_by_page() {
     let (daemon, hold) = held().await;
-    assert_eq!(daemon.client.holds(&HoldsQuery::default()).await.unwrap().items, [hold.clone()]);
+    assert_eq!(daemon.client.holds(&HoldsQuery::default()).await.unwrap().items, std::slice::from_ref(&hold));
     let of_ldap = HoldsQuery { sink: Some("ldap".into()), ..HoldsQuery::default() };
     assert_eq!(daemon.client.holds(&of_ldap).await.unwrap().items, []);
 
