@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the daemon that know only some of the others, and which those are. What is not named here (the
 /// command line and what puts the parts together) may know everything; nothing here may know it.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("directory", &[]),
     ("progress", &[]),
+    ("text", &[]),
     ("yaml", &[]),
     ("rules", &["yaml"]),
     ("source", &["directory"]),
@@ -17,6 +18,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("config", &["deliver", "receive", "rules", "source", "yaml"]),
     ("rulebook", &["config", "rules", "store", "yaml"]),
     ("admin", &["config", "deliver", "directory", "receive", "rulebook", "rules", "source", "store"]),
+    ("console", &["admin", "config", "deliver", "receive", "rulebook", "store", "text", "yaml"]),
 ];
 
 /// What takes values and returns values.

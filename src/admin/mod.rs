@@ -13,15 +13,17 @@ mod router;
 mod routes;
 mod server;
 mod socket;
+mod within;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use access::{Credential, Gate, Tokens, Who};
+pub use access::{Credential, Gate, Peer, Tokens, Who};
 pub use client::{AdminClient, ClientError};
-pub use server::{AdminListener, ListenError, serve};
+pub use server::{AdminListener, ListenError, Pages, serve};
 pub use socket::{AdminSocket, SocketError};
+pub use within::Within;
 
 use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};

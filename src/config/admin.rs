@@ -30,6 +30,10 @@ pub struct AdminListenConfig {
     /// Who may ask by a token (`Authorization: Bearer …`). Default: nobody.
     #[serde(default)]
     pub tokens: Vec<TokenConfig>,
+    /// Names under which browsers find the console here, such as `rolecall.example.com`; its address needs none.
+    /// Default: none.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// Listens without TLS at an address that others reach: tokens and what is known of people go over the network in
     /// the clear, unless something else protects it. Default: `false`.
     #[serde(default)]
