@@ -151,6 +151,7 @@ impl Daemon {
             rulebook: rulebook.clone(),
             gate: Arc::new(gate),
             received,
+            commits: committer.metrics(),
             replay,
             clock,
             started_at: clock(),

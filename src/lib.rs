@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod deliver;
 pub mod directory;
 pub mod log;
+pub mod metrics;
 pub mod progress;
 pub mod receive;
 pub mod rulebook;

@@ -13,11 +13,12 @@ use rolecall::config::Config;
 use rolecall::receive::Answer;
 use tempfile::TempDir;
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 14] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "config/METRICS.md",
     "config/REFERENCE.md",
     "sinks/README.md",
     "sinks/exec/PROTOCOL.md",

@@ -5,19 +5,23 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the daemon that know only some of the others, and which those are. What is not named here (the
 /// command line and what puts the parts together) may know everything; nothing here may know it.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("directory", &[]),
+    ("metrics", &[]),
     ("progress", &[]),
     ("text", &[]),
     ("yaml", &[]),
     ("rules", &["yaml"]),
     ("source", &["directory"]),
-    ("store", &["directory", "progress", "rules", "source"]),
-    ("receive", &["directory", "source", "store"]),
-    ("deliver", &["progress", "store", "yaml"]),
+    ("store", &["directory", "metrics", "progress", "rules", "source"]),
+    ("receive", &["directory", "metrics", "source", "store"]),
+    ("deliver", &["metrics", "progress", "store", "yaml"]),
     ("config", &["deliver", "receive", "rules", "source", "yaml"]),
     ("rulebook", &["config", "rules", "store", "yaml"]),
-    ("admin", &["config", "deliver", "directory", "receive", "rulebook", "rules", "source", "store"]),
+    (
+        "admin",
+        &["config", "deliver", "directory", "metrics", "receive", "rulebook", "rules", "source", "store"],
+    ),
     ("console", &["admin", "config", "deliver", "receive", "rulebook", "store", "text", "yaml"]),
 ];
 

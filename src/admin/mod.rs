@@ -6,6 +6,7 @@ mod access;
 pub mod api;
 mod client;
 mod explain;
+mod metrics;
 mod openapi;
 mod refusal;
 mod route;
@@ -28,7 +29,7 @@ pub use within::Within;
 use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};
 use crate::rulebook::Rulebook;
-use crate::store::Store;
+use crate::store::{CommitMetrics, Store};
 
 /// What the admin API looks at and works on.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ pub struct AdminState {
     pub gate: Arc<Gate>,
     /// The webhooks answered since the start.
     pub received: Arc<Acknowledgements>,
+    /// What the committer counts and measures.
+    pub commits: CommitMetrics,
     /// Reads stored messages again.
     pub replay: Replay,
     /// The time now.

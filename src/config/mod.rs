@@ -13,7 +13,7 @@ mod load;
 mod log;
 mod name;
 #[cfg(test)]
-mod published;
+pub(crate) mod published;
 #[cfg(test)]
 mod reference;
 mod schema;

@@ -22,7 +22,7 @@ fn published(name: &str) -> PathBuf {
 }
 
 #[track_caller]
-fn is_up_to_date(name: &str, generated: &str) {
+pub(crate) fn is_up_to_date(name: &str, generated: &str) {
     let path = published(name);
     if std::env::var_os(WRITE).is_some() {
         std::fs::write(&path, generated).unwrap();
@@ -30,7 +30,7 @@ fn is_up_to_date(name: &str, generated: &str) {
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == generated,
-        "config/{name} is not what the types say: run {WRITE}=1 cargo test -p rolecall --lib published"
+        "config/{name} is not what the code says: run {WRITE}=1 cargo test -p rolecall --lib published"
     );
 }
 

@@ -1,6 +1,7 @@
 //! Delivery: one worker per sink brings its target up to date with the directory.
 
 mod config;
+mod metrics;
 pub mod registry;
 mod schedule;
 mod status;
@@ -18,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use config::DeliveryConfig;
+pub use metrics::{DeliveryMetrics, Outcome};
 pub use status::{Breaker, DeliveryStatus, SharedStatus};
 
 use crate::progress::Progress;
@@ -31,6 +33,7 @@ pub struct Deliveries(Arc<BTreeMap<SinkName, Handle>>);
 struct Handle {
     status: SharedStatus,
     progress: Progress,
+    metrics: DeliveryMetrics,
     wake: Arc<Notify>,
     probe: Arc<Notify>,
 }
@@ -59,6 +62,7 @@ impl Deliveries {
             let handle = Handle {
                 status: SharedStatus::new(),
                 progress: Progress::new(),
+                metrics: DeliveryMetrics::new(),
                 wake: Arc::new(Notify::new()),
                 probe: Arc::new(Notify::new()),
             };
@@ -71,6 +75,7 @@ impl Deliveries {
                 clock,
                 status: handle.status.clone(),
                 progress: handle.progress.clone(),
+                metrics: handle.metrics.clone(),
                 wake: Arc::clone(&handle.wake),
                 probe: Arc::clone(&handle.probe),
             };
@@ -98,6 +103,11 @@ impl Deliveries {
     /// the worker allows for that.
     pub fn overdue(&self) -> impl Iterator<Item = (&SinkName, Duration)> {
         self.0.iter().map(|(name, handle)| (name, handle.progress.overdue()))
+    }
+
+    /// What each sink's worker counts and measures.
+    pub fn metrics(&self) -> impl Iterator<Item = (&SinkName, &DeliveryMetrics)> {
+        self.0.iter().map(|(name, handle)| (name, &handle.metrics))
     }
 
     /// How each sink's deliveries go.

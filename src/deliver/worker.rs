@@ -13,6 +13,7 @@ use tokio_retry::strategy::{ExponentialBackoff, jitter};
 use tokio_util::sync::CancellationToken;
 
 use super::config::DeliveryConfig;
+use super::metrics::DeliveryMetrics;
 use super::schedule;
 use super::status::{Breaker, SharedStatus};
 use crate::progress::Progress;
@@ -39,6 +40,7 @@ pub(super) struct Worker {
     pub(super) clock: fn() -> Timestamp,
     pub(super) status: SharedStatus,
     pub(super) progress: Progress,
+    pub(super) metrics: DeliveryMetrics,
     /// Something may be due.
     pub(super) wake: Arc<Notify>,
     /// Somebody wants to know now whether the sink is back.
@@ -126,7 +128,7 @@ impl Worker {
         if settlements.is_empty() {
             return Ok(());
         }
-        self.store.settle(&self.name, settlements, (self.clock)()).await
+        self.store.settle(&self.name, settlements, (self.clock)()).await.map(drop)
     }
 
     /// Notes what a sink that does not read its target is about to be handed: if it is never confirmed, a later
@@ -267,8 +269,11 @@ impl Worker {
 
     async fn apply(&self, changes: &[Change]) -> Delivered {
         self.progress.within(self.config.batch_timeout.get());
+        let began = Instant::now();
         let apply = AssertUnwindSafe(self.sink.apply(changes)).catch_unwind();
-        match tokio::time::timeout(self.config.batch_timeout.get(), apply).await {
+        let applied = tokio::time::timeout(self.config.batch_timeout.get(), apply).await;
+        self.metrics.apply.time(began.elapsed());
+        match applied {
             Ok(Ok(Ok(outcomes))) if outcomes.len() == changes.len() => Delivered::Outcomes(outcomes),
             Ok(Ok(Ok(outcomes))) => Delivered::Down(SinkDown::new(format!(
                 "the sink answered {} changes with {} outcomes: a bug",
@@ -298,7 +303,11 @@ impl Worker {
         self.progress.within(Duration::ZERO);
         let mut waits =
             ExponentialBackoff::from_millis(2).factor(50).max_delay(Duration::from_secs(10)).map(jitter);
-        while let Err(error) = self.store.settle(&self.name, settlements.clone(), now).await {
+        loop {
+            let error = match self.store.settle(&self.name, settlements.clone(), now).await {
+                Ok(settled) => return self.metrics.waited(&settlements, &settled, now),
+                Err(error) => error,
+            };
             if stop.is_cancelled() {
                 tracing::warn!(sink = %self.name, %error, "outcomes are not stored; their changes come again");
                 return;
@@ -339,6 +348,7 @@ impl Worker {
     }
 
     fn count(&self, settlements: &[Settlement], now: Timestamp) {
+        self.metrics.count(settlements);
         self.status.update(|status| {
             for settlement in settlements {
                 match &settlement.resolution {

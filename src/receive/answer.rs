@@ -1,6 +1,8 @@
 //! What a sender is told, and how often it was.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -8,6 +10,8 @@ use serde::Serialize;
 use warp::reply::Response;
 
 use crate::directory::EventId;
+use crate::metrics::Histogram;
+use crate::source::SourceName;
 use crate::store::Receipt;
 
 /// When a sender may try again after a 503, in seconds: about as long as the store takes to come back from
@@ -134,14 +138,48 @@ struct Body<'a> {
     reason: Option<&'a str>,
 }
 
-/// How often each answer was given since the daemon started.
+/// How often each answer was given since the daemon started, and how long acknowledgements took.
 #[derive(Debug, Default)]
-pub struct Acknowledgements([AtomicU64; Answer::ALL.len()]);
+pub struct Acknowledgements {
+    sources: BTreeMap<SourceName, OfSource>,
+    /// What was asked for where no source is.
+    elsewhere: Answers,
+}
 
-impl Acknowledgements {
+#[derive(Debug)]
+struct OfSource {
+    answers: Answers,
+    durations: Histogram,
+}
+
+/// How often each answer was given.
+#[derive(Debug, Default)]
+pub struct Answers([AtomicU64; Answer::ALL.len()]);
+
+impl Answers {
     /// How often this answer was given.
     pub fn of(&self, answer: Answer) -> u64 {
         self.0[answer as usize].load(Ordering::Relaxed)
+    }
+
+    fn count(&self, answer: Answer) {
+        self.0[answer as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Acknowledgements {
+    /// None yet, of these sources.
+    pub fn new<'n>(sources: impl IntoIterator<Item = &'n SourceName>) -> Self {
+        let of_source = |name: &SourceName| {
+            let counts = OfSource { answers: Answers::default(), durations: Histogram::of_short_times() };
+            (name.clone(), counts)
+        };
+        Self { sources: sources.into_iter().map(of_source).collect(), elsewhere: Answers::default() }
+    }
+
+    /// How often this answer was given.
+    pub fn of(&self, answer: Answer) -> u64 {
+        self.by_source().map(|(_, answers)| answers.of(answer)).sum()
     }
 
     /// Every answer, with how often it was given.
@@ -149,8 +187,28 @@ impl Acknowledgements {
         Answer::ALL.into_iter().map(|answer| (answer, self.of(answer)))
     }
 
-    pub(super) fn count(&self, answer: Answer) {
-        self.0[answer as usize].fetch_add(1, Ordering::Relaxed);
+    /// The answers at each source's path, and last those at no source's, whose name is empty.
+    pub fn by_source(&self) -> impl Iterator<Item = (&str, &Answers)> {
+        let sources = self.sources.iter().map(|(name, source)| (name.as_str(), &source.answers));
+        sources.chain([("", &self.elsewhere)])
+    }
+
+    /// How long each source waited for what was answered 200, from the head of the request to the answer.
+    pub fn durations(&self) -> impl Iterator<Item = (&str, Histogram)> {
+        self.sources.iter().map(|(name, source)| (name.as_str(), source.durations.clone()))
+    }
+
+    /// Counts an answer at the path of this source; without one, at another path.
+    pub(super) fn count(&self, source: Option<&SourceName>, answer: Answer) {
+        let source = source.and_then(|name| self.sources.get(name));
+        source.map_or(&self.elsewhere, |source| &source.answers).count(answer);
+    }
+
+    /// Notes how long a message took that is on disk now.
+    pub(super) fn took(&self, source: &SourceName, time: Duration) {
+        if let Some(source) = self.sources.get(source) {
+            source.durations.time(time);
+        }
     }
 }
 
@@ -162,13 +220,19 @@ mod tests {
 
     #[test]
     fn every_answer_is_counted_by_itself() {
-        let counts = Acknowledgements::default();
+        let name: SourceName = "scalekit".to_owned().try_into().unwrap();
+        let counts = Acknowledgements::new([&name]);
         for (index, answer) in Answer::ALL.into_iter().enumerate() {
-            (0..=index).for_each(|_| counts.count(answer));
+            (0..=index).for_each(|_| counts.count(Some(&name), answer));
         }
         let seen: Vec<u64> = counts.iter().map(|(_, count)| count).collect();
         assert_eq!(seen, (1..=Answer::ALL.len() as u64).collect::<Vec<_>>());
         let names: HashSet<_> = Answer::ALL.iter().map(|answer| answer.as_str()).collect();
         assert_eq!(names.len(), Answer::ALL.len());
+        counts.count(None, Answer::NotFound);
+        let not_found: Vec<(&str, u64)> =
+            counts.by_source().map(|(source, answers)| (source, answers.of(Answer::NotFound))).collect();
+        assert_eq!(not_found, [("scalekit", 6), ("", 1)]);
+        assert_eq!(counts.of(Answer::NotFound), 7);
     }
 }

@@ -48,7 +48,7 @@ impl Receiver {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let counts = Arc::new(Acknowledgements::default());
+        let counts = Arc::new(Acknowledgements::new(sources.iter().map(|source| &source.name)));
         let webhooks = Arc::new(Webhooks {
             sources: sources.into_iter().map(|source| (source.name.clone(), source)).collect(),
             intake,

@@ -18,7 +18,7 @@ mod tests;
 mod tls;
 mod webhooks;
 
-pub use answer::{Acknowledgements, Answer};
+pub use answer::{Acknowledgements, Answer, Answers};
 pub use config::{ListenConfig, ListenTls};
 pub use inherited::InheritedSockets;
 pub use listener::{BindError, Bound, Receiver};

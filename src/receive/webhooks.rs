@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Buf;
 use futures_util::Stream;
@@ -97,7 +97,7 @@ pub(super) fn filter(webhooks: Arc<Webhooks>) -> BoxedFilter<(Response,)> {
             },
         );
     let healthz = warp::path!("healthz").and(warp::method()).map(healthz);
-    let not_found = warp::any().map(move || elsewhere.counted(Answer::NotFound));
+    let not_found = warp::any().map(move || elsewhere.counted(None, Answer::NotFound));
     receive.or(healthz).unify().or(not_found).unify().boxed()
 }
 
@@ -122,17 +122,18 @@ impl Webhooks {
         S: Stream<Item = Result<B, warp::Error>>,
         B: Buf,
     {
-        let Some(source) = self.sources.get(source) else { return self.counted(Answer::NotFound) };
+        let began = Instant::now();
+        let Some(source) = self.sources.get(source) else { return self.counted(None, Answer::NotFound) };
         let name = source.name.as_str();
         if method != Method::POST {
-            return self.counted(Answer::MethodNotAllowed);
+            return self.counted(Some(source), Answer::MethodNotAllowed);
         }
         if !headers.content_type.as_ref().is_none_or(is_json) {
-            return self.counted(Answer::NotJson);
+            return self.counted(Some(source), Answer::NotJson);
         }
         let turned_away = |answer: Answer, why: &dyn std::fmt::Display| {
             self.refusals.warn(name, raw(&headers.id), format_args!("a message was turned away: {why}"));
-            self.counted(answer)
+            self.counted(Some(source), answer)
         };
         let now = (self.clock)();
         let claim = match source.verifier.claim(
@@ -173,7 +174,8 @@ impl Webhooks {
             Ok(receipt) => {
                 let (answer, response) = stored(&event, &receipt);
                 debug!(source = name, %event, answer = answer.as_str(), "received");
-                self.counts.count(answer);
+                self.counts.count(Some(&source.name), answer);
+                self.counts.took(&source.name, began.elapsed());
                 response
             }
             Err(why) => turned_away(Answer::Unavailable, &why),
@@ -189,8 +191,8 @@ impl Webhooks {
         })
     }
 
-    fn counted(&self, answer: Answer) -> Response {
-        self.counts.count(answer);
+    fn counted(&self, source: Option<&NamedSource>, answer: Answer) -> Response {
+        self.counts.count(source.map(|source| &source.name), answer);
         answer.reply()
     }
 }

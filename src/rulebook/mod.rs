@@ -52,6 +52,17 @@ pub struct Rejected {
     pub error: String,
 }
 
+/// How it went to put rules into force since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// How often rules were put into force, the start not counted.
+    pub taken: u64,
+    /// How often they were turned down.
+    pub turned_down: u64,
+    /// When rules were last put into force, the start among it.
+    pub last_taken: Timestamp,
+}
+
 /// The rules in force, and how others take their place. Cheap to clone.
 #[derive(Clone)]
 pub struct Rulebook {
@@ -62,11 +73,12 @@ pub struct Rulebook {
     known: Arc<Mutex<Known>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     /// A digest of what the file held when it was last read.
     file: String,
     rejected: Option<Rejected>,
+    record: Record,
 }
 
 /// Which rules the daemon starts with.
@@ -140,7 +152,8 @@ impl Rulebook {
         file: Option<PathBuf>,
         clock: fn() -> Timestamp,
     ) -> Self {
-        let known = Known { file: opening.file.clone(), rejected: None };
+        let record = Record { taken: 0, turned_down: 0, last_taken: clock() };
+        let known = Known { file: opening.file.clone(), rejected: None, record };
         Self { store, in_force, file, clock, known: Arc::new(Mutex::new(known)) }
     }
 
@@ -157,6 +170,11 @@ impl Rulebook {
     /// The rules that were turned down since others were last put into force.
     pub fn rejected(&self) -> Option<Rejected> {
         self.known().rejected.clone()
+    }
+
+    /// How it went so far.
+    pub fn record(&self) -> Record {
+        self.known().record
     }
 
     /// Reads the rules file again and puts it into force.
@@ -263,11 +281,16 @@ impl Rulebook {
         match &adopted {
             Ok(Adopted { version, is_new, evaluates }) => {
                 tracing::info!(version, is_new, evaluates, "rules are in force");
-                self.known().rejected = None;
+                let mut known = self.known();
+                known.rejected = None;
+                known.record.taken += 1;
+                known.record.last_taken = (self.clock)();
             }
             Err(error) => {
                 tracing::error!(%error, "the rules stay as they are: others were turned down");
-                self.known().rejected = Some(Rejected { at: (self.clock)(), error: error.to_string() });
+                let mut known = self.known();
+                known.rejected = Some(Rejected { at: (self.clock)(), error: error.to_string() });
+                known.record.turned_down += 1;
             }
         }
         adopted

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::in_force::{Force, Order, Seat};
+use super::metrics::CommitMetrics;
 use super::transaction::{Effect, Evaluate, Merge, Taken, Waiting, locked};
 use super::{Durability, Receipt, RulesInForce, Store, StoreError, Submission, Unavailable};
 use crate::progress::Progress;
@@ -44,6 +45,7 @@ pub struct Committer {
     /// When the next user is to be evaluated again though nothing happens. It may be too early, never too late.
     alarm: Option<Timestamp>,
     progress: Progress,
+    metrics: CommitMetrics,
 }
 
 impl Committer {
@@ -66,6 +68,7 @@ impl Committer {
             queued,
             alarm: Some(Timestamp::MIN),
             progress: Progress::new(),
+            metrics: CommitMetrics::new(),
         }
     }
 
@@ -84,6 +87,11 @@ impl Committer {
     /// Whether this gets on: while something is under way in the store, whether anything comes to its end.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
+    }
+
+    /// How commits go, from the start on.
+    pub fn metrics(&self) -> CommitMetrics {
+        self.metrics.clone()
     }
 
     /// Works until every [`Intake`](super::Intake) is gone and what they gave is committed, or until the disk fails the
@@ -192,15 +200,23 @@ impl Committer {
             taken: Arc::clone(&taken),
         };
         let (store, queued) = (Arc::clone(&self.store), Arc::clone(&self.queued));
+        let metrics = self.metrics.clone();
         async move {
             let stored = store.transact(Box::new(transaction)).await;
-            let Taken { mut answers, receipts, effect } = std::mem::take(&mut *locked(&taken));
-            let Effect { stale, alarm, .. } = if stored.is_ok() { effect } else { Effect::default() };
+            let Taken { mut answers, receipts, effect, began } = std::mem::take(&mut *locked(&taken));
+            let Effect { stale, alarm, roles, .. } = if stored.is_ok() { effect } else { Effect::default() };
             // The committer is there as long as its tasks are.
             let _ = report.send(Report::Merged { stale, alarm }).await;
             match stored {
                 Ok(durability) => {
-                    acknowledge(answers, receipts, durability, effect.queues.then_some(queued)).await
+                    metrics.count(roles);
+                    metrics.messages.size(answers.len());
+                    began.inspect(|began| metrics.commit.time(began.elapsed()));
+                    let committed = Instant::now();
+                    let queued = effect.queues.then_some(queued);
+                    let synced = acknowledge(answers, receipts, durability, queued).await;
+                    metrics.sync.time(committed.elapsed());
+                    synced
                 }
                 Err(error) => {
                     // Its turn may never have come.
@@ -218,6 +234,7 @@ impl Committer {
     fn evaluate(&self, report: mpsc::Sender<Report>) -> impl Future<Output = bool> + use<> {
         let (store, queued, now) = (Arc::clone(&self.store), Arc::clone(&self.queued), (self.clock)());
         let (rules, scopes) = (Arc::clone(&self.rules), Arc::clone(&self.scopes));
+        let metrics = self.metrics.clone();
         async move {
             let evaluated = async {
                 let stale = store.stale(now, MOST_STALE).await?;
@@ -228,7 +245,8 @@ impl Committer {
                 let effect = Arc::new(Mutex::new(Effect::default()));
                 let transaction = Evaluate { stale, rules, scopes, now, effect: Arc::clone(&effect) };
                 store.transact(Box::new(transaction)).await?.reached().await?;
-                let Effect { queues, alarm, .. } = *locked(&effect);
+                let Effect { queues, alarm, roles, .. } = *locked(&effect);
+                metrics.count(roles);
                 if queues {
                     queued();
                 }

@@ -13,6 +13,7 @@ mod durability;
 mod events;
 mod in_force;
 mod intake;
+mod metrics;
 mod retention;
 mod sqlite;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use durability::Durability;
 pub use events::{Consequence, EventCursor, EventFilter, EventItem, EventStatus};
 pub use in_force::RulesInForce;
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable, WeakIntake};
+pub use metrics::{CommitMetrics, RoleCounters};
 pub use retention::Retention;
 pub use sqlite::SqliteStore;
 pub use version::{Adopted, NewRules, RulesOrigin, RulesVersion};
@@ -44,7 +46,7 @@ pub use view::{
     ActivityView, AppliedView, Cursor, EventView, PersonView, QueueFilter, QueueItem, QueueState, SinkState,
     SinkView, StoreView, UserView,
 };
-pub use work::{Due, Resolution, Settlement};
+pub use work::{Due, Resolution, Settled, Settlement};
 
 /// From when on what is kept for people to look at is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,13 +117,14 @@ pub trait Store: Send + Sync + 'static {
     async fn attempting(&self, sink: &SinkName, attempts: Vec<Attempted>) -> Result<(), StoreError>;
 
     /// Notes what became of delivered changes, in one transaction. A change whose entity has a newer
-    /// generation by now is noted as applied and stays due.
+    /// generation by now is noted as applied and stays due. Returns those that have none: for what they had stood in the
+    /// queue is settled.
     async fn settle(
         &self,
         sink: &SinkName,
         settlements: Vec<Settlement>,
         now: Timestamp,
-    ) -> Result<(), StoreError>;
+    ) -> Result<Vec<Settled>, StoreError>;
 
     /// Forgets what is older than the cutoffs, at most some hundred rows a call; a message that could not be read
     /// is never forgotten. Returns how many went; 0 when nothing is left to do, or when a good many were looked at

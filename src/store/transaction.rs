@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{Entity, GroupId};
 use tokio::sync::oneshot;
 
 use super::draft::Draft;
+use super::metrics::RoleChanges;
 use super::{
     Batch, JournalEntry, JournalStatus, Loaded, Message, Receipt, Stale, Submission, Transaction,
     Unavailable, Wanted,
@@ -25,13 +27,20 @@ pub(super) struct Effect {
     pub(super) stale: bool,
     /// When the first of those it writes is to be evaluated again though nothing happens.
     pub(super) alarm: Option<Timestamp>,
+    /// The roles that it grants and takes.
+    pub(super) roles: RoleChanges,
 }
 
 impl Effect {
     fn of(batch: &Batch) -> Self {
         let alarms =
             batch.entities.iter().filter(|write| write.rescheduled).filter_map(|write| write.row.evaluate_at);
-        Self { queues: batch.queues(), stale: !batch.stale_members_of.is_empty(), alarm: alarms.min() }
+        Self {
+            queues: batch.queues(),
+            stale: !batch.stale_members_of.is_empty(),
+            alarm: alarms.min(),
+            roles: RoleChanges::of(batch),
+        }
     }
 }
 
@@ -80,6 +89,8 @@ pub(super) struct Taken {
     pub(super) answers: Vec<oneshot::Sender<Result<Receipt, Unavailable>>>,
     pub(super) receipts: Vec<Result<Receipt, Unavailable>>,
     pub(super) effect: Effect,
+    /// When the transaction's turn came.
+    pub(super) began: Option<Instant>,
 }
 
 /// Merges whatever messages wait when its turn comes: the more there are, the less each costs.
@@ -98,7 +109,10 @@ impl Transaction for Merge {
         let (messages, answers) =
             submissions.map(|submission| (submission.message, submission.answer)).unzip();
         self.messages = messages;
-        locked(&self.taken).answers = answers;
+        let mut taken = locked(&self.taken);
+        taken.answers = answers;
+        taken.began = Some(Instant::now());
+        drop(taken);
         wanted(&self.messages)
     }
 

@@ -25,6 +25,9 @@ pub struct StoreView {
     pub stale: u64,
     /// Bytes on disk.
     pub bytes: u64,
+    /// Bytes that the file system of the store still has for it, where it says so.
+    #[serde(default)]
+    pub free_bytes: Option<u64>,
     /// When the newest message arrived.
     #[serde(default)]
     pub last_event: Option<Timestamp>,
@@ -49,6 +52,9 @@ pub struct SinkState {
     /// Since when the longest waiting entity waits.
     #[serde(default)]
     pub oldest: Option<Timestamp>,
+    /// Since when the longest waiting user who lost access waits.
+    #[serde(default)]
+    pub oldest_leaver: Option<Timestamp>,
 }
 
 /// Which queue items are meant; a field that is `None` matches all.

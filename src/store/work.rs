@@ -37,6 +37,19 @@ pub struct Settlement {
     pub resolution: Resolution,
 }
 
+/// A settled change that was the newest of its entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Which entity.
+    pub entity: Entity,
+    /// Since when it had waited.
+    pub since: Timestamp,
+    /// How urgent it was.
+    pub priority: Priority,
+    /// The event that had made it necessary; none when the rules did.
+    pub event: Option<String>,
+}
+
 /// How a delivery ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolution {

@@ -9,6 +9,7 @@ mod commands;
 mod crash;
 mod dead_letters;
 mod lifecycle;
+mod metrics;
 mod outage;
 mod plugin;
 mod rules;

@@ -15,6 +15,8 @@ pub const HEALTH: &str = "/v1/health";
 /// Where `GET` answers [`DaemonStatus`].
 pub const STATUS: &str = "/v1/status";
 
+/// Where `GET` answers the page of metrics, in Prometheus' text format.
+pub const METRICS: &str = "/metrics";
 /// Where `GET` answers the OpenAPI document of this API.
 pub const OPENAPI: &str = "/v1/openapi.json";
 

@@ -10,17 +10,25 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::AdminState;
 use super::api::{LARGEST_PAGE, Page, PageToken};
 use super::refusal::Refusal;
 use super::route::Route;
+use super::{AdminState, metrics};
 
 /// How many items a page has when nobody says.
 const PAGE: u32 = 100;
 
 /// The routes of all subjects.
 pub(super) fn all() -> Vec<Route> {
-    [status::routes(), queue::routes(), explain::routes(), events::routes(), rules::routes()].concat()
+    [
+        status::routes(),
+        metrics::routes(),
+        queue::routes(),
+        explain::routes(),
+        events::routes(),
+        rules::routes(),
+    ]
+    .concat()
 }
 
 /// How many items a page shall have.

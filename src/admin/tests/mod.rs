@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 mod events;
+mod metrics;
 mod queue;
 mod requests;
 mod rules;
@@ -27,7 +28,7 @@ use crate::config::AdminListenConfig;
 use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig};
 use crate::directory::{Event, EventId, Fact, GroupProfile, Stamp};
 use crate::receive::signature::Verifier;
-use crate::receive::{NamedSource, Replay};
+use crate::receive::{Acknowledgements, NamedSource, Replay};
 use crate::rulebook::{Opening, Rulebook};
 use crate::rules::Rules;
 use crate::source::{Reading, Scalekit};
@@ -141,6 +142,7 @@ impl Daemon {
             verifier: Verifier::new(Vec::new(), SignedDuration::ZERO),
             source: Arc::new(Scalekit),
         };
+        let received = Arc::new(Acknowledgements::new([&scalekit.name]));
         let replay = Replay::new(&store, &[scalekit], &intake);
         let rules_file = directory.path().join("rules.yaml");
         std::fs::write(&rules_file, RULES).unwrap();
@@ -150,6 +152,7 @@ impl Daemon {
             Committer::new(Arc::clone(&store), Arc::clone(&opening.rules), now, move || wake.wake());
         let in_force = committer.rules_in_force();
         let rulebook = Rulebook::new(Arc::clone(&store), in_force, &opening, Some(rules_file), now);
+        let commits = committer.metrics();
         let committer = tokio::spawn(committer.run(inbox));
         let socket = AdminSocket::bind(&directory.path().join("admin.sock")).unwrap();
         let client = AdminClient::new(socket.path());
@@ -158,7 +161,8 @@ impl Daemon {
             deliveries,
             rulebook,
             gate: Arc::new(gate),
-            received: Arc::default(),
+            received,
+            commits,
             replay: replay.clone(),
             clock: now,
             started_at: time("2026-11-24T07:30:00Z"),

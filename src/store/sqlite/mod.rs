@@ -40,8 +40,8 @@ use self::sinks::SinkKeys;
 use self::sync::Syncer;
 use super::{
     Adopted, Consequence, Cursor, Cutoffs, Due, Durability, EventCursor, EventFilter, EventItem,
-    JournalEntry, NewRules, PersonView, QueueFilter, QueueItem, RulesVersion, Settlement, Stale, Store,
-    StoreError, StoreView, Transaction, UserView,
+    JournalEntry, NewRules, PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Stale,
+    Store, StoreError, StoreView, Transaction, UserView,
 };
 use crate::directory::EventId;
 use crate::rules::Scopes;
@@ -318,7 +318,7 @@ impl Store for SqliteStore {
         sink: &SinkName,
         settlements: Vec<Settlement>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<Settled>, StoreError> {
         let key = self.sinks().key(sink)?;
         self.write(move |c| queue::settle(c, key, &settlements, now)).await
     }

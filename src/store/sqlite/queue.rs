@@ -12,11 +12,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::activity::note;
 use super::commit::key_of;
-use super::convert::{DEAD, entity, micros, parse, print, priority, signed, unsigned};
+use super::convert::{DEAD, entity, micros, parse, print, priority, signed, time, unsigned};
 use super::turn;
 use crate::directory::{GroupState, UserState};
 use crate::rules::Scope;
-use crate::store::{Due, Resolution, Settlement, StoreError, desired};
+use crate::store::{Due, Resolution, Settled, Settlement, StoreError, desired};
 
 /// Who takes what is due.
 pub(super) struct Taker {
@@ -195,14 +195,39 @@ pub(super) fn settle(
     sink: i64,
     settlements: &[Settlement],
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Settled>, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut settled = Vec::with_capacity(settlements.len());
     for settlement in settlements {
         let Some(entity) = key_of(&transaction, &settlement.entity)? else { continue };
-        settle_one(&transaction, sink, entity, settlement, micros(now))?;
+        let waited = waited(&transaction, sink, entity, settlement)?;
+        let event = waited.as_ref().and_then(|waited| waited.event.as_deref());
+        settle_one(&transaction, sink, entity, settlement, event, micros(now))?;
+        settled.extend(waited);
     }
     transaction.commit()?;
-    Ok(())
+    Ok(settled)
+}
+
+/// How the delivered change stands in the queue, unless something newer took its place.
+fn waited(
+    connection: &Connection,
+    sink: i64,
+    entity: i64,
+    settlement: &Settlement,
+) -> Result<Option<Settled>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT since, priority, event FROM queue WHERE sink = ?1 AND entity = ?2 AND generation <= ?3",
+    )?;
+    let row = select.query_row(params![sink, entity, signed(settlement.generation)], |row| {
+        Ok(Settled {
+            entity: settlement.entity.clone(),
+            since: time(row.get(0)?),
+            priority: priority(row.get(1)?),
+            event: row.get(2)?,
+        })
+    });
+    Ok(row.optional()?)
 }
 
 /// The id of what an attempt made that was not confirmed. It stands with what else that attempt may have left.
@@ -221,20 +246,12 @@ fn note_made(
     Ok(())
 }
 
-/// Takes the entity out of the queue, unless something newer is due. Returns the event that had put it there.
-fn done(
-    connection: &Connection,
-    sink: i64,
-    entity: i64,
-    generation: i64,
-) -> Result<Option<Option<String>>, StoreError> {
-    let event = connection
-        .prepare_cached(
-            "DELETE FROM queue WHERE sink = ?1 AND entity = ?2 AND generation <= ?3 RETURNING event",
-        )?
-        .query_row(params![sink, entity, generation], |row| row.get(0))
-        .optional()?;
-    Ok(event)
+/// Takes the entity out of the queue, unless something newer is due.
+fn done(connection: &Connection, sink: i64, entity: i64, generation: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM queue WHERE sink = ?1 AND entity = ?2 AND generation <= ?3")?
+        .execute(params![sink, entity, generation])?;
+    Ok(())
 }
 
 /// Keeps the entity in the queue until the sink looks again, as if it came in then, unless something newer is due.
@@ -244,15 +261,14 @@ fn due_again(
     entity: i64,
     generation: i64,
     again: i64,
-) -> Result<Option<Option<String>>, StoreError> {
-    let event = connection
+) -> Result<(), StoreError> {
+    connection
         .prepare_cached(
             "UPDATE queue SET attempts = 0, since = ?4, due = ?4, state = 0, error = NULL
-             WHERE sink = ?1 AND entity = ?2 AND generation <= ?3 RETURNING event",
+             WHERE sink = ?1 AND entity = ?2 AND generation <= ?3",
         )?
-        .query_row(params![sink, entity, generation, again], |row| row.get(0))
-        .optional()?;
-    Ok(event)
+        .execute(params![sink, entity, generation, again])?;
+    Ok(())
 }
 
 fn settle_one(
@@ -260,6 +276,7 @@ fn settle_one(
     sink: i64,
     entity: i64,
     settlement: &Settlement,
+    event: Option<&str>,
     now: i64,
 ) -> Result<(), StoreError> {
     let generation = signed(settlement.generation);
@@ -286,18 +303,16 @@ fn settle_one(
             connection
                 .prepare_cached("DELETE FROM attempted WHERE sink = ?1 AND entity = ?2")?
                 .execute([sink, entity])?;
-            let event = match again {
+            match again {
                 None => done(connection, sink, entity, generation)?,
                 Some(again) => due_again(connection, sink, entity, generation, micros(*again))?,
-            };
+            }
             if *action != Action::Unchanged {
-                note(connection, Some(sink), entity, action.as_str(), event.flatten().as_deref(), None, now)?;
+                note(connection, Some(sink), entity, action.as_str(), event, None, now)?;
             }
         }
         Resolution::OutOfScope => {
-            connection
-                .prepare_cached("DELETE FROM queue WHERE sink = ?1 AND entity = ?2 AND generation <= ?3")?
-                .execute(params![sink, entity, generation])?;
+            done(connection, sink, entity, generation)?;
         }
         Resolution::Retry { reason, due, remote } => {
             note_made(connection, sink, entity, remote.as_ref())?;
@@ -310,17 +325,14 @@ fn settle_one(
         }
         Resolution::Dead { reason, remote } => {
             note_made(connection, sink, entity, remote.as_ref())?;
-            let event: Option<Option<String>> = connection
+            let dead = connection
                 .prepare_cached(
                     "UPDATE queue SET attempts = ?4, state = ?5, error = ?6
-                     WHERE sink = ?1 AND entity = ?2 AND generation = ?3 RETURNING event",
+                     WHERE sink = ?1 AND entity = ?2 AND generation = ?3",
                 )?
-                .query_row(params![sink, entity, generation, settlement.attempts, DEAD, reason], |row| {
-                    row.get(0)
-                })
-                .optional()?;
-            if let Some(event) = event {
-                note(connection, Some(sink), entity, "dead_letter", event.as_deref(), Some(reason), now)?;
+                .execute(params![sink, entity, generation, settlement.attempts, DEAD, reason])?;
+            if dead > 0 {
+                note(connection, Some(sink), entity, "dead_letter", event, Some(reason), now)?;
             }
         }
     }

@@ -45,6 +45,7 @@ pub(super) fn overview(
         unreadable: count(&format!("SELECT count(*) FROM event WHERE status = {UNREADABLE}"))?,
         stale: count("SELECT count(*) FROM stale")? + to_sweep(connection)?,
         bytes: size(path),
+        free_bytes: free(path),
         last_event: last.map(time),
         connections: BTreeMap::new(),
         sinks: BTreeMap::new(),
@@ -72,12 +73,13 @@ fn sink_state(connection: &Connection, key: i64) -> Result<SinkState, StoreError
     let mut rows = select.query([key])?;
     while let Some(row) = rows.next()? {
         let n = unsigned(row.get(1)?);
+        let since = time(row.get(2)?);
         state.waiting += n;
+        state.oldest = state.oldest.into_iter().chain([since]).min();
         if priority(row.get(0)?) == Priority::Leaver {
             state.leavers += n;
+            state.oldest_leaver = state.oldest_leaver.into_iter().chain([since]).min();
         }
-        let since = time(row.get(2)?);
-        state.oldest = Some(state.oldest.map_or(since, |oldest| oldest.min(since)));
     }
     state.applied = connection
         .prepare_cached("SELECT count(*) FROM applied WHERE sink = ?1")?
@@ -91,6 +93,12 @@ fn size(path: &Path) -> u64 {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     of(path) + of(Path::new(&log))
+}
+
+/// What the file system that the store is on has left for it.
+fn free(path: &Path) -> Option<u64> {
+    let system = rustix::fs::statvfs(path).ok()?;
+    Some(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
 pub(super) fn users(
