@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// The shortest token that is taken, in bytes: what is shorter could be guessed.
 const SHORTEST_TOKEN: usize = 16;
 
-/// How `rolecall status` and the other commands reach the running daemon.
+/// How `rolecall status` and the other commands, and browsers, reach the running daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {

@@ -6,6 +6,7 @@ mod answers;
 mod bad_input;
 mod changes;
 mod commands;
+mod console;
 mod crash;
 mod dead_letters;
 mod lifecycle;

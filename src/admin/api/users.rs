@@ -75,7 +75,7 @@ pub struct Explanation {
     /// What was done, newest first.
     pub activity: Vec<ActivityView>,
     /// The journalled events that are named here, by their ids; those past retention are missing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, EventView>,
 }
 
