@@ -18,4 +18,5 @@ pub mod service_manager;
 pub mod source;
 pub mod store;
 pub mod text;
+pub mod tls;
 pub mod yaml;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the daemon that know only some of the others, and which those are. What is not named here (the
 /// command line and what puts the parts together) may know everything; nothing here may know it.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("directory", &[]),
     ("metrics", &[]),
     ("progress", &[]),
@@ -13,14 +13,26 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("yaml", &[]),
     ("rules", &["yaml"]),
     ("source", &["directory"]),
+    ("tls", &[]),
     ("store", &["directory", "metrics", "progress", "rules", "source"]),
-    ("receive", &["directory", "metrics", "source", "store"]),
+    ("receive", &["directory", "metrics", "source", "store", "tls"]),
     ("deliver", &["metrics", "progress", "store", "yaml"]),
-    ("config", &["deliver", "receive", "rules", "source", "yaml"]),
+    ("config", &["deliver", "receive", "rules", "source", "tls", "yaml"]),
     ("rulebook", &["config", "rules", "store", "yaml"]),
     (
         "admin",
-        &["config", "deliver", "directory", "metrics", "receive", "rulebook", "rules", "source", "store"],
+        &[
+            "config",
+            "deliver",
+            "directory",
+            "metrics",
+            "receive",
+            "rulebook",
+            "rules",
+            "source",
+            "store",
+            "tls",
+        ],
     ),
     ("console", &["admin", "config", "deliver", "receive", "rulebook", "store", "text", "yaml"]),
 ];
