@@ -115,9 +115,24 @@ impl Browser {
     pub(crate) async fn click(&self, words: &str) {
         let xpath = format!("//*[self::a or self::button][starts-with(normalize-space(), {words:?})]");
         match self.client.find(Locator::XPath(&xpath)).await {
-            Ok(found) => found.click().await.unwrap(),
+            Ok(found) => self.leads_on(async || found.click().await.unwrap()).await,
             Err(error) => panic!("{words}: {error}\n{}", self.client.source().await.unwrap()),
         }
+    }
+
+    /// Does something that leads to another page, and waits until the one that was shown is gone.
+    async fn leads_on(&self, something: impl AsyncFnOnce()) {
+        let before = self.find("html").await;
+        something().await;
+        until(PATIENCE, "another page is shown", async || {
+            if before.tag_name().await.is_err() { Ok(()) } else { Err(self.client.current_url().await) }
+        })
+        .await;
+    }
+
+    /// Presses these keys and then enter, which leads to another page.
+    pub(crate) async fn enter(&self, keys: &str) {
+        self.leads_on(async || self.press(&format!("{keys}\u{e007}")).await).await;
     }
 
     /// Presses these keys, wherever the focus is.
