@@ -19,4 +19,5 @@ pub mod source;
 pub mod store;
 pub mod text;
 pub mod tls;
+pub mod traces;
 pub mod yaml;

@@ -14,6 +14,7 @@ mod router;
 mod routes;
 mod server;
 mod socket;
+mod transfer;
 mod within;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use access::{Credential, Gate, Peer, Tokens, Who};
-pub use client::{AdminClient, ClientError};
+pub use client::{AdminClient, ClientError, Download};
 pub use server::{AdminListener, ListenError, Pages, serve};
 pub use socket::{AdminSocket, SocketError};
 pub use within::Within;
@@ -30,6 +31,8 @@ use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};
 use crate::rulebook::Rulebook;
 use crate::store::{CommitMetrics, Store};
+use crate::tls::TlsServer;
+use crate::traces::Traces;
 
 /// What the admin API looks at and works on.
 #[derive(Clone)]
@@ -46,6 +49,10 @@ pub struct AdminState {
     pub received: Arc<Acknowledgements>,
     /// What the committer counts and measures.
     pub commits: CommitMetrics,
+    /// TLS of the receiver, where it has any.
+    pub tls: Option<TlsServer>,
+    /// Where spans go.
+    pub traces: Traces,
     /// Reads stored messages again.
     pub replay: Replay,
     /// The time now.

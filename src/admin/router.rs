@@ -15,6 +15,7 @@ use warp::{Filter as _, Reply as _};
 use super::access::{Peer, Who};
 use super::refusal::Refusal;
 use super::route::{Raw, Route};
+use super::transfer::Pace;
 use super::{AdminState, routes};
 use crate::config::Access;
 
@@ -30,11 +31,12 @@ pub(super) fn filter(state: AdminState) -> BoxedFilter<(Response,)> {
         .and(query)
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Peer>())
+        .and(warp::ext::get::<Pace>())
         .and(warp::body::stream())
-        .then(move |method, path: FullPath, query, headers, peer, body| {
+        .then(move |method, path: FullPath, query, headers, peer, pace, body| {
             let (routes, state) = (Arc::clone(&routes), state.clone());
             async move {
-                let asked = Asked { method, path: path.as_str(), query, headers, peer };
+                let asked = Asked { method, path: path.as_str(), query, headers, peer, pace };
                 let mut response =
                     answer(&routes, state, asked, body).await.unwrap_or_else(Refusal::into_response);
                 let headers = response.headers_mut();
@@ -53,6 +55,7 @@ struct Asked<'a> {
     query: String,
     headers: HeaderMap,
     peer: Peer,
+    pace: Pace,
 }
 
 async fn answer<B: Buf>(
@@ -74,7 +77,7 @@ async fn answer<B: Buf>(
         0 => Bytes::new(),
         most => read(&asked.headers, body, most).await?,
     };
-    carry_out(route, Raw { state, who, params, body }, asked.path).await
+    carry_out(route, Raw { state, who, params, body, pace: asked.pace }, asked.path).await
 }
 
 /// Answers within the process, for somebody who has been let in.
@@ -92,7 +95,7 @@ pub(super) async fn answer_within(
         None => None,
         Some(needed) => Some(with_access(who, needed, path)?),
     };
-    let raw = Raw { state, who, params: params(&in_path, query)?, body };
+    let raw = Raw { state, who, params: params(&in_path, query)?, body, pace: Pace::default() };
     carry_out(route, raw, path).await
 }
 

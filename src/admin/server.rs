@@ -22,6 +22,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use super::access::Peer;
+use super::transfer::Pace;
 use super::{AdminSocket, AdminState, router};
 use crate::config::AdminListenConfig;
 
@@ -31,7 +32,8 @@ const MOST_CONNECTIONS: usize = 32;
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// The largest request head, in bytes.
 const MOST_HEAD: usize = 32 * 1024;
-/// The longest a connection lives, so that none that is stuck holds its place for good.
+/// The longest a connection lives without getting on with something long, so that none that is stuck holds its place for
+/// good.
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);
 /// How long requests that have begun may take to end when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -171,13 +173,15 @@ fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     place: OwnedSemaphorePermit,
 ) {
     let answering = TowerToHyperService::new(warp::service(served.filter.clone()));
+    let pace = Pace::default();
     let service = service_fn({
-        let (peer, pages) = (peer.clone(), served.pages.clone());
+        let (peer, pace, pages) = (peer.clone(), pace.clone(), served.pages.clone());
         move |mut request: Request<Incoming>| {
             if let Some(pages) = pages.as_ref().filter(|pages| pages.answers(request.uri().path())) {
                 return Arc::clone(pages).answer(request, peer.clone()).map(Ok).left_future();
             }
             request.extensions_mut().insert(peer.clone());
+            request.extensions_mut().insert(pace.clone());
             answering.call(request).right_future()
         }
     });
@@ -189,10 +193,22 @@ fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let connection = connections.watch(connection);
     tokio::spawn(async move {
         // A client that hangs up, sends nonsense or is slow is its own trouble.
-        match tokio::time::timeout(CONNECTION_LIFE, connection).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection to the admin API ended early"),
-            Err(_) => tracing::debug!(%peer, "a connection to the admin API took too long"),
+        let mut connection = std::pin::pin!(connection);
+        let mut seen = pace.ticks();
+        loop {
+            match tokio::time::timeout(CONNECTION_LIFE, &mut connection).await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "a connection to the admin API ended early");
+                    break;
+                }
+                // What takes long and gets on may.
+                Err(_) if pace.ticks() != seen => seen = pace.ticks(),
+                Err(_) => {
+                    tracing::debug!(%peer, "a connection to the admin API took too long");
+                    break;
+                }
+            }
         }
         drop(place);
     });

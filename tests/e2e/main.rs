@@ -4,6 +4,7 @@
 
 mod answers;
 mod bad_input;
+mod care;
 mod changes;
 mod commands;
 mod console;
@@ -18,3 +19,4 @@ mod scim;
 mod support;
 mod systemd;
 mod tls;
+mod traces;

@@ -27,14 +27,20 @@ pub(crate) struct Site {
     listen: Vec<String>,
     admin: Vec<String>,
     sinks: String,
+    sections: String,
 }
 
 impl Site {
     /// A site without any sink, and with rules that grant nothing.
     pub(crate) fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("rolecall-e2e-").tempdir().unwrap();
-        let listen = vec!["address: 127.0.0.1:0".into()];
-        let site = Self { directory, listen, admin: Vec::new(), sinks: String::new() };
+        let site = Self {
+            directory,
+            listen: vec!["address: 127.0.0.1:0".into()],
+            admin: Vec::new(),
+            sinks: String::new(),
+            sections: String::new(),
+        };
         site.file("webhook-secret", SIGNING_SECRET);
         site.rules("rules: []");
         site.write();
@@ -61,6 +67,13 @@ impl Site {
     /// The same site with one more key under `admin`.
     pub(crate) fn admin(mut self, line: &str) -> Self {
         self.admin.push(line.into());
+        self.write();
+        self
+    }
+
+    /// The same site with one more section, as YAML.
+    pub(crate) fn section(mut self, section: &str) -> Self {
+        writeln!(self.sections, "{section}").unwrap();
         self.write();
         self
     }
@@ -132,7 +145,8 @@ impl Site {
         let sinks = if self.sinks.is_empty() { "{}" } else { &format!("\n{}", self.sinks) };
         let configuration = format!(
             "listen:\n  {listen}\nadmin:\n  socket: {socket}{admin}\nstore:\n  path: {store}\nsources:\n  scalekit:\n    \
-             type: scalekit\n    secrets:\n      - {{file: {secret}}}\nrules: {rules}\nlog:\n  format: json\nsinks: {sinks}\n",
+             type: scalekit\n    secrets:\n      - {{file: {secret}}}\nrules: {rules}\nlog:\n  format: json\nsinks: {sinks}\n{sections}",
+            sections = self.sections,
             socket = at("admin.sock"),
             store = at("rolecall.db"),
             secret = at("webhook-secret"),
