@@ -10,6 +10,7 @@ mod queue;
 mod rules;
 mod sinks;
 mod status;
+mod store;
 mod users;
 
 pub use events::*;
@@ -19,4 +20,5 @@ pub use queue::*;
 pub use rules::*;
 pub use sinks::*;
 pub use status::*;
+pub use store::*;
 pub use users::*;

@@ -5,6 +5,7 @@ mod explain;
 mod queue;
 mod rules;
 mod status;
+mod store;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -27,6 +28,7 @@ pub(super) fn all() -> Vec<Route> {
         explain::routes(),
         events::routes(),
         rules::routes(),
+        store::routes(),
     ]
     .concat()
 }
