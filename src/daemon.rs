@@ -10,7 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, AdminListener, AdminSocket, AdminState, Gate, ListenError, SocketError, Tokens};
+use crate::admin::{
+    self, AdminListener, AdminSocket, AdminState, Gate, ListenError, Readiness, SocketError, Tokens,
+};
 use crate::config::{Config, RetentionConfig};
 use crate::deliver::{ConfiguredSink, Deliveries};
 use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, Replay};
@@ -139,7 +141,9 @@ impl Daemon {
         let retention = retention(&config.store.retention);
         others.spawn(retention.run(Arc::clone(&store), clock, stop_the_rest.clone()));
         others.spawn(replay.clone().run(stop_the_rest.clone()));
+        let readiness = Readiness::new(Arc::clone(&store), committer.progress(), stop_receiving.clone());
         let state = AdminState {
+            readiness,
             store,
             deliveries,
             rulebook: rulebook.clone(),

@@ -19,7 +19,18 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("rulebook", &["config", "rules", "store", "yaml"]),
     (
         "admin",
-        &["config", "deliver", "directory", "metrics", "receive", "rulebook", "rules", "source", "store"],
+        &[
+            "config",
+            "deliver",
+            "directory",
+            "metrics",
+            "progress",
+            "receive",
+            "rulebook",
+            "rules",
+            "source",
+            "store",
+        ],
     ),
 ];
 

@@ -8,6 +8,7 @@ mod client;
 mod explain;
 mod metrics;
 mod openapi;
+mod readiness;
 mod refusal;
 mod route;
 mod router;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 
 pub use access::{Credential, Gate, Tokens, Who};
 pub use client::{AdminClient, ClientError};
+pub use readiness::Readiness;
 pub use server::{AdminListener, ListenError, serve};
 pub use socket::{AdminSocket, SocketError};
 
@@ -38,6 +40,8 @@ pub struct AdminState {
     pub deliveries: Deliveries,
     /// The rules in force, and how others take their place.
     pub rulebook: Rulebook,
+    /// Whether webhooks can be received.
+    pub readiness: Readiness,
     /// Who is let in.
     pub gate: Arc<Gate>,
     /// The webhooks answered since the start.

@@ -1,14 +1,16 @@
 //! The command line: one file for each command, and what they share.
 //!
-//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `reasons`
+//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `span` is a stretch of time, `reasons`
 //! says why somebody has a role, `exit` how a command ended.
 
+mod activity;
 mod check;
 mod daemon;
 mod demo;
 mod events;
 mod exit;
 mod explain;
+mod groups;
 mod output;
 mod pages;
 mod plugin;
@@ -17,9 +19,12 @@ mod reasons;
 mod rules;
 mod send;
 mod serve;
+mod span;
+mod standing;
 mod status;
 mod table;
 mod text;
+mod users;
 
 use std::path::PathBuf;
 
@@ -60,6 +65,11 @@ enum Command {
     Events(events::Events),
     Explain(explain::Explain),
     #[command(subcommand)]
+    Users(users::Users),
+    #[command(subcommand)]
+    Groups(groups::Groups),
+    Activity(activity::Activity),
+    #[command(subcommand)]
     Rules(rules::Rules),
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -78,6 +88,9 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Queue(queue) => queue.run(config).await,
         Command::Events(events) => events.run(config).await,
         Command::Explain(explain) => explain.run(config).await,
+        Command::Users(users) => users.run(config).await,
+        Command::Groups(groups) => groups.run(config).await,
+        Command::Activity(activity) => activity.run(config).await,
         Command::Rules(rules) => rules.run(config).await,
         Command::Plugin(plugin) => plugin.run().await,
         Command::Demo(demo) => demo.run(inherited).await,

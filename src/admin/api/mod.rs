@@ -3,7 +3,9 @@
 //!
 //! What stands between braces in a path is a field of the request by that name; its other fields are in the query.
 
+mod activity;
 mod events;
+mod groups;
 mod page;
 mod problem;
 mod queue;
@@ -12,7 +14,9 @@ mod sinks;
 mod status;
 mod users;
 
+pub use activity::*;
 pub use events::*;
+pub use groups::*;
 pub use page::*;
 pub use problem::Problem;
 pub use queue::*;

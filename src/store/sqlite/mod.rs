@@ -14,6 +14,7 @@ mod prune;
 mod queue;
 mod rules;
 mod schema;
+mod search;
 mod sinks;
 mod statements;
 mod sync;
@@ -21,6 +22,7 @@ mod sync;
 mod tests;
 mod turn;
 mod views;
+mod walk;
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +33,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rolecall_sink_api::{Attempted, Entity, SinkName};
+use rolecall_sink_api::{Attempted, Entity, GroupId, SinkName, UserId};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -39,9 +41,10 @@ use self::checkpoint::Checkpoints;
 use self::sinks::SinkKeys;
 use self::sync::Syncer;
 use super::{
-    Adopted, Consequence, Cursor, Cutoffs, Due, Durability, EventCursor, EventFilter, EventItem,
-    JournalEntry, NewRules, PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Stale,
-    Store, StoreError, StoreView, Transaction, UserView,
+    ActivityCursor, ActivityFilter, ActivityItem, Adopted, Consequence, Cursor, Cutoffs, Due, Durability,
+    EntityFilter, EventCursor, EventFilter, EventItem, Found, GroupItem, GroupView, JournalEntry, NewRules,
+    PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Stale, Store, StoreError,
+    StoreView, Transaction, UserItem, UserView,
 };
 use crate::directory::EventId;
 use crate::rules::Scopes;
@@ -360,12 +363,72 @@ impl Store for SqliteStore {
         self.read(move |c| views::users(c, &sinks, &name)).await
     }
 
+    async fn user(&self, id: &UserId) -> Result<Option<UserView>, StoreError> {
+        let (sinks, entity) = (self.sinks(), Entity::User(id.clone()));
+        self.read(move |c| {
+            let key = commit::key_of(c, &entity)?;
+            key.map(|key| views::user(c, &sinks, key)).transpose()
+        })
+        .await
+    }
+
+    async fn find_users(
+        &self,
+        filter: &EntityFilter,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Found<UserItem, Cursor>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |c| search::users(c, &filter, after, limit)).await
+    }
+
+    async fn find_groups(
+        &self,
+        filter: &EntityFilter,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Found<GroupItem, Cursor>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |c| search::groups(c, &filter, after, limit)).await
+    }
+
+    async fn group(&self, id: &GroupId) -> Result<Option<GroupView>, StoreError> {
+        let (sinks, id) = (self.sinks(), id.clone());
+        self.read(move |c| search::group(c, &sinks, &id)).await
+    }
+
+    async fn members(
+        &self,
+        id: &GroupId,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Found<UserItem, Cursor>, StoreError> {
+        let id = id.clone();
+        self.read(move |c| search::members(c, &id, after, limit)).await
+    }
+
+    async fn activity(
+        &self,
+        filter: &ActivityFilter,
+        after: Option<ActivityCursor>,
+        limit: u32,
+    ) -> Result<Found<ActivityItem, ActivityCursor>, StoreError> {
+        let (filter, after) = (filter.clone(), after.map(|ActivityCursor(seq)| seq));
+        let found =
+            self.read(move |c| search::activity(c, &search::sink_names(c)?, &filter, after, limit)).await?;
+        Ok(Found { items: found.items, next: found.next.map(ActivityCursor) })
+    }
+
+    async fn can_write(&self) -> Result<(), StoreError> {
+        self.run(rules::note_nothing).await
+    }
+
     async fn events(
         &self,
         filter: &EventFilter,
         after: Option<EventCursor>,
         limit: u32,
-    ) -> Result<Vec<EventItem>, StoreError> {
+    ) -> Result<Found<EventItem, EventCursor>, StoreError> {
         let filter = filter.clone();
         self.read(move |c| events::events(c, &filter, after, limit)).await
     }
