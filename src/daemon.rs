@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{ConfigError, SinkName};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +18,8 @@ use crate::deliver::{ConfiguredSink, Deliveries};
 use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, Replay};
 use crate::rulebook::{Opening, Rulebook};
 use crate::service_manager::{ServiceManager, Vitals};
-use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError};
+use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError, watch_space};
+use crate::tls::TlsServer;
 
 /// How long sinks may take to finish the batches in their hands when the daemon stops. What is cut off comes again.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -73,6 +74,7 @@ pub struct Daemon {
     workers: JoinSet<()>,
     others: JoinSet<()>,
     rulebook: Rulebook,
+    tls: Option<TlsServer>,
     vitals: Vitals,
 }
 
@@ -103,6 +105,7 @@ impl Daemon {
         let receiver = Receiver::new(config.listen, sources, intake, clock)
             .map_err(|error| DaemonError::Config { section: "listen".into(), error })?;
         let received = receiver.acknowledgements();
+        let tls = receiver.tls();
         let socket = inherited
             .tcp_listener()
             .map_err(|error| DaemonError::System { what: "use the sockets that systemd passed", error })?;
@@ -136,11 +139,16 @@ impl Daemon {
             store: Arc::clone(&store),
             deliveries: deliveries.clone(),
             committer: committer.progress(),
+            rulebook: rulebook.clone(),
         };
         let mut others = JoinSet::new();
         let retention = retention(&config.store.retention);
         others.spawn(retention.run(Arc::clone(&store), clock, stop_the_rest.clone()));
         others.spawn(replay.clone().run(stop_the_rest.clone()));
+        others.spawn(watch_space(Arc::clone(&store), stop_the_rest.clone()));
+        if let Some(tls) = tls.clone() {
+            others.spawn(tls.keep_renewed(stop_the_rest.clone()));
+        }
         let readiness = Readiness::new(Arc::clone(&store), committer.progress(), stop_receiving.clone());
         let state = AdminState {
             readiness,
@@ -164,6 +172,7 @@ impl Daemon {
             workers,
             others,
             rulebook,
+            tls,
             vitals,
         })
     }
@@ -179,7 +188,7 @@ impl Daemon {
             _ = &mut self.receiver => "receiver",
             _ = &mut self.committer => "committer",
             Some(_) = self.workers.join_next() => "delivery worker of a sink",
-            Some(_) = self.others.join_next() => "admin API, the retention, the replay or the report to the service manager",
+            Some(_) = self.others.join_next() => "admin API, the retention, the replay, the care for certificates, the reloads or the report to the service manager",
         };
         DaemonError::Ended(part)
     }
@@ -216,8 +225,30 @@ fn retention(config: &RetentionConfig) -> Retention {
     }
 }
 
-/// Runs the daemon until SIGTERM or SIGINT; SIGHUP has it read its rules file again. A second signal ends it at once, which loses nothing either: what
-/// was acknowledged is on disk.
+/// Reads rules and certificates again on each signal, until `stop` is cancelled. What comes of it is logged, and stands in
+/// the status.
+async fn reload_on(
+    mut hangup: Signal,
+    manager: ServiceManager,
+    rulebook: Rulebook,
+    tls: Option<TlsServer>,
+    stop: CancellationToken,
+) {
+    let reloads = async {
+        while hangup.recv().await.is_some() {
+            manager.reloading().await;
+            drop(rulebook.reload().await);
+            if let Some(tls) = &tls {
+                tls.reload().await;
+            }
+            manager.ready().await;
+        }
+    };
+    stop.run_until_cancelled(reloads).await;
+}
+
+/// Runs the daemon until SIGTERM or SIGINT; SIGHUP has it read its rules file and its certificate again. A second signal
+/// ends it at once, which loses nothing either: what was acknowledged is on disk.
 ///
 /// # Errors
 /// When it cannot start, or a part of it ends that should not: then a service manager starts it anew.
@@ -225,35 +256,32 @@ pub async fn serve(config: Config, inherited: InheritedSockets) -> Result<(), Da
     let fail = |error| DaemonError::System { what: "listen for signals", error };
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(fail)?;
+    let hangup = signal(SignalKind::hangup()).map_err(fail)?;
     let mut daemon = Daemon::start(config, inherited).await?;
     let manager = ServiceManager::from_environment();
     manager.ready().await;
     daemon.others.spawn(manager.clone().keep_told(daemon.vitals.clone(), daemon.stop_the_rest.clone()));
+    let stop = daemon.stop_receiving.clone();
+    let reloads = reload_on(hangup, manager.clone(), daemon.rulebook.clone(), daemon.tls.clone(), stop);
+    daemon.others.spawn(reloads);
     let mut asked_to_stop = async || {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         }
     };
-    let failure = loop {
-        tokio::select! {
-            signal = asked_to_stop() => {
-                tracing::info!(signal, "stopping: requests and deliveries that have begun are finished");
-                break None;
-            }
-            failure = daemon.failure() => {
-                tracing::error!(error = %failure, "stopping");
-                break Some(failure);
-            }
-            // What comes of it is logged, and stands in the status.
-            _ = hangup.recv() => {
-                manager.reloading().await;
-                drop(daemon.rulebook.reload().await);
-                manager.ready().await;
-            }
+    let failure = tokio::select! {
+        signal = asked_to_stop() => {
+            tracing::info!(signal, "stopping: requests and deliveries that have begun are finished");
+            None
+        }
+        failure = daemon.failure() => {
+            tracing::error!(error = %failure, "stopping");
+            Some(failure)
         }
     };
+    // A reload that is under way is left where it is, before the service manager hears that the daemon stops.
+    daemon.stop_receiving.cancel();
     manager.stopping().await;
     tokio::select! {
         () = daemon.stop() => tracing::info!("stopped"),

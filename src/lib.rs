@@ -16,4 +16,5 @@ pub mod rules;
 pub mod service_manager;
 pub mod source;
 pub mod store;
+pub mod tls;
 pub mod yaml;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::deliver::{Breaker, Deliveries, DeliveryStatus};
 use crate::progress::Progress;
+use crate::rulebook::Rulebook;
 use crate::store::{SinkState, Store};
 
 /// How often the status is told when no watchdog asks for more.
@@ -30,6 +31,9 @@ const MANAGER_PATIENCE: Duration = Duration::from_secs(1);
 /// The most sinks that are down and named. The line is read on one screen.
 const MOST_NAMED: usize = 3;
 
+/// What comes first in the status after rules were turned down: a reload that was refused is a success to systemd.
+const TURNED_DOWN: &str = "rules turned down, those of before stay (rolecall status)";
+
 /// What is looked at to say how the daemon is.
 #[derive(Clone)]
 pub struct Vitals {
@@ -39,6 +43,8 @@ pub struct Vitals {
     pub deliveries: Deliveries,
     /// The committer.
     pub committer: Progress,
+    /// The rules.
+    pub rulebook: Rulebook,
 }
 
 impl Vitals {
@@ -58,7 +64,11 @@ impl Vitals {
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("the store is slow to answer".to_owned()),
         };
-        status_line(&self.deliveries.status(), queues)
+        let line = status_line(&self.deliveries.status(), queues);
+        match self.rulebook.rejected() {
+            Some(_) => format!("{TURNED_DOWN}; {line}"),
+            None => line,
+        }
     }
 }
 

@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the daemon that know only some of the others, and which those are. What is not named here (the
 /// command line and what puts the parts together) may know everything; nothing here may know it.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("directory", &[]),
     ("metrics", &[]),
     ("progress", &[]),
     ("yaml", &[]),
     ("rules", &["yaml"]),
     ("source", &["directory"]),
+    ("tls", &[]),
     ("store", &["directory", "metrics", "progress", "rules", "source"]),
-    ("receive", &["directory", "metrics", "source", "store"]),
+    ("receive", &["directory", "metrics", "source", "store", "tls"]),
     ("deliver", &["metrics", "progress", "store", "yaml"]),
-    ("config", &["deliver", "receive", "rules", "source", "yaml"]),
+    ("config", &["deliver", "receive", "rules", "source", "tls", "yaml"]),
     ("rulebook", &["config", "rules", "store", "yaml"]),
     (
         "admin",
@@ -30,6 +31,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "rules",
             "source",
             "store",
+            "tls",
         ],
     ),
 ];

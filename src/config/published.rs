@@ -93,7 +93,7 @@ fn host(example: &str) -> Host {
     let key = KeyPair::generate().unwrap();
     let certificate =
         CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap().pem();
-    for name in ["ca", "client", "rolecall"] {
+    for name in ["ca", "client", "clients", "rolecall"] {
         host.file(&format!("tls/{name}.pem"), &certificate);
         host.file(&format!("tls/{name}.key"), key.serialize_pem());
     }

@@ -2,13 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
 
 use rolecall_sink_api::{ConfigError, Timespan};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::tls;
+use super::client::Network;
+use crate::tls::ServerTls;
 
 /// Where webhooks arrive, and what a sender may use up.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -18,7 +18,10 @@ pub struct ListenConfig {
     /// activation) takes its place.
     pub address: SocketAddr,
     /// The certificate to speak HTTPS with. Default: none, plain HTTP, for a reverse proxy on the same host.
-    pub tls: Option<ListenTls>,
+    pub tls: Option<ServerTls>,
+    /// The addresses and networks of reverse proxies, which are believed when they say in `X-Forwarded-For` whom they
+    /// forward: the log then names that client. Default: none, and the header means nothing.
+    pub trusted_proxies: Vec<Network>,
     /// The largest message, in bytes. Default: `1048576` (1 MiB). A larger one is answered 413.
     pub max_body_bytes: NonZeroUsize,
     /// How many bytes of messages may be held at a time, of all senders together: those that are being read,
@@ -42,16 +45,6 @@ pub struct ListenConfig {
     pub drain_timeout: Timespan,
 }
 
-/// The receiver's certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListenTls {
-    /// A PEM file with the certificate and its chain, the receiver's own first.
-    pub certificate: PathBuf,
-    /// A PEM file with the certificate's private key.
-    pub key: PathBuf,
-}
-
 impl Default for ListenConfig {
     fn default() -> Self {
         const fn bytes(bytes: usize) -> NonZeroUsize {
@@ -60,6 +53,7 @@ impl Default for ListenConfig {
         Self {
             address: (Ipv4Addr::LOCALHOST, 8080).into(),
             tls: None,
+            trusted_proxies: Vec::new(),
             max_body_bytes: bytes(1024 * 1024),
             max_held_bytes: bytes(64 * 1024 * 1024),
             max_connections: NonZeroU32::MIN.saturating_add(1023),
@@ -97,7 +91,7 @@ impl ListenConfig {
                 ),
             ));
         }
-        self.tls.as_ref().map(tls::acceptor).transpose()?;
+        self.tls.as_ref().map(ServerTls::check).transpose()?;
         Ok(())
     }
 }

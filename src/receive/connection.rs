@@ -14,11 +14,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
+
+use super::client::TrustedProxies;
+use crate::tls::TlsServer;
 
 /// The largest request head, in bytes; a webhook's has some five hundred.
 const MAX_HEAD: usize = 32 * 1024;
@@ -34,7 +36,8 @@ const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// How connections are served: all of them alike.
 pub(super) struct Serving {
     http: auto::Builder<TokioExecutor>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<TlsServer>,
+    proxies: Arc<TrustedProxies>,
     filter: BoxedFilter<(Response,)>,
     handshake_timeout: Duration,
     header_timeout: Duration,
@@ -52,7 +55,8 @@ pub(super) struct Stopping {
 impl Serving {
     pub(super) fn new(
         filter: BoxedFilter<(Response,)>,
-        tls: Option<TlsAcceptor>,
+        tls: Option<TlsServer>,
+        proxies: TrustedProxies,
         handshake_timeout: Duration,
         header_timeout: Duration,
     ) -> Self {
@@ -60,7 +64,7 @@ impl Serving {
         // The connection's own watch covers what this timeout would, and HTTP/2 as well.
         http.http1().header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
         http.http2().max_header_list_size(MAX_HEAD as u32).max_concurrent_streams(MAX_STREAMS);
-        Self { http, tls, filter, handshake_timeout, header_timeout }
+        Self { http, tls, proxies: Arc::new(proxies), filter, handshake_timeout, header_timeout }
     }
 
     /// Serves one connection until it ends, idles for too long, or the listener stops.
@@ -89,8 +93,11 @@ impl Serving {
         let answering = TowerToHyperService::new(warp::service(self.filter.clone()));
         let service = service_fn({
             let activity = Arc::clone(&activity);
-            move |request| {
+            let proxies = Arc::clone(&self.proxies);
+            move |mut request: http::Request<_>| {
                 let busy = Busy::new(&activity);
+                let client = proxies.client(peer.ip(), request.headers());
+                request.extensions_mut().insert(client);
                 let answer = answering.call(request);
                 async move {
                     let answer = answer.await;

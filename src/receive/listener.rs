@@ -15,12 +15,13 @@ use tracing::{info, warn};
 
 use super::answer::Acknowledgements;
 use super::body::Held;
+use super::client::TrustedProxies;
 use super::config::ListenConfig;
 use super::connection::{Serving, Stopping};
 use super::refusals::Refusals;
-use super::tls;
 use super::webhooks::{Clock, NamedSource, Webhooks, filter};
 use crate::store::Intake;
+use crate::tls::{Clients, TlsServer};
 
 /// How long to wait when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -31,6 +32,7 @@ const QUIET: Duration = Duration::from_secs(60);
 pub struct Receiver {
     config: ListenConfig,
     serving: Serving,
+    tls: Option<TlsServer>,
     counts: Arc<Acknowledgements>,
 }
 
@@ -47,7 +49,8 @@ impl Receiver {
         clock: Clock,
     ) -> Result<Self, ConfigError> {
         config.check()?;
-        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let tls =
+            config.tls.clone().map(|tls| TlsServer::load(tls, Clients::Certified, clock)).transpose()?;
         let counts = Arc::new(Acknowledgements::new(sources.iter().map(|source| &source.name)));
         let webhooks = Arc::new(Webhooks {
             sources: sources.into_iter().map(|source| (source.name.clone(), source)).collect(),
@@ -60,14 +63,24 @@ impl Receiver {
             counts: Arc::clone(&counts),
             refusals: Refusals::default(),
         });
-        let serving =
-            Serving::new(filter(webhooks), tls, config.handshake_timeout.get(), config.header_timeout.get());
-        Ok(Self { config, serving, counts })
+        let serving = Serving::new(
+            filter(webhooks),
+            tls.clone(),
+            TrustedProxies::new(config.trusted_proxies.clone()),
+            config.handshake_timeout.get(),
+            config.header_timeout.get(),
+        );
+        Ok(Self { config, serving, tls, counts })
     }
 
     /// How often each answer was given.
     pub fn acknowledgements(&self) -> Arc<Acknowledgements> {
         Arc::clone(&self.counts)
+    }
+
+    /// The certificate that it shows, if it has one; somebody must keep it renewed.
+    pub fn tls(&self) -> Option<TlsServer> {
+        self.tls.clone()
     }
 
     /// Starts to listen: on the socket that was inherited, else on the configured address. From now on

@@ -19,6 +19,7 @@ use warp::reply::Response;
 
 use super::answer::{Acknowledgements, Answer, stored};
 use super::body::{self, Held, NoBody};
+use super::client::Client;
 use super::refusals::Refusals;
 use super::signature::{ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER, Verifier};
 use crate::source::{Reading, Source, SourceConfig, SourceName, Verified};
@@ -72,8 +73,9 @@ pub(super) struct Webhooks {
     pub(super) refusals: Refusals,
 }
 
-/// The headers of a request that decide what becomes of it; each is missing or the first of its name.
+/// Who sent a request, and the headers that decide what becomes of it; each is missing or the first of its name.
 struct Headers {
+    client: Option<Client>,
     content_type: Option<HeaderValue>,
     id: Option<HeaderValue>,
     timestamp: Option<HeaderValue>,
@@ -84,11 +86,18 @@ struct Headers {
 /// 404 for the rest.
 pub(super) fn filter(webhooks: Arc<Webhooks>) -> BoxedFilter<(Response,)> {
     let elsewhere = Arc::clone(&webhooks);
-    let headers = header(CONTENT_TYPE.as_str())
+    let headers = warp::ext::optional()
+        .and(header(CONTENT_TYPE.as_str()))
         .and(header(ID_HEADER))
         .and(header(TIMESTAMP_HEADER))
         .and(header(SIGNATURE_HEADER))
-        .map(|content_type, id, timestamp, signature| Headers { content_type, id, timestamp, signature });
+        .map(|client, content_type, id, timestamp, signature| Headers {
+            client,
+            content_type,
+            id,
+            timestamp,
+            signature,
+        });
     let receive =
         warp::path!("webhooks" / String).and(warp::method()).and(headers).and(warp::body::stream()).then(
             move |source: String, method, headers, body| {
@@ -132,7 +141,8 @@ impl Webhooks {
             return self.counted(Some(source), Answer::NotJson);
         }
         let turned_away = |answer: Answer, why: &dyn std::fmt::Display| {
-            self.refusals.warn(name, raw(&headers.id), format_args!("a message was turned away: {why}"));
+            let id = raw(&headers.id);
+            self.refusals.warn(name, headers.client, id, format_args!("a message was turned away: {why}"));
             self.counted(Some(source), answer)
         };
         let now = (self.clock)();
@@ -160,7 +170,13 @@ impl Webhooks {
         };
         if let Reading::Unreadable { reason, .. } = &reading {
             let id = Some(claim.id().as_bytes());
-            self.refusals.warn(name, id, format_args!("event {event} is kept, but cannot be read: {reason}"));
+            let client = headers.client;
+            self.refusals.warn(
+                name,
+                client,
+                id,
+                format_args!("event {event} is kept, but cannot be read: {reason}"),
+            );
         }
         let message = Message {
             source: name.to_owned(),

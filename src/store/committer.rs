@@ -8,13 +8,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::clock::ClockWatch;
 use super::in_force::{Force, Order, Seat};
 use super::metrics::CommitMetrics;
+use super::refusals::Refusals;
 use super::transaction::{Effect, Evaluate, Merge, Taken, Waiting, locked};
 use super::{Durability, Receipt, RulesInForce, Store, StoreError, Submission, Unavailable};
 use crate::progress::Progress;
@@ -45,6 +47,7 @@ pub struct Committer {
     /// When the next user is to be evaluated again though nothing happens. It may be too early, never too late.
     alarm: Option<Timestamp>,
     progress: Progress,
+    refusals: Arc<Refusals>,
     metrics: CommitMetrics,
 }
 
@@ -68,6 +71,7 @@ impl Committer {
             queued,
             alarm: Some(Timestamp::MIN),
             progress: Progress::new(),
+            refusals: Arc::default(),
             metrics: CommitMetrics::new(),
         }
     }
@@ -104,6 +108,8 @@ impl Committer {
         let mut not_before = Instant::now();
         let mut order = None;
         let mut arrived = Vec::new();
+        let mut watch = ClockWatch::new((self.clock)(), std::time::Instant::now());
+        let mut noted = Instant::now();
         loop {
             let room = MOST_MESSAGES.saturating_sub(waiting.len());
             tokio::select! {
@@ -151,6 +157,15 @@ impl Committer {
             }
             if tasks.is_empty() {
                 self.progress.within(SIGN_OF_LIFE);
+            }
+            if let Some(step) = watch.look((self.clock)(), std::time::Instant::now()) {
+                say_that_the_clock_was_set(step);
+                stale = true;
+            } else if noted.elapsed() >= LONGEST_SLEEP {
+                stale = true;
+            }
+            if stale {
+                noted = Instant::now();
             }
             // Nobody may be evaluated by the old rules once the store knows of the new ones.
             if running == 0
@@ -200,6 +215,7 @@ impl Committer {
             taken: Arc::clone(&taken),
         };
         let (store, queued) = (Arc::clone(&self.store), Arc::clone(&self.queued));
+        let refusals = Arc::clone(&self.refusals);
         let metrics = self.metrics.clone();
         async move {
             let stored = store.transact(Box::new(transaction)).await;
@@ -209,6 +225,7 @@ impl Committer {
             let _ = report.send(Report::Merged { stale, alarm }).await;
             match stored {
                 Ok(durability) => {
+                    refusals.over();
                     metrics.count(roles);
                     metrics.messages.size(answers.len());
                     began.inspect(|began| metrics.commit.time(began.elapsed()));
@@ -223,6 +240,7 @@ impl Committer {
                     if answers.is_empty() {
                         answers.extend(waiting.take().into_iter().map(|submission| submission.answer));
                     }
+                    refusals.add(&error, answers.len());
                     refuse(answers, &error);
                     !error.is_final()
                 }
@@ -237,6 +255,13 @@ impl Committer {
         let metrics = self.metrics.clone();
         async move {
             let evaluated = async {
+                if let Some(back) = store.note_time(now).await? {
+                    tracing::warn!(
+                        seconds = back.as_secs(),
+                        "the clock was ahead, and went back: everybody is evaluated again, and what waited for another attempt is due"
+                    );
+                    queued();
+                }
                 let stale = store.stale(now, MOST_STALE).await?;
                 if stale.entities.is_empty() && stale.swept.is_none() {
                     let alarm = store.next_evaluation().await?;
@@ -265,6 +290,15 @@ impl Committer {
     }
 }
 
+fn say_that_the_clock_was_set(step: SignedDuration) {
+    let (seconds, way) = (step.abs().as_secs(), if step.is_negative() { "back" } else { "forward" });
+    tracing::warn!(
+        seconds,
+        "the clock went {way}, or this process stood still: if it is wrong now, signatures are refused as too old or too new, \
+         and what depends on the time happens at the wrong one"
+    );
+}
+
 /// What a task says when the store has done its part.
 enum Report {
     Merged { stale: bool, alarm: Option<Timestamp> },
@@ -273,8 +307,6 @@ enum Report {
 }
 
 fn refuse(answers: Vec<oneshot::Sender<Result<Receipt, Unavailable>>>, error: &StoreError) {
-    let messages = answers.len();
-    tracing::error!(%error, messages, "messages could not be stored; their sender will send them again");
     for answer in answers {
         // Whoever waited may have hung up.
         let _ = answer.send(Err(Unavailable(error.to_string())));

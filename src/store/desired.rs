@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Status;
 use crate::directory::{GroupState, Stamp, UserState};
-use crate::rules::{Decision, Rules, Scope, Subject, SubjectGroup, Verdict};
+use crate::rules::{Decision, Rules, Scope, Scopes, Subject, SubjectGroup, Verdict};
 
 /// A membership that holds: the user is in the group, and the group exists.
 #[derive(Clone, Copy, Debug)]
@@ -128,29 +128,69 @@ pub fn status(document: Option<&Document>) -> Status {
 
 /// What some sinks are not given, for the digest: a change of it is a change of what is desired.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Withholding(Vec<String>);
+pub struct Withholding {
+    /// For the digest.
+    parts: Vec<String>,
+    from: Vec<SinkName>,
+}
 
 impl Withholding {
-    /// The sink is not given the entity.
-    pub fn entity(&mut self, sink: &SinkName) {
-        self.0.push(format!("{sink}"));
+    /// The sinks that are not given the entity at all.
+    pub fn from(&self) -> &[SinkName] {
+        &self.from
+    }
+
+    fn entity(&mut self, sink: &SinkName) {
+        self.parts.push(format!("{sink}"));
+        self.from.push(sink.clone());
     }
 
     /// The sink is not given a group that the user is in.
-    pub fn group(&mut self, sink: &SinkName, group: &GroupId) {
-        self.0.push(format!("{sink} {group}"));
+    fn group(&mut self, sink: &SinkName, group: &GroupId) {
+        self.parts.push(format!("{sink} {group}"));
     }
+}
+
+/// Which sinks are not given a group.
+pub fn withheld_group(scopes: &Scopes, id: &GroupId, group: &GroupState) -> Withholding {
+    let mut withheld = Withholding::default();
+    for (sink, _) in scopes.iter().filter(|(_, scope)| !gets_group(scope, id, group)) {
+        withheld.entity(sink);
+    }
+    withheld
+}
+
+/// Which sinks are not given a user, or groups that the user is in, and when to ask again though nothing happens.
+pub fn withheld_user(
+    scopes: &Scopes,
+    user: &UserState,
+    groups: &BTreeMap<GroupId, GroupState>,
+    now: Timestamp,
+) -> (Withholding, Option<Timestamp>) {
+    let (mut withheld, mut next) = (Withholding::default(), None);
+    for (sink, scope) in scopes.iter() {
+        let (in_scope, then) = gets_user(scope, user, groups, now);
+        next = next.into_iter().chain(then).min();
+        if !in_scope {
+            withheld.entity(sink);
+            continue;
+        }
+        for membership in memberships(user, groups).filter(|m| !gets_group(scope, m.id, m.group)) {
+            withheld.group(sink, membership.id);
+        }
+    }
+    (withheld, next)
 }
 
 /// [`digest`] of a document of which some sinks are not given all; the same as that where all are.
 pub fn digest_withholding(document: &Document, withheld: &Withholding) -> [u8; 16] {
     let whole = digest(document);
-    if withheld.0.is_empty() {
+    if withheld.parts.is_empty() {
         return whole;
     }
     let mut hash = Sha256::new();
     hash.update(whole);
-    for part in &withheld.0 {
+    for part in &withheld.parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
-use rolecall_sink_api::{Document, Entity, GroupId, RoleName, SinkName, UserId};
+use rolecall_sink_api::{Document, Entity, GroupId, RoleName, UserId};
 
 use super::desired::Withholding;
 use super::transaction::joined;
@@ -113,10 +113,8 @@ impl<'r> Draft<'r> {
 
     fn group(&mut self, id: &GroupId, state: &GroupState, event: Option<EventId>) -> EntityWrite {
         let document = desired::group(id, state).map(Document::Group);
-        let mut wanted = Outlook::default();
-        for (sink, _) in self.scopes.iter().filter(|(_, scope)| !desired::gets_group(scope, id, state)) {
-            wanted.withhold_from(sink);
-        }
+        let withheld = desired::withheld_group(self.scopes, id, state);
+        let wanted = Outlook { withheld, ..Outlook::default() };
         self.write(
             Entity::Group(id.clone()),
             EntityState::Group(state.clone()),
@@ -154,25 +152,14 @@ impl<'r> Draft<'r> {
     /// What rules and scopes say of a user.
     fn outlook(&self, id: &UserId, state: &UserState) -> Outlook {
         let groups = &self.loaded.directory.groups;
-        let Decision { roles, separated, mut next } = desired::decide(state, groups, self.rules, self.now);
+        let Decision { roles, separated, next } = desired::decide(state, groups, self.rules, self.now);
         let before = self.loaded.rows.get(&Entity::User(id.clone()));
         if separated && before.is_none_or(|before| before.roles != roles) {
             tracing::warn!(user = %id, "granted roles that no one may hold together: `rolecall explain` says which");
         }
-        let mut outlook = Outlook { roles, ..Outlook::default() };
-        for (sink, scope) in self.scopes.iter() {
-            let (in_scope, then) = desired::gets_user(scope, state, groups, self.now);
-            next = next.into_iter().chain(then).min();
-            if !in_scope {
-                outlook.withhold_from(sink);
-                continue;
-            }
-            let given = |m: &desired::Membership<'_>| desired::gets_group(scope, m.id, m.group);
-            for membership in desired::memberships(state, groups).filter(|m| !given(m)) {
-                outlook.withheld.group(sink, membership.id);
-            }
-        }
-        Outlook { evaluate_at: next, ..outlook }
+        let (withheld, then) = desired::withheld_user(self.scopes, state, groups, self.now);
+        let next = next.into_iter().chain(then).min();
+        Outlook { roles, withheld, evaluate_at: next }
     }
 
     fn write(
@@ -180,7 +167,7 @@ impl<'r> Draft<'r> {
         entity: Entity,
         state: EntityState,
         document: Option<&Document>,
-        Outlook { roles, withheld, withheld_from, evaluate_at }: Outlook,
+        Outlook { roles, withheld, evaluate_at }: Outlook,
         memberships: Vec<MembershipChange>,
         event: Option<EventId>,
     ) -> EntityWrite {
@@ -192,7 +179,7 @@ impl<'r> Draft<'r> {
         let revoked = before.roles.difference(&roles).cloned().collect();
         EntityWrite {
             enqueue: changed.then(|| urgency(&entity, before.status, status)),
-            withheld_from,
+            withheld_from: withheld.from().to_vec(),
             activity: changed.then(|| Activity {
                 what: Happening::between(before.status, status),
                 granted,
@@ -235,18 +222,8 @@ struct Outlook {
     roles: BTreeSet<RoleName>,
     /// What some sinks are not given.
     withheld: Withholding,
-    /// Sinks that are not given the entity at all.
-    withheld_from: Vec<SinkName>,
     /// When to ask again though nothing happens.
     evaluate_at: Option<Timestamp>,
-}
-
-impl Outlook {
-    /// The sink is not given the entity.
-    fn withhold_from(&mut self, sink: &SinkName) {
-        self.withheld.entity(sink);
-        self.withheld_from.push(sink.clone());
-    }
 }
 
 /// The write, unless it would change nothing: other rules say the same of most.

@@ -5,7 +5,10 @@
 //! [`Committer`] is the only one who changes the directory: it takes whatever messages arrived while the last
 //! batch was being synced, merges them with what is stored, and commits the result as one transaction.
 
+mod backup;
 mod batch;
+mod check;
+mod clock;
 mod committer;
 pub mod desired;
 mod draft;
@@ -14,8 +17,11 @@ mod events;
 mod in_force;
 mod intake;
 mod metrics;
+mod refusals;
 mod retention;
 mod search;
+mod size;
+mod space;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -25,15 +31,17 @@ mod view;
 mod work;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rolecall_sink_api::{Attempted, Entity, GroupId, SinkName, UserId};
 
 use crate::directory::EventId;
 
+pub use backup::{BackupContents, Restored, Snapshot};
 pub use batch::{
     Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
     MembershipChange, Priority, Row, Stale, Status, Swept, Wanted,
 };
+pub use check::{CheckPlace, CheckStep, Finding, Remedy};
 pub use committer::Committer;
 pub use durability::Durability;
 pub use events::{Consequence, EventCursor, EventFilter, EventItem, EventStatus};
@@ -44,7 +52,9 @@ pub use retention::Retention;
 pub use search::{
     ActivityCursor, ActivityFilter, ActivityItem, EntityFilter, Found, GroupItem, GroupView, UserItem,
 };
-pub use sqlite::SqliteStore;
+pub use size::{StoreSize, TableSize};
+pub use space::{Space, watch_space};
+pub use sqlite::{SqliteStore, StoppedStore, verify_backup};
 pub use version::{Adopted, NewRules, RulesOrigin, RulesVersion};
 pub use view::{
     ActivityView, AppliedView, Cursor, EventView, PersonView, QueueFilter, QueueItem, QueueState, SinkState,
@@ -92,6 +102,11 @@ pub trait Store: Send + Sync + 'static {
     /// When the next user is to be evaluated again though nothing happens; `None`: never.
     async fn next_evaluation(&self) -> Result<Option<Timestamp>, StoreError>;
 
+    /// Notes how late it is. When that was noted to be later already, by more than a minute, the clock went back: then
+    /// whoever may have been evaluated for a time that has not come is stale, and what waited for another attempt is due.
+    /// Returns by how much it went back.
+    async fn note_time(&self, now: Timestamp) -> Result<Option<SignedDuration>, StoreError>;
+
     /// Puts rules and sinks' scopes into force: keeps the rules as a version, unless they are the newest one already,
     /// and has everybody evaluated again whose roles, or place in a sink, may be others by them. All of it or nothing.
     async fn use_rules(&self, rules: NewRules) -> Result<Adopted, StoreError>;
@@ -134,6 +149,12 @@ pub trait Store: Send + Sync + 'static {
     /// is never forgotten. Returns how many went; 0 when nothing is left to do, or when a good many were looked at
     /// and all must stay: the next call goes on behind them.
     async fn prune(&self, cutoffs: Cutoffs) -> Result<usize, StoreError>;
+
+    /// When the newest journalled message was signed, by its sender's clock.
+    async fn last_signed(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// How much room there is on the disk.
+    async fn space(&self) -> Result<Space, StoreError>;
 
     /// Numbers for `status`.
     async fn overview(&self) -> Result<StoreView, StoreError>;
@@ -216,6 +237,18 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Consequence>, StoreError>;
 
+    /// A copy of the whole store as it is at one moment. It is made while others write; one at a time.
+    ///
+    /// # Errors
+    /// When there is not enough space where the store is, or another copy is under way.
+    async fn snapshot(&self) -> Result<Snapshot, StoreError>;
+
+    /// What takes how much space. Reads the whole store, seconds for a million users.
+    async fn size(&self) -> Result<StoreSize, StoreError>;
+
+    /// The next step of looking whether all is well in the store; the first without a place. Changes nothing.
+    async fn check(&self, after: Option<CheckPlace>, now: Timestamp) -> Result<CheckStep, StoreError>;
+
     /// Takes an unreadable message of a source out of the journal: for one that has been read since, and is
     /// journalled under the id that was found in it. Returns whether it was there; one that was read stays.
     async fn forget_unreadable(&self, id: &EventId, source: &str) -> Result<bool, StoreError>;
@@ -236,7 +269,7 @@ pub enum StoreError {
     },
     /// The store was written by a newer version.
     #[error(
-        "the store {path} has schema version {found}, and this rolecall knows versions up to {known}: it was written by a newer rolecall; start that one, or restore a backup made before the upgrade"
+        "the store {path} has schema version {found}, and this rolecall knows versions up to {known}: it was written by a newer rolecall; start that one, or go back by `rolecall store restore` with a backup made before the upgrade: {path}.before-v{} is the one that the upgrade made, unless the disk had no room for it", .known + 1
     )]
     Newer {
         /// The store's path.
@@ -254,6 +287,29 @@ pub enum StoreError {
         /// What went wrong and what to do.
         message: String,
     },
+    /// What was to be restored, or was made as a backup, is no whole store.
+    #[error("{path} is no backup of a store that can be used: {why}")]
+    NoStore {
+        /// The file.
+        path: String,
+        /// What it is instead.
+        why: String,
+    },
+    /// There is not enough space for a copy of the store; nothing was begun.
+    #[error(
+        "not enough space for {path}: {needed} bytes are needed, with some for messages that go on arriving, and {free} are free"
+    )]
+    NoRoom {
+        /// What was to be made.
+        path: String,
+        /// How much it takes.
+        needed: u64,
+        /// How much there is.
+        free: u64,
+    },
+    /// Somebody else is at it.
+    #[error("{0}")]
+    Busy(String),
     /// No space left: nothing was changed, and it will work again when there is space.
     #[error("the disk is full: {0}")]
     Full(String),

@@ -1,11 +1,12 @@
 //! Keeping no more than is wanted: forgets what is past its time, in small steps.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Evidence;
 use super::{Cutoffs, Store, StoreError};
 
 /// How often it is looked for something to forget.
@@ -38,10 +39,13 @@ impl Retention {
         }
     }
 
-    /// Forgets what is past its time, until `stop` is cancelled.
+    /// Forgets what is past its time, until `stop` is cancelled. A clock that is ahead makes nothing forgotten: it is
+    /// believed only as far as the newest message, which somebody else's clock has signed, and the time that has passed
+    /// since. While none comes after a start, less is forgotten than could be.
     pub async fn run(self, store: Arc<dyn Store>, clock: fn() -> Timestamp, stop: CancellationToken) {
+        let mut evidence = Evidence::new(Timestamp::MIN, Instant::now());
         loop {
-            let pause = match self.step(&*store, clock()).await {
+            let pause = match self.step(&*store, &mut evidence, clock).await {
                 Ok(0) => INTERVAL,
                 Ok(_) => BETWEEN_STEPS,
                 Err(error) => {
@@ -56,7 +60,16 @@ impl Retention {
         }
     }
 
-    async fn step(&self, store: &dyn Store, now: Timestamp) -> Result<usize, StoreError> {
-        store.prune(self.cutoffs(now)).await
+    async fn step(
+        &self,
+        store: &dyn Store,
+        evidence: &mut Evidence,
+        clock: fn() -> Timestamp,
+    ) -> Result<usize, StoreError> {
+        let looked = Instant::now();
+        if let Some(signed) = store.last_signed().await? {
+            evidence.add(signed, looked);
+        }
+        store.prune(self.cutoffs(evidence.believe(clock(), looked))).await
     }
 }

@@ -18,9 +18,13 @@ use crate::directory::{Event, EventId, Fact};
 use crate::rules::Rules;
 use crate::source::Reading;
 
+mod backups;
+mod checks;
+mod clocks;
 mod forgetting;
 mod handling;
 mod plans;
+mod released;
 mod rules;
 mod sources;
 mod turns;

@@ -50,6 +50,7 @@ async fn the_service_manager_is_told_when_the_daemon_is_ready_reloads_and_stops(
     daemon.ask_to_reload();
     manager.until_told("RELOADING=1\n").await;
     manager.until_told("READY=1\n").await;
+    manager.until_told("STATUS=rules turned down, those of before stay").await;
 
     daemon.ask_to_stop();
     manager.until_told("STOPPING=1\n").await;

@@ -11,11 +11,17 @@ use rustls::RootCertStore;
 
 use super::*;
 use crate::source::{SourceConfig, SourceKind};
+use crate::tls::{ServerTls, TlsVersion};
 
 /// A certificate for 127.0.0.1 in `dir`, and whom to trust for it.
-fn certificate(dir: &Path) -> (ListenTls, RootCertStore) {
+fn certificate(dir: &Path) -> (ServerTls, RootCertStore) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["127.0.0.1".into()]).unwrap();
-    let tls = ListenTls { certificate: dir.join("cert.pem"), key: dir.join("key.pem") };
+    let tls = ServerTls {
+        certificate: dir.join("cert.pem"),
+        key: dir.join("key.pem"),
+        client_ca: None,
+        min_version: TlsVersion::default(),
+    };
     std::fs::write(&tls.certificate, cert.pem()).unwrap();
     std::fs::write(&tls.key, signing_key.serialize_pem()).unwrap();
     let mut roots = RootCertStore::empty();
@@ -55,10 +61,10 @@ async fn a_certificate_that_cannot_be_used_is_told_by_its_key_in_the_configurati
     let empty = dir.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
     for (tls, path) in [
-        (ListenTls { certificate: empty.clone(), ..good.clone() }, "tls.certificate"),
-        (ListenTls { certificate: dir.path().join("absent.pem"), ..good.clone() }, "tls.certificate"),
-        (ListenTls { key: empty, ..good.clone() }, "tls.key"),
-        (ListenTls { key: mismatched.key, ..good }, "tls.certificate"),
+        (ServerTls { certificate: empty.clone(), ..good.clone() }, "tls.certificate"),
+        (ServerTls { certificate: dir.path().join("absent.pem"), ..good.clone() }, "tls.certificate"),
+        (ServerTls { key: empty, ..good.clone() }, "tls.key"),
+        (ServerTls { key: mismatched.key, ..good }, "tls.key"),
     ] {
         let config = ListenConfig { tls: Some(tls.clone()), ..config() };
         let error = Receiver::new(config, vec![], Intake::new(1).0, now).err().unwrap();

@@ -1,8 +1,9 @@
 //! The journal, as people and a replay look at it.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use rolecall_sink_api::Entity;
-use rusqlite::{Connection, Row, Rows, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows, params};
 
 use super::commit::key_of;
 use super::convert::{IGNORED, MERGED, UNREADABLE, micros, time};
@@ -114,6 +115,12 @@ fn item(row: &Row<'_>) -> rusqlite::Result<EventItem> {
         status: status(row.get(5)?),
         reason: row.get(6)?,
     })
+}
+
+pub(super) fn last_signed(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT signed_at FROM event ORDER BY seq DESC LIMIT 1")?;
+    let signed: Option<i64> = select.query_row([], |row| row.get(0)).optional()?;
+    Ok(signed.map(time))
 }
 
 pub(super) fn event(

@@ -2,13 +2,42 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 
 /// Everybody's names and addresses are in it.
-const ONLY_OURS: u32 = 0o600;
+pub(super) const ONLY_OURS: u32 = 0o600;
+
+/// The file beside this one whose name goes on so.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The directory that a file is in.
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// How much may still be written where this file is, in bytes.
+pub(super) fn free_bytes(path: &Path) -> std::io::Result<u64> {
+    let found = rustix::fs::statvfs(directory(path))?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// Has the names of the files in this file's directory on disk.
+pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    let directory = directory(path);
+    File::open(directory)
+        .and_then(|opened| opened.sync_all())
+        .map_err(|error| StoreError::Failed(format!("cannot sync {}: {error}", directory.display())))
+}
 
 /// Makes the database's file when there is none, before SQLite would make one that others can read. The files that
 /// SQLite puts beside it get the same permissions. An existing file keeps those it has, since somebody may have
@@ -38,12 +67,11 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
 
 /// Takes the lock beside the store, which says by whom it is held.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    let name = beside(path, ".lock");
     let shown = path.display().to_string();
     let failed = |what: &str, e: &dyn std::fmt::Display| StoreError::Open {
         path: shown.clone(),
-        message: format!("cannot {what} {}: {e}", Path::new(&name).display()),
+        message: format!("cannot {what} {}: {e}", name.display()),
     };
     let mut file = OpenOptions::new()
         .read(true)
@@ -71,5 +99,16 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
         writeln!(file, "{}", std::process::id())
     };
     write(&mut file).map_err(|e| failed("write", &e))?;
+    belongs(&file, path).map_err(|e| failed("give its owner", &e))?;
     Ok(file)
+}
+
+/// Gives a new file beside the store at `path` to whom the store belongs, or, where there is none yet, its directory:
+/// whoever looks after a store as root must not leave what the daemon's user cannot open.
+pub(super) fn belongs(file: &File, path: &Path) -> std::io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = std::fs::metadata(path).or_else(|_| std::fs::metadata(directory(path)))?;
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
 }

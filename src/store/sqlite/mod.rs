@@ -1,7 +1,10 @@
 //! The embedded store: one SQLite file, written by one thread, read by a few.
 
 mod activity;
+mod backup;
+mod check;
 mod checkpoint;
+mod clock;
 mod commit;
 mod convert;
 mod events;
@@ -12,11 +15,14 @@ mod membership;
 mod people;
 mod prune;
 mod queue;
+mod restore;
 mod rules;
 mod schema;
 mod search;
 mod sinks;
+mod size;
 mod statements;
+mod stopped;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -32,19 +38,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rolecall_sink_api::{Attempted, Entity, GroupId, SinkName, UserId};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
 use self::checkpoint::Checkpoints;
 use self::sinks::SinkKeys;
+pub use self::stopped::{StoppedStore, verify_backup};
 use self::sync::Syncer;
 use super::{
-    ActivityCursor, ActivityFilter, ActivityItem, Adopted, Consequence, Cursor, Cutoffs, Due, Durability,
-    EntityFilter, EventCursor, EventFilter, EventItem, Found, GroupItem, GroupView, JournalEntry, NewRules,
-    PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Stale, Store, StoreError,
-    StoreView, Transaction, UserItem, UserView,
+    ActivityCursor, ActivityFilter, ActivityItem, Adopted, CheckPlace, CheckStep, Consequence, Cursor,
+    Cutoffs, Due, Durability, EntityFilter, EventCursor, EventFilter, EventItem, Found, GroupItem, GroupView,
+    JournalEntry, NewRules, PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot,
+    Space, Stale, Store, StoreError, StoreSize, StoreView, Transaction, UserItem, UserView,
 };
 use crate::directory::EventId;
 use crate::rules::Scopes;
@@ -69,6 +76,8 @@ pub struct SqliteStore {
     sinks: RwLock<Arc<SinkKeys>>,
     /// What each sink is given.
     scopes: RwLock<Arc<Scopes>>,
+    /// There is one copy of the store at a time.
+    snapshots: Arc<Semaphore>,
     pruned: Mutex<prune::Place>,
     /// Writes; holds the lock beside the store until the database is closed.
     thread: Option<JoinHandle<()>>,
@@ -92,12 +101,18 @@ impl SqliteStore {
         let failed = |message: String| StoreError::Open { path: shown.clone(), message };
         let lock = file::lock(path)?;
         file::create(path)?;
+        backup::remove_leftovers(path);
         let mut writer =
             connect(path, OpenFlags::default(), WRITER_CACHE).map_err(|e| failed(e.to_string()))?;
         writer
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
             .map_err(|e| failed(e.to_string()))?;
-        schema::migrate(&mut writer, &shown)?;
+        let found = schema::version(&writer)?;
+        schema::is_known(found, &shown)?;
+        if (1..schema::known()).contains(&found) {
+            backup::before_migration(path, found)?;
+        }
+        schema::migrate(&mut writer)?;
         let readers = (0..READERS)
             .map(|_| {
                 connect(
@@ -127,6 +142,7 @@ impl SqliteStore {
             }),
             sinks: RwLock::new(Arc::new(keys)),
             scopes: RwLock::default(),
+            snapshots: Arc::new(Semaphore::new(1)),
             pruned: Mutex::new(prune::Place::START),
             thread: Some(thread),
             syncer,
@@ -209,6 +225,15 @@ impl SqliteStore {
     }
 }
 
+/// Ends what its connection does when it goes out of scope.
+struct Interrupt(InterruptHandle);
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        self.0.interrupt();
+    }
+}
+
 impl Readers {
     /// A connection for whoever has a turn; there are as many as turns.
     fn take(&self) -> Result<Connection, StoreError> {
@@ -219,6 +244,18 @@ impl Readers {
     fn put_back(&self, connection: Connection) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
+}
+
+/// The newest version of the tables.
+#[cfg(test)]
+pub(in crate::store) fn known_schema() -> u32 {
+    schema::known()
+}
+
+/// Makes the tables of an earlier version.
+#[cfg(test)]
+pub(in crate::store) fn migrate_to(connection: &mut Connection, version: u32) {
+    schema::migrate_to(connection, version).unwrap();
 }
 
 fn write_thread(
@@ -281,6 +318,13 @@ impl Store for SqliteStore {
         self.read(rules::next_evaluation).await
     }
 
+    async fn note_time(&self, now: Timestamp) -> Result<Option<SignedDuration>, StoreError> {
+        if self.read(move |c| clock::is_noted(c, now)).await? {
+            return Ok(None);
+        }
+        self.write(move |c| clock::note(c, now)).await
+    }
+
     async fn use_rules(&self, new: NewRules) -> Result<Adopted, StoreError> {
         let scopes = Arc::clone(&new.scopes);
         let adopted = self.write(move |c| rules::use_rules(c, &new)).await?;
@@ -336,6 +380,16 @@ impl Store for SqliteStore {
             }
         }
         Ok(0)
+    }
+
+    async fn last_signed(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(events::last_signed).await
+    }
+
+    async fn space(&self) -> Result<Space, StoreError> {
+        let path = self.path.clone();
+        let asked = tokio::task::spawn_blocking(move || size::space(&path)).await;
+        asked.map_err(|e| StoreError::Failed(e.to_string()))?
     }
 
     async fn overview(&self) -> Result<StoreView, StoreError> {
@@ -446,6 +500,31 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Consequence>, StoreError> {
         let id = id.clone();
         self.read(move |c| events::consequences(c, &id, &entities, limit)).await
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let turn = Arc::clone(&self.snapshots).try_acquire_owned().map_err(|_| {
+            StoreError::Busy(
+                "another backup is under way, and there is one at a time: try again when it is done".into(),
+            )
+        })?;
+        let source = backup::source(&self.path)?;
+        // When nobody waits for it any more, it ends.
+        let _given_up = Interrupt(source.get_interrupt_handle());
+        let path = self.path.clone();
+        let copied = tokio::task::spawn_blocking(move || backup::snapshot(&source, &path)).await;
+        let (file, bytes) = copied.map_err(|e| StoreError::Failed(e.to_string()))??;
+        Ok(Snapshot { file, bytes, _turn: turn })
+    }
+
+    async fn size(&self) -> Result<StoreSize, StoreError> {
+        let path = self.path.clone();
+        self.read(move |c| size::size(c, &path)).await
+    }
+
+    async fn check(&self, after: Option<CheckPlace>, now: Timestamp) -> Result<CheckStep, StoreError> {
+        let scopes = Arc::clone(&self.scopes.read().unwrap_or_else(PoisonError::into_inner));
+        self.read(move |c| check::step(c, Some(&scopes), after, now)).await
     }
 
     async fn forget_unreadable(&self, id: &EventId, source: &str) -> Result<bool, StoreError> {

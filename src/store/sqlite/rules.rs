@@ -54,12 +54,12 @@ pub(super) fn use_rules(connection: &mut Connection, new: &NewRules) -> Result<A
     Ok(Adopted { version: number, is_new, evaluates: before.is_some() && (other_rules || other_scopes) })
 }
 
-fn setting(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
+pub(super) fn setting(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
     let mut select = connection.prepare_cached("SELECT value FROM setting WHERE name = ?1")?;
     Ok(select.query_row([name], |row| row.get(0)).optional()?)
 }
 
-fn set(connection: &Connection, name: &str, value: &str) -> Result<(), StoreError> {
+pub(super) fn set(connection: &Connection, name: &str, value: &str) -> Result<(), StoreError> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)")?
         .execute([name, value])?;
@@ -80,7 +80,7 @@ fn sweep(connection: &Connection) -> Result<Option<Sweep>, StoreError> {
 
 /// Has everybody behind this key evaluated again, and whoever an earlier sweep has not come to. It costs the same
 /// for a million.
-fn sweep_from(transaction: &Transaction<'_>, key: i64) -> Result<(), StoreError> {
+pub(super) fn sweep_from(transaction: &Transaction<'_>, key: i64) -> Result<(), StoreError> {
     let end: Option<i64> = transaction.query_row("SELECT max(key) FROM entity", [], |row| row.get(0))?;
     let Some(end) = end.filter(|end| *end > key) else { return Ok(()) };
     let done = sweep(transaction)?.map_or(key, |sweep| sweep.done.min(key));

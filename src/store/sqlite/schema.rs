@@ -148,14 +148,33 @@ CREATE TABLE rules_version (
 ",
 ];
 
+/// The newest version that this binary knows.
+pub(super) fn known() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// The version of the tables; 0 where there are none yet.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Whether this binary knows what stands in tables of this version.
+///
+/// # Errors
+/// When a newer one wrote them.
+pub(super) fn is_known(found: u32, path: &str) -> Result<(), StoreError> {
+    let known = known();
+    if found > known { Err(StoreError::Newer { path: path.into(), found, known }) } else { Ok(()) }
+}
+
 /// Brings the tables up to this version.
-pub(super) fn migrate(connection: &mut Connection, path: &str) -> Result<(), StoreError> {
-    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
-    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > known {
-        return Err(StoreError::Newer { path: path.into(), found, known });
-    }
-    for (version, sql) in (1..=known).zip(MIGRATIONS).skip(found as usize) {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    migrate_to(connection, known())
+}
+
+pub(super) fn migrate_to(connection: &mut Connection, last: u32) -> Result<(), StoreError> {
+    let found = version(connection)?;
+    for (version, sql) in (1..=last).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(sql)?;
         transaction.pragma_update(None, "user_version", version)?;

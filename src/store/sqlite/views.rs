@@ -7,10 +7,10 @@ use rolecall_sink_api::{Action, RemoteId, UserId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::convert::{UNREADABLE, parse, priority, status, time, unsigned};
-use super::items;
 use super::queue::group_state;
 use super::rules::to_sweep;
 use super::sinks::SinkKeys;
+use super::{items, size};
 use crate::directory::{EventId, Stamp, UserState};
 use crate::store::{
     ActivityView, AppliedView, EventView, Priority, SinkState, SinkView, StoreError, StoreView, UserView,
@@ -44,8 +44,8 @@ pub(super) fn overview(
         groups: entities(1, 1)?,
         unreadable: count(&format!("SELECT count(*) FROM event WHERE status = {UNREADABLE}"))?,
         stale: count("SELECT count(*) FROM stale")? + to_sweep(connection)?,
-        bytes: size(path),
-        free_bytes: free(path),
+        bytes: size::taken(path),
+        free_bytes: size::space(path).ok().map(|space| space.free),
         last_event: last.map(time),
         connections: BTreeMap::new(),
         sinks: BTreeMap::new(),
@@ -85,20 +85,6 @@ fn sink_state(connection: &Connection, key: i64) -> Result<SinkState, StoreError
         .prepare_cached("SELECT count(*) FROM applied WHERE sink = ?1")?
         .query_row([key], |row| row.get::<_, i64>(0).map(unsigned))?;
     Ok(state)
-}
-
-/// The database and its write-ahead log.
-fn size(path: &Path) -> u64 {
-    let of = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    of(path) + of(Path::new(&log))
-}
-
-/// What the file system that the store is on has left for it.
-fn free(path: &Path) -> Option<u64> {
-    let system = rustix::fs::statvfs(path).ok()?;
-    Some(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
 pub(super) fn users(

@@ -70,6 +70,9 @@ async fn exercise(store: &Arc<SqliteStore>) {
     store.use_rules(new_rules("default: other")).await.unwrap();
     store.stale(clock(), 10).await.unwrap();
     store.next_evaluation().await.unwrap();
+    store.last_signed().await.unwrap();
+    store.note_time(later(3600)).await.unwrap();
+    store.note_time(clock()).await.unwrap();
     store.users("u1").await.unwrap();
     store.users("ann").await.unwrap();
     store.overview().await.unwrap();
