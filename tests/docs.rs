@@ -198,8 +198,9 @@ fn quoted(document: &str) -> Vec<String> {
 fn every_path_that_is_named_exists() {
     for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
         for path in quoted(document) {
-            let ours =
-                ["src/", "sinks/", "tests/", "config/", ".ci/"].iter().any(|top| path.starts_with(top));
+            let ours = ["src/", "sinks/", "tests/", "config/", "packaging/", "systemd/", ".ci/"]
+                .iter()
+                .any(|top| path.starts_with(top));
             let path = path.split(' ').next().unwrap_or_default();
             if ours && !path.contains(['*', '<', '{', '…']) {
                 assert!(root().join(path).exists(), "{document} names {path}");
@@ -269,7 +270,7 @@ fn code(folder: &Path, into: &mut String) {
 #[test]
 fn every_test_that_holds_an_invariant_exists() {
     let mut all = String::new();
-    ["src", "sinks", "tests"].iter().for_each(|folder| code(&root().join(folder), &mut all));
+    ["packaging", "src", "sinks", "tests"].iter().for_each(|folder| code(&root().join(folder), &mut all));
     let is_test = |name: &&String| {
         name.matches('_').count() > 3
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
