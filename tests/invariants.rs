@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the daemon that know only some of the others, and which those are. What is not named here (the
 /// command line and what puts the parts together) may know everything; nothing here may know it.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("directory", &[]),
     ("metrics", &[]),
     ("progress", &[]),
+    ("traces", &["metrics"]),
     ("yaml", &[]),
     ("rules", &["yaml"]),
     ("source", &["directory"]),
     ("tls", &[]),
     ("store", &["directory", "metrics", "progress", "rules", "source"]),
-    ("receive", &["directory", "metrics", "source", "store", "tls"]),
-    ("deliver", &["metrics", "progress", "store", "yaml"]),
-    ("config", &["deliver", "receive", "rules", "source", "tls", "yaml"]),
+    ("receive", &["directory", "metrics", "source", "store", "tls", "traces"]),
+    ("deliver", &["metrics", "progress", "store", "traces", "yaml"]),
+    ("config", &["deliver", "receive", "rules", "source", "tls", "traces", "yaml"]),
     ("rulebook", &["config", "rules", "store", "yaml"]),
     (
         "admin",
@@ -32,6 +33,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "source",
             "store",
             "tls",
+            "traces",
         ],
     ),
 ];

@@ -30,6 +30,8 @@ use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};
 use crate::rulebook::Rulebook;
 use crate::store::{CommitMetrics, Store};
+use crate::tls::TlsServer;
+use crate::traces::Traces;
 
 /// What the admin API looks at and works on.
 #[derive(Clone)]
@@ -48,6 +50,10 @@ pub struct AdminState {
     pub received: Arc<Acknowledgements>,
     /// What the committer counts and measures.
     pub commits: CommitMetrics,
+    /// TLS of the receiver, where it has any.
+    pub tls: Option<TlsServer>,
+    /// Where spans go.
+    pub traces: Traces,
     /// Reads stored messages again.
     pub replay: Replay,
     /// The time now.

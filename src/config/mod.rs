@@ -30,6 +30,7 @@ use rolecall_sink_api::SinkName;
 use crate::receive::ListenConfig;
 use crate::rules::{Rules, Scopes};
 use crate::source::{SourceConfig, SourceName};
+use crate::traces::TracesConfig;
 use crate::yaml::Reports;
 
 pub use admin::{Access, AdminConfig, AdminListenConfig, TokenConfig};
@@ -65,4 +66,6 @@ pub struct Config {
     pub sinks: BTreeMap<SinkName, SinkEntry>,
     /// Logging.
     pub log: LogConfig,
+    /// Where traces are sent to, if anywhere.
+    pub traces: Option<TracesConfig>,
 }

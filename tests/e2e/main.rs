@@ -17,3 +17,4 @@ mod scim;
 mod support;
 mod systemd;
 mod tls;
+mod traces;

@@ -26,13 +26,19 @@ pub(crate) struct Site {
     directory: TempDir,
     listen: Vec<String>,
     sinks: String,
+    sections: String,
 }
 
 impl Site {
     /// A site without any sink, and with rules that grant nothing.
     pub(crate) fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("rolecall-e2e-").tempdir().unwrap();
-        let site = Self { directory, listen: vec!["address: 127.0.0.1:0".into()], sinks: String::new() };
+        let site = Self {
+            directory,
+            listen: vec!["address: 127.0.0.1:0".into()],
+            sinks: String::new(),
+            sections: String::new(),
+        };
         site.file("webhook-secret", SIGNING_SECRET);
         site.rules("rules: []");
         site.write();
@@ -52,6 +58,13 @@ impl Site {
     /// The same site with one more key under `listen`.
     pub(crate) fn listen(mut self, line: &str) -> Self {
         self.listen.push(line.into());
+        self.write();
+        self
+    }
+
+    /// The same site with one more section, as YAML.
+    pub(crate) fn section(mut self, section: &str) -> Self {
+        writeln!(self.sections, "{section}").unwrap();
         self.write();
         self
     }
@@ -122,7 +135,8 @@ impl Site {
         let sinks = if self.sinks.is_empty() { "{}" } else { &format!("\n{}", self.sinks) };
         let configuration = format!(
             "listen:\n  {listen}\nadmin:\n  socket: {socket}\nstore:\n  path: {store}\nsources:\n  scalekit:\n    \
-             type: scalekit\n    secrets:\n      - {{file: {secret}}}\nrules: {rules}\nlog:\n  format: json\nsinks: {sinks}\n",
+             type: scalekit\n    secrets:\n      - {{file: {secret}}}\nrules: {rules}\nlog:\n  format: json\nsinks: {sinks}\n{sections}",
+            sections = self.sections,
             socket = at("admin.sock"),
             store = at("rolecall.db"),
             secret = at("webhook-secret"),
