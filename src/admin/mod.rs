@@ -15,13 +15,14 @@ mod router;
 mod routes;
 mod server;
 mod socket;
+mod transfer;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 pub use access::{Credential, Gate, Tokens, Who};
-pub use client::{AdminClient, ClientError};
+pub use client::{AdminClient, ClientError, Download};
 pub use readiness::Readiness;
 pub use server::{AdminListener, ListenError, serve};
 pub use socket::{AdminSocket, SocketError};

@@ -1,6 +1,7 @@
 //! The command line: one file for each command, and what they share.
 //!
-//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `span` is a stretch of time, `reasons`
+//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `span` is a
+//! stretch of time, `standing` how somebody stands in the sinks, `progress` shows how long work gets on, `reasons`
 //! says why somebody has a role, `exit` how a command ended.
 
 mod activity;
@@ -10,10 +11,12 @@ mod demo;
 mod events;
 mod exit;
 mod explain;
+mod export;
 mod groups;
 mod output;
 mod pages;
 mod plugin;
+mod progress;
 mod queue;
 mod reasons;
 mod rules;
@@ -22,6 +25,7 @@ mod serve;
 mod span;
 mod standing;
 mod status;
+mod store;
 mod table;
 mod text;
 mod users;
@@ -64,6 +68,9 @@ enum Command {
     #[command(subcommand)]
     Events(events::Events),
     Explain(explain::Explain),
+    Export(export::Export),
+    #[command(subcommand)]
+    Store(store::Store),
     #[command(subcommand)]
     Users(users::Users),
     #[command(subcommand)]
@@ -88,6 +95,8 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Queue(queue) => queue.run(config).await,
         Command::Events(events) => events.run(config).await,
         Command::Explain(explain) => explain.run(config).await,
+        Command::Export(export) => export.run(config).await,
+        Command::Store(store) => store.run(config).await,
         Command::Users(users) => users.run(config).await,
         Command::Groups(groups) => groups.run(config).await,
         Command::Activity(activity) => activity.run(config).await,

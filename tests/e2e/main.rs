@@ -4,6 +4,7 @@
 
 mod answers;
 mod bad_input;
+mod care;
 mod changes;
 mod commands;
 mod crash;

@@ -12,6 +12,7 @@ mod queue;
 mod rules;
 mod sinks;
 mod status;
+mod store;
 mod users;
 
 pub use activity::*;
@@ -23,4 +24,5 @@ pub use queue::*;
 pub use rules::*;
 pub use sinks::*;
 pub use status::*;
+pub use store::*;
 pub use users::*;

@@ -7,6 +7,7 @@ mod queue;
 mod rules;
 mod sinks;
 mod status;
+mod store;
 mod users;
 
 use jiff::Timestamp;
@@ -34,6 +35,7 @@ pub(super) fn all() -> Vec<Route> {
         activity::routes(),
         events::routes(),
         rules::routes(),
+        store::routes(),
     ]
     .concat()
 }

@@ -8,6 +8,7 @@ mod queue;
 mod requests;
 mod rules;
 mod status;
+mod store;
 mod users;
 
 use std::net::SocketAddr;

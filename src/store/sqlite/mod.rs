@@ -51,7 +51,7 @@ use super::{
     ActivityCursor, ActivityFilter, ActivityItem, Adopted, CheckPlace, CheckStep, Consequence, Cursor,
     Cutoffs, Due, Durability, EntityFilter, EventCursor, EventFilter, EventItem, Found, GroupItem, GroupView,
     JournalEntry, NewRules, PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot,
-    Space, Stale, Store, StoreError, StoreSize, StoreView, Transaction, UserItem, UserView,
+    Space, Stale, StatedGroup, Store, StoreError, StoreSize, StoreView, Transaction, UserItem, UserView,
 };
 use crate::directory::EventId;
 use crate::rules::Scopes;
@@ -342,6 +342,10 @@ impl Store for SqliteStore {
 
     async fn people(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<PersonView>, StoreError> {
         self.read(move |c| people::people(c, after, limit)).await
+    }
+
+    async fn groups(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<StatedGroup>, StoreError> {
+        self.read(move |c| people::groups(c, after, limit)).await
     }
 
     async fn due(&self, sink: &SinkName, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
