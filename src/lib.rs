@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod daemon;
 pub mod deliver;
 pub mod directory;
@@ -16,6 +17,7 @@ pub mod rules;
 pub mod service_manager;
 pub mod source;
 pub mod store;
+pub mod text;
 pub mod tls;
 pub mod traces;
 pub mod yaml;

@@ -432,7 +432,7 @@ impl Download {
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The path with its parameters filled in, and what else there is as a query.
-fn target(path: &str, params: impl Serialize) -> Result<String, serde_urlencoded::ser::Error> {
+pub(super) fn target(path: &str, params: impl Serialize) -> Result<String, serde_urlencoded::ser::Error> {
     let params = serde_urlencoded::to_string(params)?;
     let mut path = path.to_owned();
     let mut query = form_urlencoded::Serializer::new(String::new());

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Page, PageToken};
 use crate::deliver::Breaker;
-use crate::store::{ActivityView, SinkView, Status, UserItem};
+use crate::store::{ActivityView, EventView, SinkView, Status, UserItem};
 
 /// Where `GET` with an [`UsersQuery`] answers a [`UsersPage`].
 pub const USERS: &str = "/v1/users";
@@ -125,6 +125,9 @@ pub struct Explanation {
     pub sinks: BTreeMap<SinkName, SinkExplanation>,
     /// What was done, newest first.
     pub activity: Vec<ActivityView>,
+    /// The journalled events that are named here, by their ids; those past retention are missing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub events: BTreeMap<String, EventView>,
 }
 
 /// How a user stands in one sink.
