@@ -1,5 +1,7 @@
 //! The sinks.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rolecall_sink_api::{Moment, SinkName};
 use schemars::JsonSchema;
@@ -43,6 +45,32 @@ pub struct SinkPaused {
     pub sink: SinkName,
     /// Since when, why, and who said so; none when it is not.
     pub paused: Option<Pause>,
+}
+
+/// Where `GET` answers [`Sinks`].
+pub const SINKS: &str = "/v1/sinks";
+/// Where `GET` of a [`SinkPath`] answers a [`SinkDetail`].
+pub const SINK: &str = "/v1/sinks/{name}";
+/// Every configured sink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sinks {
+    /// When the daemon answered, by its own clock.
+    #[schemars(with = "Moment")]
+    pub now: Timestamp,
+    /// By name.
+    pub sinks: BTreeMap<SinkName, SinkStatus>,
+}
+
+/// One sink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SinkDetail {
+    /// When the daemon answered, by its own clock.
+    #[schemars(with = "Moment")]
+    pub now: Timestamp,
+    /// Its name.
+    pub name: SinkName,
+    /// How it is.
+    pub sink: SinkStatus,
 }
 
 /// A sink's queue and how its deliveries go.

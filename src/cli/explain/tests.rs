@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::QueueState;
 
 fn ada() -> Explanation {
     serde_json::from_str(GOLDEN).unwrap()
