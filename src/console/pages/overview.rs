@@ -166,6 +166,15 @@ fn problems(status: &DaemonStatus) -> Vec<Problem> {
             });
         }
     }
+    for (name, sink) in status.sinks.iter().filter(|(_, sink)| sink.held > 0) {
+        let changes = crate::text::count(sink.held, "change", "changes");
+        problems.push(Problem {
+            what: format!("{name} has {changes} held until somebody decides: rolecall holds list."),
+            detail: None,
+            link: Some(link("/console/queue", &[("state", Some("held")), ("sink", Some(name.as_str()))])),
+            action: "See whom",
+        });
+    }
     if status.store.unreadable_events > 0 {
         let kept = crate::text::count(status.store.unreadable_events, "message", "messages");
         problems.push(Problem {

@@ -26,6 +26,7 @@ impl Filter {
         let state = match fields.get("state") {
             Some("dead") => Some(QueueState::Dead),
             Some("waiting") => Some(QueueState::Waiting),
+            Some("held") => Some(QueueState::Held),
             _ => None,
         };
         Self { sink: fields.owned("sink"), id: fields.owned("id"), state }
@@ -50,6 +51,7 @@ impl Filter {
         let state = self.state.map(|state| match state {
             QueueState::Dead => "dead",
             QueueState::Waiting => "waiting",
+            QueueState::Held => "held",
         });
         let fields =
             [("state", state), ("sink", self.sink.as_deref()), ("id", self.id.as_deref()), ("after", after)];
@@ -66,6 +68,7 @@ pub(super) async fn list(api: &Api<'_>, visit: &Visit) -> Result<Answer, Refused
     let title = match filter.state {
         Some(QueueState::Dead) => "Dead letters",
         Some(QueueState::Waiting) => "What waits",
+        Some(QueueState::Held) => "What is held",
         None => "Queue",
     };
     let context = context! {

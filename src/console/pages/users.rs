@@ -127,6 +127,9 @@ fn standing<'a>(user: &Explanation, name: &'a str, sink: &'a SinkExplanation) ->
     let (queued, applied) = (sink.view.queued.as_ref(), sink.view.applied.as_ref());
     let (says, look, sign, word) = match (queued, applied) {
         (Some(QueueItem { state: QueueState::Dead, .. }), _) => ("dead letter", "bad", "✕", "dead"),
+        (Some(QueueItem { state: QueueState::Held, .. }), _) => {
+            ("held: too many would be removed at once", "bad", "‖", "held")
+        }
         (Some(_), _) => ("waiting", "", "…", "waiting"),
         (None, _) if sink.out_of_scope => ("not given this user: out of its scope", "", "–", "out"),
         (None, Some(applied)) if applied.generation >= user.generation => ("up to date", "good", "✓", "done"),
