@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, AdminListener, AdminSocket, AdminState, Gate, ListenError, SocketError, Tokens};
+use crate::alerts::{Alerts, Observed};
 use crate::config::{Config, RetentionConfig};
 use crate::deliver::{ConfiguredSink, Deliveries};
 use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, Replay};
@@ -147,6 +148,16 @@ impl Daemon {
         if let Some(tls) = tls.clone() {
             others.spawn(tls.keep_renewed(stop_the_rest.clone()));
         }
+        let observed = Observed {
+            store: Arc::clone(&store),
+            deliveries: deliveries.clone(),
+            rulebook: rulebook.clone(),
+            tls: tls.iter().cloned().collect(),
+            received: Arc::clone(&received),
+        };
+        let alerts = Alerts::new(config.alerts, observed, clock)
+            .map_err(|error| DaemonError::Config { section: "alerts".into(), error })?;
+        others.spawn(alerts.clone().run(stop_the_rest.clone()));
         let state = AdminState {
             store,
             deliveries,
@@ -155,6 +166,8 @@ impl Daemon {
             received,
             commits: committer.metrics(),
             replay,
+            alerts,
+            tls: tls.clone(),
             clock,
             started_at: clock(),
         };
@@ -184,7 +197,7 @@ impl Daemon {
             _ = &mut self.receiver => "receiver",
             _ = &mut self.committer => "committer",
             Some(_) = self.workers.join_next() => "delivery worker of a sink",
-            Some(_) = self.others.join_next() => "admin API, the retention, the replay, the care for certificates, the reloads or the report to the service manager",
+            Some(_) = self.others.join_next() => "admin API, the retention, the replay, the alerts, the care for certificates, the reloads or the report to the service manager",
         };
         DaemonError::Ended(part)
     }

@@ -15,9 +15,9 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::api::{
-    self, Changed, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, ExplainQuery, Health,
-    HistoryQuery, InForce, NothingMore, PlanRequest, Problem, QueuePage, QueueQuery, ReplayPage,
-    ReplayRequest, RollbackRequest, RulesHistory, RulesText, RulesVersionQuery, Selection, Users,
+    self, AlertsList, AlertsTested, Changed, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery,
+    ExplainQuery, Health, HistoryQuery, InForce, NothingMore, PlanRequest, Problem, QueuePage, QueueQuery,
+    ReplayPage, ReplayRequest, RollbackRequest, RulesHistory, RulesText, RulesVersionQuery, Selection, Users,
 };
 use crate::rulebook::PlanPage;
 use crate::store::RulesVersion;
@@ -109,6 +109,22 @@ impl AdminClient {
     /// When the daemon does not answer or cannot store them, or the journal does not hold the one that is named.
     pub async fn replay(&self, request: &ReplayRequest) -> Result<ReplayPage, ClientError> {
         self.post(api::EVENTS_REPLAY, request).await
+    }
+
+    /// What needs a person now.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn alerts(&self) -> Result<AlertsList, ClientError> {
+        self.get(api::ALERTS, ()).await
+    }
+
+    /// Sends a test message to everybody who is told of alerts.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn test_alerts(&self) -> Result<AlertsTested, ClientError> {
+        self.post(api::ALERTS_TEST, &NothingMore {}).await
     }
 
     /// The rules that were in force, newest first.

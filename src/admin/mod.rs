@@ -24,10 +24,12 @@ pub use client::{AdminClient, ClientError};
 pub use server::{AdminListener, ListenError, serve};
 pub use socket::{AdminSocket, SocketError};
 
+use crate::alerts::Alerts;
 use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};
 use crate::rulebook::Rulebook;
 use crate::store::{CommitMetrics, Store};
+use crate::tls::TlsServer;
 
 /// What the admin API looks at and works on.
 #[derive(Clone)]
@@ -46,6 +48,10 @@ pub struct AdminState {
     pub commits: CommitMetrics,
     /// Reads stored messages again.
     pub replay: Replay,
+    /// What needs a person, and who is told.
+    pub alerts: Alerts,
+    /// The certificate of the webhooks' listener, if it has one.
+    pub tls: Option<TlsServer>,
     /// The time now.
     pub clock: fn() -> Timestamp,
     /// When the daemon started.

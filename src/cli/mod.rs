@@ -3,6 +3,7 @@
 //! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `reasons`
 //! says why somebody has a role, `exit` how a command ended.
 
+mod alerts;
 mod check;
 mod daemon;
 mod demo;
@@ -62,6 +63,8 @@ enum Command {
     #[command(subcommand)]
     Rules(rules::Rules),
     #[command(subcommand)]
+    Alerts(alerts::Alerts),
+    #[command(subcommand)]
     Plugin(plugin::Plugin),
     Demo(demo::Demo),
 }
@@ -79,6 +82,7 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Events(events) => events.run(config).await,
         Command::Explain(explain) => explain.run(config).await,
         Command::Rules(rules) => rules.run(config).await,
+        Command::Alerts(alerts) => alerts.run(config).await,
         Command::Plugin(plugin) => plugin.run().await,
         Command::Demo(demo) => demo.run(inherited).await,
     };

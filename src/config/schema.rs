@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{AdminConfig, LogConfig, StoreConfig};
+use super::{AdminConfig, AlertsConfig, LogConfig, StoreConfig};
 use crate::deliver::{DeliveryConfig, registry};
 use crate::receive::ListenConfig;
 use crate::rules::{RulesFile, ScopeEntry};
@@ -29,6 +29,8 @@ struct ConfigFile {
     rules: Option<PathBuf>,
     /// What is kept in step, each under a name of its own.
     sinks: Option<BTreeMap<String, AnySink>>,
+    /// Who is told when something needs a person.
+    alerts: Option<AlertsConfig>,
     /// What is logged, and how it looks.
     log: Option<LogConfig>,
 }

@@ -3,6 +3,7 @@
 //!
 //! What stands between braces in a path is a field of the request by that name; its other fields are in the query.
 
+mod alerts;
 mod events;
 mod page;
 mod problem;
@@ -12,6 +13,7 @@ mod sinks;
 mod status;
 mod users;
 
+pub use alerts::*;
 pub use events::*;
 pub use page::*;
 pub use problem::Problem;

@@ -1,5 +1,6 @@
 //! Every route, by subject. Adding one is an entry in its subject's list.
 
+mod alerts;
 mod events;
 mod explain;
 mod queue;
@@ -27,6 +28,7 @@ pub(super) fn all() -> Vec<Route> {
         explain::routes(),
         events::routes(),
         rules::routes(),
+        alerts::routes(),
     ]
     .concat()
 }

@@ -1,10 +1,13 @@
 //! Whether the daemon is well, and what it is doing.
 
 use super::rules;
-use crate::admin::api::{self, ConnectionStatus, DaemonStatus, Health, SinkStatus, StoreStatus};
+use crate::admin::api::{
+    self, ConnectionStatus, DaemonStatus, Health, ListenStatus, SinkStatus, StoreStatus,
+};
 use crate::admin::refusal::Refusal;
 use crate::admin::route::{Call, Route};
 use crate::admin::{AdminState, openapi};
+use crate::tls::TlsServer;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -52,6 +55,7 @@ async fn status(Call { state, .. }: Call<()>) -> Result<DaemonStatus, Refusal> {
         now: (state.clock)(),
         received: state.received.iter().map(|(answer, times)| (answer.as_str().to_owned(), times)).collect(),
         last_event: store.last_event,
+        listen: ListenStatus { tls: state.tls.as_ref().map(TlsServer::status) },
         store: StoreStatus {
             active_users: store.active_users,
             inactive_users: store.inactive_users,

@@ -24,7 +24,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{AdminClient, AdminListener, AdminSocket, AdminState, Gate, serve};
-use crate::config::AdminListenConfig;
+use crate::alerts::{Alerts, Observed};
+use crate::config::{AdminListenConfig, AlertsConfig};
 use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig};
 use crate::directory::{Event, EventId, Fact, GroupProfile, Stamp};
 use crate::receive::signature::Verifier;
@@ -155,6 +156,14 @@ impl Daemon {
         let committer = tokio::spawn(committer.run(inbox));
         let socket = AdminSocket::bind(&directory.path().join("admin.sock")).unwrap();
         let client = AdminClient::new(socket.path());
+        let observed = Observed {
+            store: Arc::clone(&store),
+            deliveries: deliveries.clone(),
+            rulebook: rulebook.clone(),
+            tls: Vec::new(),
+            received: Arc::clone(&received),
+        };
+        let alerts = Alerts::new(AlertsConfig::default(), observed, now).unwrap();
         let state = AdminState {
             store: Arc::clone(&store),
             deliveries,
@@ -163,6 +172,8 @@ impl Daemon {
             received,
             commits,
             replay: replay.clone(),
+            alerts,
+            tls: None,
             clock: now,
             started_at: time("2026-11-24T07:30:00Z"),
         };

@@ -25,6 +25,7 @@ pub(crate) fn secret() -> SigningKey {
 pub(crate) struct Site {
     directory: TempDir,
     listen: Vec<String>,
+    alerts: Vec<String>,
     sinks: String,
 }
 
@@ -32,7 +33,12 @@ impl Site {
     /// A site without any sink, and with rules that grant nothing.
     pub(crate) fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("rolecall-e2e-").tempdir().unwrap();
-        let site = Self { directory, listen: vec!["address: 127.0.0.1:0".into()], sinks: String::new() };
+        let site = Self {
+            directory,
+            listen: vec!["address: 127.0.0.1:0".into()],
+            alerts: Vec::new(),
+            sinks: String::new(),
+        };
         site.file("webhook-secret", SIGNING_SECRET);
         site.rules("rules: []");
         site.write();
@@ -52,6 +58,13 @@ impl Site {
     /// The same site with one more key under `listen`.
     pub(crate) fn listen(mut self, line: &str) -> Self {
         self.listen.push(line.into());
+        self.write();
+        self
+    }
+
+    /// The same site with one more line under `alerts`.
+    pub(crate) fn alerts(mut self, line: &str) -> Self {
+        self.alerts.push(line.into());
         self.write();
         self
     }
@@ -119,10 +132,11 @@ impl Site {
     fn write(&self) {
         let at = |name| self.path(name).display().to_string();
         let listen = self.listen.join("\n  ");
+        let alerts: String = self.alerts.iter().map(|line| format!("\n  {line}")).collect();
         let sinks = if self.sinks.is_empty() { "{}" } else { &format!("\n{}", self.sinks) };
         let configuration = format!(
             "listen:\n  {listen}\nadmin:\n  socket: {socket}\nstore:\n  path: {store}\nsources:\n  scalekit:\n    \
-             type: scalekit\n    secrets:\n      - {{file: {secret}}}\nrules: {rules}\nlog:\n  format: json\nsinks: {sinks}\n",
+             type: scalekit\n    secrets:\n      - {{file: {secret}}}\nrules: {rules}\nlog:\n  format: json\nalerts: {alerts}\nsinks: {sinks}\n",
             socket = at("admin.sock"),
             store = at("rolecall.db"),
             secret = at("webhook-secret"),
