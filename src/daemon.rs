@@ -86,6 +86,9 @@ impl Daemon {
         let clock = Timestamp::now;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.store.path)?);
         let names: Vec<SinkName> = config.sinks.keys().cloned().collect();
+        if names.is_empty() {
+            tracing::warn!("no sink is configured: events are taken, and nothing is kept in step");
+        }
         store.configure(&names, clock()).await?;
         let opening = Opening::choose(&*store, config.rules, config.rules_text).await?;
         let scopes = Arc::new(config.scopes);

@@ -105,6 +105,21 @@ fn the_configuration_in_the_readme_is_right() {
 }
 
 #[test]
+fn the_first_steps_in_the_readme_are_right() {
+    let host = Host::new();
+    let here = host.0.path().display().to_string();
+    for secret in ["webhook-secret", "ldap-password", "postgres-password"] {
+        host.write(secret, "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n");
+    }
+    let [rules] = blocks("README.md", "yaml first rules.yaml").try_into().unwrap();
+    let rules = host.write("first.yaml", &rules);
+    let [config] = blocks("README.md", "yaml first rolecall.yaml").try_into().unwrap();
+    let config = config.replace("{file: ", &format!("{{file: {here}/"));
+    let config = host.loads(&config.replace("rules: rules.yaml", &format!("rules: {}", rules.display())));
+    assert_eq!(config.sinks.len(), 2);
+}
+
+#[test]
 fn every_sink_in_a_readme_can_be_configured_so() {
     let host = Host::new();
     for document in [
@@ -124,7 +139,7 @@ fn every_sink_in_a_readme_can_be_configured_so() {
     }
 }
 
-/// The words of a command line, as a shell takes it apart; up to a pipe or a comment.
+/// The words of a command line, as a shell takes it apart; up to a pipe, a comment or `&`.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut quote) = (None::<String>, None);
@@ -135,7 +150,7 @@ fn words(line: &str) -> Vec<String> {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            (None, '#' | '|') if word.is_none() => break,
+            (None, '#' | '|' | '&') if word.is_none() => break,
             (None, ' ') => words.extend(word.take()),
             _ => word.get_or_insert_default().push(c),
         }
@@ -198,8 +213,9 @@ fn quoted(document: &str) -> Vec<String> {
 fn every_path_that_is_named_exists() {
     for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
         for path in quoted(document) {
-            let ours =
-                ["src/", "sinks/", "tests/", "config/", ".ci/"].iter().any(|top| path.starts_with(top));
+            let ours = ["src/", "sinks/", "tests/", "config/", "packaging/", "systemd/", ".ci/"]
+                .iter()
+                .any(|top| path.starts_with(top));
             let path = path.split(' ').next().unwrap_or_default();
             if ours && !path.contains(['*', '<', '{', '…']) {
                 assert!(root().join(path).exists(), "{document} names {path}");
@@ -269,7 +285,7 @@ fn code(folder: &Path, into: &mut String) {
 #[test]
 fn every_test_that_holds_an_invariant_exists() {
     let mut all = String::new();
-    ["src", "sinks", "tests"].iter().for_each(|folder| code(&root().join(folder), &mut all));
+    ["packaging", "src", "sinks", "tests"].iter().for_each(|folder| code(&root().join(folder), &mut all));
     let is_test = |name: &&String| {
         name.matches('_').count() > 3
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')

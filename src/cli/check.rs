@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use rolecall_sink_api::{Sink, SinkDown, Timespan};
+use rolecall_sink_api::{Findings, Sink, SinkDown, Timespan};
 use serde::Serialize;
 
 use super::output::answer;
@@ -70,7 +70,8 @@ impl Check {
 
     async fn ask(&self, sink: Arc<dyn Sink>) -> Finding {
         match tokio::time::timeout(self.timeout.get(), sink.check()).await {
-            Ok(Ok(found)) => Finding::Fine { found },
+            Ok(Ok(Findings { found, faults })) if faults.is_empty() => Finding::Fine { found },
+            Ok(Ok(Findings { found, faults })) => Finding::Faulty { found, faults },
             Ok(Err(SinkDown { reason, .. })) => Finding::Wrong { error: reason },
             Err(_) => Finding::Wrong {
                 error: format!("no answer within {}: is it reachable from this host?", self.timeout),
@@ -159,6 +160,11 @@ enum Finding {
     Fine {
         found: Vec<String>,
     },
+    /// It can be worked with, and something will not go through.
+    Faulty {
+        found: Vec<String>,
+        faults: Vec<String>,
+    },
     Wrong {
         error: String,
     },
@@ -181,9 +187,12 @@ impl Report {
         if !self.errors.is_empty() {
             return Exit::Usage;
         }
-        let wrong = self.sinks.iter().any(|sink| matches!(sink.finding, Finding::Wrong { .. }));
-        let certificate = self.listen.as_ref().is_some_and(ListenReport::is_wrong);
-        if wrong || certificate { Exit::Problems } else { Exit::Done }
+        use jiff::Timestamp;
+        let wrong = self
+            .sinks
+            .iter()
+            .any(|sink| matches!(sink.finding, Finding::Wrong { .. } | Finding::Faulty { .. }));
+        if wrong { Exit::Problems } else { Exit::Done }
     }
 
     fn render(&self) -> String {
@@ -232,14 +241,19 @@ impl Report {
 impl SinkReport {
     fn render(&self, out: &mut String) {
         let (name, kind) = (&self.name, self.kind);
-        let (word, lines) = match &self.finding {
-            Finding::NotAsked => (String::new(), &[][..]),
-            Finding::Fine { found } => (format!(": {}", styled(GOOD, "fine")), found.as_slice()),
-            Finding::Wrong { error } => (format!(": {}", styled(BAD, "wrong")), std::slice::from_ref(error)),
+        let wrong = || format!(": {}", styled(BAD, "wrong"));
+        let (word, lines, faults) = match &self.finding {
+            Finding::NotAsked => (String::new(), &[][..], &[][..]),
+            Finding::Fine { found } => (format!(": {}", styled(GOOD, "fine")), found.as_slice(), &[][..]),
+            Finding::Faulty { found, faults } => (wrong(), found.as_slice(), faults.as_slice()),
+            Finding::Wrong { error } => (wrong(), &[][..], std::slice::from_ref(error)),
         };
         let _ = writeln!(out, "  {name} ({kind}){word}");
         for line in lines {
             let _ = writeln!(out, "    {}", plain(line));
+        }
+        for fault in faults {
+            let _ = writeln!(out, "    {}", styled(BAD, &plain(fault)));
         }
     }
 }
@@ -254,6 +268,7 @@ mod tests {
     /// Answers `check` as it is told to.
     enum Told {
         Fine,
+        Faulty,
         Wrong,
         Nothing,
     }
@@ -268,9 +283,13 @@ mod tests {
             Ok(())
         }
 
-        async fn check(&self) -> Result<Vec<String>, SinkDown> {
+        async fn check(&self) -> Result<Findings, SinkDown> {
             match self {
-                Told::Fine => Ok(vec!["OpenLDAP at ldap://a".into(), "may write to ou=people".into()]),
+                Told::Fine => Ok(vec!["OpenLDAP at ldap://a".into(), "may write to ou=people".into()].into()),
+                Told::Faulty => Ok(Findings {
+                    found: vec!["OpenLDAP at ldap://c".into()],
+                    faults: vec!["the schema has no attribute x".into()],
+                }),
                 Told::Wrong => Err(SinkDown::new("cannot connect to https://b:\nconnection refused")),
                 Told::Nothing => std::future::pending().await,
             }
@@ -333,7 +352,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_report_has_each_sink_and_a_sink_that_hangs_holds_up_nothing() {
-        let told = [("crm", Told::Wrong), ("ldap", Told::Fine), ("slow", Told::Nothing)];
+        let told =
+            [("crm", Told::Wrong), ("ldap", Told::Fine), ("old", Told::Faulty), ("slow", Told::Nothing)];
         let sinks = told.map(async |(name, told)| SinkReport {
             name: name.into(),
             kind: "rest",
@@ -359,6 +379,9 @@ Sinks
   ldap (rest): fine
     OpenLDAP at ldap://a
     may write to ou=people
+  old (rest): wrong
+    OpenLDAP at ldap://c
+    the schema has no attribute x
   slow (rest): wrong
     no answer within 10ms: is it reachable from this host?
 ";

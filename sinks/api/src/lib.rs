@@ -33,5 +33,5 @@ pub use moment::Moment;
 pub use observed::{Observed, ObservedGroup, ObservedUser};
 pub use printable::printable;
 pub use secret::{Secret, SecretError, SecretSource};
-pub use sink::{ObservedStream, Sink};
+pub use sink::{Findings, ObservedStream, Sink};
 pub use timespan::Timespan;

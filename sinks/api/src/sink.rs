@@ -8,6 +8,21 @@ use crate::{Change, Observed, Outcome, SinkDown};
 /// What the target holds, one entity at a time; see [`Sink::observe`].
 pub type ObservedStream<'a> = BoxStream<'a, Result<Observed, SinkDown>>;
 
+/// What a sink found out before its first delivery, one line for each thing that a person would want to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What is as it has to be, or good to know.
+    pub found: Vec<String>,
+    /// What will keep deliveries from going through, and what to do about it.
+    pub faults: Vec<String>,
+}
+
+impl From<Vec<String>> for Findings {
+    fn from(found: Vec<String>) -> Self {
+        Self { found, faults: Vec::new() }
+    }
+}
+
 /// One identity store that rolecall keeps in step.
 ///
 /// # What a sink may rely on
@@ -43,12 +58,12 @@ pub trait Sink: Send + Sync {
     async fn probe(&self) -> Result<(), SinkDown>;
 
     /// What `rolecall check --connect` reports: what the target is, what the sink chose, and whether it may do
-    /// what it will have to, one line each. The default is a probe.
+    /// what it will have to. The default is a probe.
     ///
     /// # Errors
     /// [`SinkDown`] with what is wrong and what to do.
-    async fn check(&self) -> Result<Vec<String>, SinkDown> {
-        self.probe().await.map(|()| Vec::new())
+    async fn check(&self) -> Result<Findings, SinkDown> {
+        self.probe().await.map(|()| Findings::default())
     }
 
     /// Whether the sink looks at what the target holds before it writes, or replaces all of it, so that it needs no

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rolecall_sink_api::{
-    Change, ConfigError, ObservedStream, Outcome, Sink, SinkDown, SinkName, Timespan, printable,
+    Change, ConfigError, Findings, ObservedStream, Outcome, Sink, SinkDown, SinkName, Timespan, printable,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
@@ -227,7 +227,7 @@ impl Sink for ExecSink {
         }
     }
 
-    async fn check(&self) -> Result<Vec<String>, SinkDown> {
+    async fn check(&self) -> Result<Findings, SinkDown> {
         let hello = self.hello().await?;
         let probed = self.probe().await;
         self.close().await;
@@ -241,7 +241,8 @@ impl Sink for ExecSink {
                 yes_or_no(can.observe),
                 yes_or_no(can.reads_target)
             ),
-        ])
+        ]
+        .into())
     }
 
     fn reads_target(&self) -> bool {

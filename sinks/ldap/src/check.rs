@@ -1,6 +1,6 @@
 //! What `rolecall check --connect` says about a server and the mapping.
 
-use rolecall_sink_api::SinkDown;
+use rolecall_sink_api::{Findings, SinkDown};
 
 use crate::connection::{Connection, PERMISSIVE_MODIFY};
 use crate::entry::AttributeName;
@@ -13,8 +13,8 @@ use crate::template::EntryTemplate;
 /// The operation that sets a password (RFC 3062).
 const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 
-/// One line for each thing a person would want to know before the first delivery.
-pub(crate) async fn check(connection: &Connection, mapping: &Mapping) -> Result<Vec<String>, SinkDown> {
+/// What a person would want to know before the first delivery.
+pub(crate) async fn check(connection: &Connection, mapping: &Mapping) -> Result<Findings, SinkDown> {
     let server = &connection.server;
     let mut lines = vec![format!("{}: {}", connection.url(), server.product()), flavour(connection, mapping)];
     if !server.naming_contexts.is_empty() {
@@ -28,8 +28,9 @@ pub(crate) async fn check(connection: &Connection, mapping: &Mapping) -> Result<
         Some(name) => format!("leavers: locked by {name}"),
         None => "leavers: as configured, not locked".to_owned(),
     });
+    let mut faults = Vec::new();
     if mapping.password_comes_after_the_entry() && !server.has_extension(PASSWORD_MODIFY) {
-        lines.push("people: the server does not know the operation that sets a password (RFC 3062)".into());
+        faults.push("people: the server does not know the operation that sets a password (RFC 3062)".into());
     }
 
     let groups = mapping.groups.as_ref().map(|groups| ("groups", groups));
@@ -46,20 +47,23 @@ pub(crate) async fn check(connection: &Connection, mapping: &Mapping) -> Result<
         lines.push("schema: the server does not show it; the mapping could not be compared with it".into());
     }
     for (section, entry, mut names) in sections {
-        lines.push(below(connection, mapping, section, entry).await?);
+        match below(connection, mapping, section, entry).await? {
+            Ok(found) => lines.push(found),
+            Err(fault) => faults.push(fault),
+        }
         names.push(mapping.marks.attribute.clone());
         if section == "people" {
             names.extend(mapping.leavers.lock_attribute());
         }
         let Some(schema) = &schema else { continue };
         let classes = entry.classes.iter().filter(|name| !schema.has_object_class(name));
-        lines.extend(classes.map(|name| format!("{section}: the schema has no object class {name}")));
+        faults.extend(classes.map(|name| format!("{section}: the schema has no object class {name}")));
         names.sort();
         names.dedup();
         let missing = names.iter().filter(|name| !schema.has_attribute(name));
-        lines.extend(missing.map(|name| lacks(mapping, section, name)));
+        faults.extend(missing.map(|name| lacks(mapping, section, name)));
     }
-    Ok(lines)
+    Ok(Findings { found: lines, faults })
 }
 
 fn flavour(connection: &Connection, mapping: &Mapping) -> String {
@@ -78,26 +82,26 @@ fn lacks(mapping: &Mapping, section: &str, name: &AttributeName) -> String {
     format!("{section}: the schema has no attribute {name}{hint}")
 }
 
-/// Where the entries lie, and whether we may write there.
+/// Where the entries lie, and whether we may write there; `Err` is a fault.
 async fn below(
     connection: &Connection,
     mapping: &Mapping,
     section: &str,
     entry: &EntryTemplate,
-) -> Result<String, SinkDown> {
+) -> Result<Result<String, String>, SinkDown> {
     let base = &entry.base;
     if connection.read(base, &["1.1".into()]).await?.is_none() {
-        return Ok(format!(
+        return Ok(Err(format!(
             "{section}: {base} does not exist, or may not be read: make it, or let us read it"
-        ));
+        )));
     }
     Ok(match right::to_add(connection, mapping.kind, entry).await? {
-        Right::Granted => format!("{section}: below {base}, where we may add entries"),
+        Right::Granted => Ok(format!("{section}: below {base}, where we may add entries")),
         Right::Denied => {
-            format!("{section}: below {base}, where we may not add entries: let the bind DN write there")
+            Err(format!("{section}: below {base}, where we may not add entries: let the bind DN write there"))
         }
-        Right::Unknown => format!(
+        Right::Unknown => Ok(format!(
             "{section}: below {base}; whether we may write there, this server tells only when it is tried"
-        ),
+        )),
     })
 }

@@ -184,18 +184,12 @@ impl Connection {
         Ok(self.answer(result))
     }
 
-    /// What would become of a new entry below `base`, without any effect (the control for that is critical).
-    pub(crate) async fn try_add(&self, base: &Dn) -> Result<Reply, SinkDown> {
+    /// What would become of a new entry, without any effect (the control for that is critical).
+    pub(crate) async fn try_add(&self, dn: &str, attributes: &Attributes) -> Result<Reply, SinkDown> {
         let mut ldap = self.ldap.clone();
         ldap.with_timeout(self.operation_timeout);
         ldap.with_controls(RawControl { ctype: NO_OP.to_owned(), crit: true, val: None });
-        let dn = format!("cn=rolecall-check,{base}");
-        let value = |text: &str| HashSet::from([text.to_owned()]);
-        let role = vec![
-            ("objectClass".to_owned(), value("organizationalRole")),
-            ("cn".to_owned(), value("rolecall-check")),
-        ];
-        let result = ldap.add(&dn, role).await;
+        let result = ldap.add(dn, add_list(attributes)).await;
         Ok(self.answer(result.map_err(|e| self.broken(&format!("try to add {dn}"), &e))?))
     }
 

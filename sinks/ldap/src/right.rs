@@ -4,7 +4,7 @@ use ldap3::Scope;
 use rolecall_sink_api::SinkDown;
 
 use crate::connection::Connection;
-use crate::entry::AttributeName;
+use crate::entry::{AttributeName, Attributes};
 use crate::outcome;
 use crate::server_kind::ServerKind;
 use crate::template::EntryTemplate;
@@ -26,6 +26,18 @@ pub(crate) const EFFECTIVE_RIGHTS: &str = "1.3.6.1.4.1.42.2.27.9.5.2";
 pub(crate) const NO_OP: &str = "1.3.6.1.4.1.4203.666.5.2";
 /// The code that says so: it would have succeeded.
 const WOULD_SUCCEED: u32 = 0x410e;
+/// What slapd adds to every entry.
+const OPERATIONAL: [&str; 7] = [
+    "structuralObjectClass",
+    "entryUUID",
+    "creatorsName",
+    "createTimestamp",
+    "entryCSN",
+    "modifiersName",
+    "modifyTimestamp",
+];
+/// The name of the entry that is tried.
+const TRIED: &str = "rolecall-check";
 /// The attribute of Active Directory with the classes of entries that we may add below an entry ([MS-ADTS]
 /// §3.1.1.4.5.24).
 const ADDABLE_CLASSES: &str = "allowedChildClassesEffective";
@@ -48,13 +60,35 @@ pub(crate) async fn to_add(
 
 /// OpenLDAP carries out the request and drops what it did. The control is critical: a server that does not know it
 /// refuses the request.
+///
+/// What is tried is a copy of the entry above, under another name. Any other could do harm: slapd (2.5 at least) numbers
+/// each attribute when its database sees it for the first time, forgets on disk but not in memory the numbers of a request
+/// that has no effect, and from then on stores the values of that attribute as another's. All attributes of the entry
+/// above have been seen. Where we cannot see that it has the operational ones that slapd adds too, nothing is tried.
 async fn try_out(connection: &Connection, entry: &EntryTemplate) -> Result<Right, SinkDown> {
-    let reply = connection.try_add(&entry.base).await?;
+    let above = entry.base.as_str();
+    let found = connection.search_raw(above, Scope::Base, "(objectClass=*)", vec!["*", "+"]).await?;
+    let Some(above) = found.into_iter().next().filter(|found| has_all(&found.attributes, &OPERATIONAL))
+    else {
+        return Ok(Right::Unknown);
+    };
+    let listed =
+        connection.search_raw(entry.base.as_str(), Scope::Base, "(objectClass=*)", vec!["*"]).await?;
+    let (Some(listed), [(naming, _)]) = (listed.into_iter().next(), above.dn.rdn_parts()) else {
+        return Ok(Right::Unknown);
+    };
+    let mut attributes = listed.attributes;
+    attributes.set(naming.as_str().into(), vec![TRIED.into()]);
+    let reply = connection.try_add(&format!("{naming}={TRIED},{}", above.dn), &attributes).await?;
     Ok(match reply.code {
         WOULD_SUCCEED => Right::Granted,
         outcome::INSUFFICIENT_ACCESS => Right::Denied,
         _ => Right::Unknown,
     })
+}
+
+fn has_all(attributes: &Attributes, names: &[&str]) -> bool {
+    names.iter().all(|name| !attributes.get(&(*name).into()).is_empty())
 }
 
 async fn ask_389(connection: &Connection, entry: &EntryTemplate) -> Result<Right, SinkDown> {

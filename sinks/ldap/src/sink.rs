@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use rolecall_sink_api::{Change, ConfigError, ObservedStream, Outcome, Sink, SinkDown, SinkName};
+use rolecall_sink_api::{Change, ConfigError, Findings, ObservedStream, Outcome, Sink, SinkDown, SinkName};
 
 use crate::access::{Access, Credentials};
 use crate::batch;
@@ -105,13 +105,13 @@ impl Sink for LdapSink {
         }
     }
 
-    async fn check(&self) -> Result<Vec<String>, SinkDown> {
+    async fn check(&self) -> Result<Findings, SinkDown> {
         match &self.target {
             Target::Server(pool) => {
                 let (connection, mapping) = pool.extra().await?;
                 check::check(&connection, &mapping).await
             }
-            Target::File(target, _) => target.check().await,
+            Target::File(target, _) => target.check().await.map(Findings::from),
         }
     }
 

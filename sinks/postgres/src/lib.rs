@@ -50,7 +50,7 @@ mod sqlstate;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rolecall_sink_api::{Change, ConfigError, ObservedStream, Outcome, Sink, SinkDown, Timespan};
+use rolecall_sink_api::{Change, ConfigError, Findings, ObservedStream, Outcome, Sink, SinkDown, Timespan};
 use tokio_postgres::Error;
 
 pub use config::{Config, StatementsConfig};
@@ -139,8 +139,8 @@ impl Sink for PostgresSink {
         Ok(())
     }
 
-    async fn check(&self) -> Result<Vec<String>, SinkDown> {
-        self.report().await
+    async fn check(&self) -> Result<Findings, SinkDown> {
+        self.report().await.map(Findings::from)
     }
 
     fn reads_target(&self) -> bool {

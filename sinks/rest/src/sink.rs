@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use rolecall_sink_api::{Change, ConfigError, EntityKind, ObservedStream, Outcome, Sink, SinkDown, SinkName};
+use rolecall_sink_api::{
+    Change, ConfigError, EntityKind, Findings, ObservedStream, Outcome, Sink, SinkDown, SinkName,
+};
 use rolecall_sink_http::{Application, Batch, GroupIds, Settings};
 
 use crate::config::Config;
@@ -99,7 +101,7 @@ impl Sink for RestSink {
         self.application.probe(self.probe.as_deref()).await
     }
 
-    async fn check(&self) -> Result<Vec<String>, SinkDown> {
+    async fn check(&self) -> Result<Findings, SinkDown> {
         self.probe().await?;
         let mut lines = vec![format!("{} answers", self.application.name())];
         if !self.application.is_encrypted() {
@@ -110,7 +112,7 @@ impl Sink for RestSink {
         if !self.operations.has(Kind::UserDelete) {
             lines.push("there is no user_delete: users who go are deactivated".into());
         }
-        Ok(lines)
+        Ok(lines.into())
     }
 
     fn reads_target(&self) -> bool {

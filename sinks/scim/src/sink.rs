@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use rolecall_sink_api::{Change, ConfigError, Entity, ObservedStream, Outcome, Sink, SinkDown, SinkName};
+use rolecall_sink_api::{
+    Change, ConfigError, Entity, Findings, ObservedStream, Outcome, Sink, SinkDown, SinkName,
+};
 use rolecall_sink_http::{Application, Batch, GroupIds, Halt, Settings, Settled};
 use tokio::sync::{RwLock, Semaphore};
 
@@ -138,9 +140,9 @@ impl Sink for ScimSink {
         self.application.probe(Some(&path)).await
     }
 
-    async fn check(&self) -> Result<Vec<String>, SinkDown> {
+    async fn check(&self) -> Result<Findings, SinkDown> {
         self.probe().await?;
-        Ok(self.report(&*self.service().await?))
+        Ok(self.report(&*self.service().await?).into())
     }
 
     fn reads_target(&self) -> bool {

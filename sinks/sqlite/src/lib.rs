@@ -36,7 +36,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use rolecall_sink_api::{Change, ConfigError, Observed, ObservedStream, Outcome, Sink, SinkDown, Timespan};
+use rolecall_sink_api::{
+    Change, ConfigError, Findings, Observed, ObservedStream, Outcome, Sink, SinkDown, Timespan,
+};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -155,7 +157,7 @@ impl Sink for SqliteSink {
         .await
     }
 
-    async fn check(&self) -> Result<Vec<String>, SinkDown> {
+    async fn check(&self) -> Result<Findings, SinkDown> {
         let location = self.location.clone();
         let path = location.path.display().to_string();
         let version = rusqlite::version();
@@ -171,7 +173,7 @@ impl Sink for SqliteSink {
             Some(found) => format!("schema: version {found} of {KNOWN}, writable"),
             None => "schema: no tables yet; the first delivery makes them".into(),
         };
-        Ok(vec![format!("SQLite {version}, file {path}"), schema])
+        Ok(vec![format!("SQLite {version}, file {path}"), schema].into())
     }
 
     fn reads_target(&self) -> bool {

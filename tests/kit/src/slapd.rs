@@ -76,6 +76,7 @@ pub struct SlapdOptions {
     room: u64,
     sync: &'static str,
     plain: bool,
+    bare: bool,
     read_only: bool,
     encrypted_only: bool,
     idle_timeout: u32,
@@ -117,6 +118,13 @@ impl SlapdOptions {
     pub fn plain(mut self) -> Self {
         self.plain = true;
         self
+    }
+
+    /// Has nothing in it but the suffix and units for people, groups and roles, as a server that was installed a moment
+    /// ago: no account for rolecall either, only the administrator's.
+    pub fn bare(mut self) -> Self {
+        self.bare = true;
+        self.plain()
     }
 
     /// Lets rolecall's account read everything and write nothing.
@@ -237,10 +245,15 @@ ppolicy_default \"cn=default,ou=policies,{BASE}\"
             .iter()
             .map(|unit| format!("dn: ou={unit},{BASE}\nobjectClass: organizationalUnit\nou: {unit}\n\n"))
             .collect();
+        let suffix = format!(
+            "dn: {BASE}\nobjectClass: dcObject\nobjectClass: organization\no: Example\ndc: example\n\n"
+        );
+        if self.bare {
+            return suffix + &units;
+        }
         let policy: String = self.password_policy.iter().map(|line| format!("{line}\n")).collect();
         format!(
-            "dn: {BASE}\nobjectClass: dcObject\nobjectClass: organization\no: Example\ndc: example\n\n{units}\
-             dn: {SERVICE}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: rolecall\n\
+            "{suffix}{units}dn: {SERVICE}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: rolecall\n\
              userPassword: {PASSWORD}\n\n\
              dn: cn=default,ou=policies,{BASE}\nobjectClass: device\nobjectClass: pwdPolicy\ncn: default\n\
              pwdAttribute: userPassword\n{policy}"
@@ -294,6 +307,7 @@ impl Slapd {
             room: 1 << 30,
             sync: "dbnosync",
             plain: false,
+            bare: false,
             read_only: false,
             encrypted_only: false,
             idle_timeout: 0,

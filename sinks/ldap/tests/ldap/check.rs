@@ -1,6 +1,6 @@
 //! What `check` finds out before the first delivery, and what is wrong with a configuration.
 
-use rolecall_sink_api::Sink as _;
+use rolecall_sink_api::{Findings, Sink as _};
 use rolecall_testkit::Slapd;
 use serde_json::{Value, json};
 
@@ -13,24 +13,21 @@ async fn check_names_what_the_schema_and_the_tree_lack() {
     config["people"]["object_classes"] = json!(["inetOrgPerson", "acmePerson"]);
     config["people"]["attributes"] = json!({ "acmeBadge": "{{ user.custom.badge }}" });
     config["roles"]["dn"] = json!("cn={{ role }},ou=nowhere,dc=example,dc=com");
-    let lines = sink(config).check().await.unwrap();
-    let has = |part: &str| lines.iter().any(|line| line.contains(part));
-    assert!(has("OpenLDAP") && has("dc=example,dc=com"), "{lines:#?}");
-    assert!(has("people: the schema has no object class acmePerson"), "{lines:#?}");
-    assert!(has("people: the schema has no attribute acmeBadge"), "{lines:#?}");
-    assert!(has("flavour: openldap") && has("tie: entryUUID, mark in businessCategory"), "{lines:#?}");
-    assert!(has("leavers: locked by pwdAccountLockedTime"), "{lines:#?}");
-    assert!(has("roles: ou=nowhere,dc=example,dc=com does not exist"), "{lines:#?}");
+    let Findings { found, faults } = sink(config).check().await.unwrap();
+    let has = |part: &str| found.iter().any(|line| line.contains(part));
+    assert!(has("OpenLDAP") && has("dc=example,dc=com"), "{found:#?}");
+    assert!(has("flavour: openldap") && has("tie: entryUUID, mark in businessCategory"), "{found:#?}");
+    assert!(has("leavers: locked by pwdAccountLockedTime"), "{found:#?}");
+    let lacks = |part: &str| faults.iter().any(|line| line.contains(part));
+    assert!(lacks("people: the schema has no object class acmePerson"), "{faults:#?}");
+    assert!(lacks("people: the schema has no attribute acmeBadge"), "{faults:#?}");
+    assert!(lacks("roles: ou=nowhere,dc=example,dc=com does not exist"), "{faults:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_has_no_complaint_about_the_default_mapping() {
     let directory = Directory::start().await;
-    let lines = directory.sink().check().await.unwrap();
-    assert!(
-        !lines.iter().any(|line| line.contains("the schema") || line.contains("not exist")),
-        "{lines:#?}"
-    );
+    assert_eq!(directory.sink().check().await.unwrap().faults, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,12 +37,33 @@ async fn check_tells_whether_the_account_may_write_and_writes_nothing() {
     for (directory, expected) in
         [(&writing, "where we may add entries"), (&reading, "where we may not add entries")]
     {
-        let lines = directory.sink().check().await.unwrap();
-        let line = lines.iter().find(|line| line.starts_with("people: below")).unwrap();
-        assert!(line.contains(expected), "{lines:#?}");
-        let people = "ou=people,dc=example,dc=com";
-        assert_eq!(directory.slapd.search(people, "(cn=*)", &["1.1"]).await, []);
+        let Findings { found, faults } = directory.sink().check().await.unwrap();
+        let mut lines = found.iter().chain(&faults);
+        let line = lines.find(|line| line.starts_with("people: below")).unwrap();
+        assert!(line.contains(expected), "{found:#?} {faults:#?}");
+        let below = "ou=people,dc=example,dc=com";
+        assert_eq!(directory.slapd.search(below, "(!(ou=people))", &["1.1"]).await, []);
     }
+}
+
+/// A database that has never seen an attribute is harmed when a request with it is tried without effect.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_does_not_harm_a_server_that_is_new() {
+    let directory = Directory::with(Slapd::options().bare().start().await);
+    let mut config = directory.config();
+    config["bind"]["dn"] = json!(directory.slapd.admin_dn());
+    let Findings { found, .. } = sink(config).check().await.unwrap();
+    assert!(
+        found.iter().any(|line| line.contains("people: below") && line.contains("may add")),
+        "{found:#?}"
+    );
+    let entry = "dn: uid=ann,ou=people,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: ann\ncn: Ann\nsn: Lee\n\
+                 businessCategory: reads\n";
+    directory.slapd.add_ldif(entry).await;
+    let names = ["uid", "cn", "sn", "businessCategory"];
+    let stored = directory.slapd.search("ou=people,dc=example,dc=com", "(uid=ann)", &names).await.remove(0);
+    let values: Vec<&str> = names.iter().map(|name| stored.value(name).unwrap_or_default()).collect();
+    assert_eq!(values, ["ann", "Ann", "Lee", "reads"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,10 +71,13 @@ async fn a_flavour_that_the_server_does_not_look_like_is_said() {
     let directory = Directory::start().await;
     let mut config = directory.config();
     config["flavour"] = json!("389ds");
-    let lines = sink(config).check().await.unwrap();
-    let has = |part: &str| lines.iter().any(|line| line.contains(part));
-    assert!(has("flavour: 389ds, as configured, though the server looks like openldap"), "{lines:#?}");
-    assert!(has("people: the schema has no attribute nsAccountLock"), "{lines:#?}");
+    let Findings { found, faults } = sink(config).check().await.unwrap();
+    let has = |lines: &[String], part: &str| lines.iter().any(|line| line.contains(part));
+    assert!(
+        has(&found, "flavour: 389ds, as configured, though the server looks like openldap"),
+        "{found:#?}"
+    );
+    assert!(has(&faults, "people: the schema has no attribute nsAccountLock"), "{faults:#?}");
 }
 
 #[test]

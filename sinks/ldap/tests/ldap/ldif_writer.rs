@@ -19,7 +19,7 @@ fn people(batch: usize) -> Vec<Wanted> {
 }
 
 async fn checked(file: &File) -> Vec<String> {
-    file.sink().check().await.unwrap()
+    file.sink().check().await.unwrap().found
 }
 
 fn says(lines: &[String], part: &str) -> bool {
@@ -111,7 +111,7 @@ async fn a_writer_does_not_take_itself_for_another() {
     let (file, mut daemon) = (File::new(), Daemon::default());
     let writer = file.sink();
     daemon.deliver(&writer, [user("ada").into()]).await;
-    let lines = writer.check().await.unwrap();
+    let lines = writer.check().await.unwrap().found;
     assert!(!says(&lines, OPEN_ELSEWHERE), "{lines:#?}");
     daemon.deliver(&writer, [user("bob").into()]).await;
     assert_eq!(records(&file.path), 2);

@@ -75,10 +75,10 @@ async fn what_it_refuses_for_one_leaves_that_one_as_they_were_and_holds_nobody_u
 async fn check_reads_it_once_there_are_tables() {
     let fixture = with_sessions().await;
     let sink = fixture.sink_with(json!({"on_deactivate": [BY_EMAIL]}));
-    let report = sink.check().await.unwrap().join("\n");
+    let report = sink.check().await.unwrap().found.join("\n");
     assert!(report.contains("on_deactivate.0: checked once the tables are there"), "{report}");
     sink.probe().await.unwrap();
-    let report = sink.check().await.unwrap().join("\n");
+    let report = sink.check().await.unwrap().found.join("\n");
     assert!(report.contains("on_deactivate.0: accepted"), "{report}");
 
     let sink = fixture

@@ -47,7 +47,7 @@ async fn a_schema_may_have_any_name() {
     let sink = fixture.sink_with(json!({"schema": "we\"ird; DROP"}));
     apply(&sink, &[put_user(user("ada"), 1)]).await;
     assert_eq!(fixture.column("SELECT id FROM \"we\"\"ird; DROP\".users").await, ["ada"]);
-    let report = sink.check().await.unwrap().join("\n");
+    let report = sink.check().await.unwrap().found.join("\n");
     assert!(report.contains("we\"ird; DROP"), "{report}");
 }
 
@@ -63,7 +63,7 @@ async fn a_role_without_more_than_the_documented_grants_can_do_it_all() {
         .await;
     let url = |role: &str| format!("postgresql://{role}@127.0.0.1:{}/postgres", fixture.server.port());
     let owner = fixture.sink_with(json!({"url": url("owner")}));
-    let report = owner.check().await.unwrap().join("\n");
+    let report = owner.check().await.unwrap().found.join("\n");
     assert!(report.contains("no tables yet"), "{report}");
     owner.probe().await.unwrap();
 
@@ -81,7 +81,7 @@ async fn a_role_without_more_than_the_documented_grants_can_do_it_all() {
         assert!(down.reason.contains("GRANT SELECT, INSERT ON rolecall.roles TO writer"), "{down}");
     }
     fixture.server.execute(&readme("sql grants", 0)).await;
-    let report = writer.check().await.unwrap().join("\n");
+    let report = writer.check().await.unwrap().found.join("\n");
     assert!(report.contains("as writer") && report.contains("version 1 of 1"), "{report}");
     apply(&writer, &[put_user(member("ada", &["staff"], &["reader"]), 1)]).await;
     apply(&writer, &[put_user(member("ada", &["admins"], &["admin"]), 2)]).await;
@@ -107,7 +107,7 @@ async fn a_role_that_may_not_make_the_schema_is_told_what_to_ask_for() {
 #[tokio::test]
 async fn check_changes_nothing() {
     let fixture = Fixture::start().await;
-    let report = fixture.sink().check().await.unwrap().join("\n");
+    let report = fixture.sink().check().await.unwrap().found.join("\n");
     assert!(report.contains("version 1") && report.contains("TLSv1.3"), "{report}");
     assert!(report.contains("no tables yet"), "{report}");
     assert_eq!(fixture.value("SELECT to_regnamespace('rolecall')").await, "NULL");

@@ -277,7 +277,7 @@ async fn values_become_whatever_type_their_place_has() {
 #[tokio::test]
 async fn check_says_which_statement_is_wrong_where_and_what_the_server_says() {
     let app = Application::start().await;
-    let report = app.sink().check().await.unwrap().join("\n");
+    let report = app.sink().check().await.unwrap().found.join("\n");
     for accepted in
         ["statements.user_upsert: accepted", "statements.role_revoke: accepted", "on_deactivate.0: accepted"]
     {

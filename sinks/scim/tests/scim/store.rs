@@ -233,13 +233,14 @@ async fn without_filters_all_pages_are_read() {
 #[tokio::test]
 async fn what_the_application_is_is_told_before_the_first_change() {
     let server = Server::start().await;
-    let told = server.scim_sink().await.check().await.unwrap().join("\n");
+    let told = server.scim_sink().await.check().await.unwrap().found.join("\n");
     for part in ["answers", "not encrypted", "100 changes in a bulk request", "keeps versions"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     let less = json!({ "patch": { "supported": false }, "filter": { "supported": false, "maxResults": 9 } });
     let options = ScimServer::options().service_provider_config(offers(&less));
-    let told = Server::with(options, json!({})).await.scim_sink().await.check().await.unwrap().join("\n");
+    let told =
+        Server::with(options, json!({})).await.scim_sink().await.check().await.unwrap().found.join("\n");
     for part in ["has no PATCH", "has no filters", "keeps no versions"] {
         assert!(told.contains(part), "{part}: {told}");
     }

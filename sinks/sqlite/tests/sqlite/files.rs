@@ -114,13 +114,13 @@ async fn what_is_no_database_is_down() {
 async fn before_the_first_delivery_nothing_is_made_and_nothing_is_observed() {
     let fixture = Fixture::new();
     let sink = fixture.sink();
-    let report = sink.check().await.unwrap().join("\n");
+    let report = sink.check().await.unwrap().found.join("\n");
     assert!(report.contains("no tables yet"), "{report}");
     let observed: Vec<_> = sink.observe().unwrap().try_collect().await.unwrap();
     assert!(observed.is_empty());
     assert!(!fixture.path().exists());
     sink.probe().await.unwrap();
-    let report = sink.check().await.unwrap().join("\n");
+    let report = sink.check().await.unwrap().found.join("\n");
     assert!(report.contains("version 1 of 1"), "{report}");
 }
 

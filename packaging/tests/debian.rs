@@ -1,0 +1,231 @@
+//! The Debian package, on a machine of its own: a clean root with systemd as PID 1.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
+
+mod support;
+
+use std::fs;
+
+use rolecall_testkit::until;
+use serde_json::Value;
+
+use support::{Machine, PATIENCE};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What `tests/run` builds of the same source, to be upgraded to.
+const NEWER: &str = "99.0.0";
+
+const STORE: &str = "/var/lib/rolecall/rolecall.db";
+
+/// Sends a signed event about this user, as the README says.
+fn send(user: &str) -> String {
+    format!(
+        "systemd-run --quiet --pipe --wait -p User=rolecall -p LoadCredential=secrets:/etc/rolecall/secrets \
+         rolecall send --sample user_created --set data.id=diruser_{user} --set data.email={user}@example.com"
+    )
+}
+
+async fn knows(machine: &Machine, user: &str) {
+    let explained = machine.done(&format!("rolecall explain {user}@example.com")).await;
+    assert!(explained.contains(&format!("diruser_{user}")), "{explained}");
+}
+
+#[tokio::test]
+async fn what_is_installed_runs_as_it_is_and_takes_an_event() {
+    let machine = Machine::with_package(VERSION).await;
+
+    let running = machine.done("systemctl is-active rolecall.service rolecall.socket").await;
+    assert_eq!(running, "active\nactive");
+    let enabled = machine.done("systemctl is-enabled rolecall.service rolecall.socket").await;
+    assert_eq!(enabled, "enabled\nenabled");
+    let user = machine.done("ps -o user= -p $(systemctl show -P MainPID rolecall)").await;
+    assert_eq!(user, "rolecall");
+
+    let answer = machine.done(&send("ada")).await;
+    assert!(answer.contains(r#""status":"committed""#), "{answer}");
+    knows(&machine, "ada").await;
+    let status = machine.done("rolecall status").await;
+    assert!(status.contains("1 active"), "{status}");
+    assert!(status.contains("none is configured: nothing is kept in step"), "{status}");
+}
+
+#[tokio::test]
+async fn every_file_is_in_its_place_and_belongs_to_whom_it_should() {
+    let machine = Machine::with_package(VERSION).await;
+    let expected = "\
+755 root root /usr/bin/rolecall
+750 root rolecall /etc/rolecall
+640 root rolecall /etc/rolecall/rolecall.yaml
+640 root rolecall /etc/rolecall/rules.yaml
+700 root root /etc/rolecall/secrets
+600 root root /etc/rolecall/secrets/scalekit
+700 rolecall rolecall /var/lib/rolecall
+600 rolecall rolecall /var/lib/rolecall/rolecall.db
+755 rolecall rolecall /run/rolecall
+660 rolecall rolecall /run/rolecall/admin.sock
+644 root root /usr/lib/systemd/system/rolecall.service
+644 root root /usr/lib/systemd/system/rolecall.socket
+644 root root /usr/lib/sysusers.d/rolecall.conf
+644 root root /usr/lib/tmpfiles.d/rolecall.conf
+644 root root /usr/share/man/man1/rolecall-serve.1.gz
+644 root root /usr/share/man/man5/rolecall.yaml.5.gz
+644 root root /usr/share/bash-completion/completions/rolecall
+644 root root /usr/share/fish/vendor_completions.d/rolecall.fish
+644 root root /usr/share/zsh/vendor-completions/_rolecall
+644 root root /usr/share/doc/rolecall/README.md
+644 root root /usr/share/doc/rolecall/copyright
+644 root root /usr/share/doc/rolecall/changelog.Debian.gz
+644 root root /usr/share/doc/rolecall/config/rolecall.yaml
+644 root root /usr/share/doc/rolecall/config/schemas/rolecall.schema.json";
+    let paths: Vec<&str> = expected.lines().filter_map(|line| line.rsplit(' ').next()).collect();
+    let found = machine.done(&format!("stat -c '%a %U %G %n' {}", paths.join(" "))).await;
+    assert_eq!(found, expected);
+
+    let kept = machine.done("dpkg-query -W -f '${Conffiles}' rolecall | cut -d ' ' -f 2").await;
+    assert_eq!(kept, "/etc/rolecall/rolecall.yaml\n/etc/rolecall/rules.yaml");
+    assert_eq!(machine.done("dpkg --verify rolecall").await, "", "nothing was changed after unpacking");
+    // The clean root has it for the package's sake.
+    let needs = machine.done("dpkg-query -W -f '${Depends}' rolecall").await;
+    assert!(needs.contains("procps") && needs.contains("libc6 (>= "), "{needs}");
+}
+
+#[tokio::test]
+async fn the_units_are_right_and_hardened_where_they_are_installed() {
+    let machine = Machine::with_package(VERSION).await;
+    assert_eq!(machine.done("systemd-analyze verify rolecall.service rolecall.socket").await, "");
+    machine.done("systemd-analyze security --no-pager --threshold=15 rolecall.service").await;
+}
+
+#[tokio::test]
+async fn a_reload_is_over_when_the_rules_are_in_force() {
+    let machine = Machine::with_package(VERSION).await;
+    machine.done(&send("ada")).await;
+    fs::write(machine.file("/etc/rolecall/rules.yaml"), "default: member\n").unwrap();
+    machine.done("systemctl reload rolecall").await;
+    let history = machine.done("rolecall rules history").await;
+    assert!(history.contains("reload"), "{history}");
+}
+
+#[tokio::test]
+async fn what_is_logged_is_in_the_journal_with_fields() {
+    let machine = Machine::with_package(VERSION).await;
+    fs::write(machine.file("/tmp/forged"), "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").unwrap();
+    let forged = machine.run(&(send("eve") + " --secret-file /tmp/forged")).await;
+    assert!(forged.output.contains(r#""status":"refused""#), "{forged:?}");
+
+    let entry = until(PATIENCE, "the refusal is in the journal", async || {
+        let found = machine.run("journalctl -u rolecall -o json -p warning ROLECALL_SOURCE=scalekit").await;
+        let last = found.output.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok());
+        last.ok_or(found)
+    })
+    .await;
+    let field = |name: &str| entry[name].as_str().unwrap_or_default();
+    assert_eq!(field("PRIORITY"), "4");
+    assert_eq!(field("SYSLOG_IDENTIFIER"), "rolecall");
+    assert_eq!(field("TARGET"), "rolecall::receive::refusals");
+    assert_eq!(field("_SYSTEMD_UNIT"), "rolecall.service");
+    assert!(field("ROLECALL_MESSAGE_ID").starts_with("msg_"), "{entry}");
+    assert!(field("MESSAGE").contains("no signature matches"), "{entry}");
+    assert!(field("MESSAGE").contains(r#"source="scalekit""#), "the message says all by itself: {entry}");
+}
+
+#[tokio::test]
+async fn no_webhook_is_refused_while_the_service_restarts() {
+    let machine = Machine::with_package(VERSION).await;
+    let sends: Vec<String> = (0..10).map(|number| send(&format!("p{number}"))).collect();
+    let all = sends.join(" && ");
+    machine.done(&format!("systemctl restart rolecall & {all} && wait $!")).await;
+    let status = machine.done("rolecall status").await;
+    assert!(status.contains("10 active"), "{status}");
+}
+
+#[tokio::test]
+async fn an_upgrade_keeps_configuration_and_data_and_refuses_no_webhook() {
+    let machine = Machine::with_package(VERSION).await;
+    machine.done(&send("ada")).await;
+    let config = machine.file("/etc/rolecall/rolecall.yaml");
+    let edited = fs::read_to_string(&config).unwrap() + "\nlog: {filter: debug}\n";
+    fs::write(&config, &edited).unwrap();
+    let secret = fs::read(machine.file("/etc/rolecall/secrets/scalekit")).unwrap();
+    let before = machine.done("systemctl show -P MainPID rolecall; systemctl show -P ActiveEnterTimestampMonotonic rolecall.socket").await;
+
+    let sends: Vec<String> = (0..20).map(|number| send(&format!("p{number}"))).collect();
+    let all = sends.join(" && ");
+    tokio::join!(machine.install(NEWER), async { machine.done(&all).await });
+
+    let after = machine.done("systemctl show -P MainPID rolecall; systemctl show -P ActiveEnterTimestampMonotonic rolecall.socket").await;
+    let (old, new) = (before.lines().collect::<Vec<_>>(), after.lines().collect::<Vec<_>>());
+    assert_ne!(old[0], new[0], "the new binary runs");
+    assert_eq!(old[1], new[1], "the socket stayed open");
+    assert_eq!(machine.done("dpkg-query -W -f '${Version}' rolecall").await, format!("{NEWER}-1"));
+    assert_eq!(fs::read_to_string(&config).unwrap(), edited);
+    assert_eq!(fs::read(machine.file("/etc/rolecall/secrets/scalekit")).unwrap(), secret);
+    assert_eq!(machine.done("stat -c '%a %U %G' /etc/rolecall/rolecall.yaml").await, "640 root rolecall");
+    knows(&machine, "ada").await;
+    let status = machine.done("rolecall status").await;
+    assert!(status.contains("21 active"), "{status}");
+}
+
+#[tokio::test]
+async fn an_older_binary_leaves_a_newer_store_alone_and_goes_on_with_the_one_from_before_the_upgrade() {
+    let machine = Machine::with_package(VERSION).await;
+    machine.done(&send("ada")).await;
+    machine.done("systemctl stop rolecall.socket rolecall.service").await;
+    machine.done(&format!("cp -p {STORE} /root/before")).await;
+    machine.install(NEWER).await;
+    machine.done(&send("ben")).await;
+    machine.done("systemctl stop rolecall.socket rolecall.service").await;
+    // The newer version changed the tables. All that an older one can see of it is the number that SQLite keeps at offset
+    // 60 of the file, big-endian.
+    assert!(!machine.file(&format!("{STORE}-wal")).exists(), "after a stop the file has everything");
+    let mut newer = fs::read(machine.file(STORE)).unwrap();
+    newer[63] += 1;
+    fs::write(machine.file(STORE), &newer).unwrap();
+
+    machine.install(VERSION).await;
+    let refused = until(PATIENCE, "the older binary says that it cannot", async || {
+        let journal = machine.run("journalctl -u rolecall -o cat -b").await;
+        if journal.output.contains("newer") { Ok(journal.output) } else { Err(journal) }
+    })
+    .await;
+    assert!(refused.contains(STORE), "{refused}");
+    assert!(!machine.run("systemctl is-active rolecall.service").await.succeeded);
+    assert_eq!(fs::read(machine.file(STORE)).unwrap(), newer, "the newer store is as it was");
+
+    machine.done("systemctl stop rolecall.socket rolecall.service").await;
+    machine.done(&format!("rm -f {STORE}-wal {STORE}-shm && cp -p /root/before {STORE}")).await;
+    machine.done("systemctl start rolecall.socket rolecall.service").await;
+    knows(&machine, "ada").await;
+}
+
+#[tokio::test]
+async fn an_upgrade_can_be_taken_back_while_the_tables_are_the_same() {
+    let machine = Machine::with_package(NEWER).await;
+    machine.done(&send("ada")).await;
+    machine.install(VERSION).await;
+    machine.done("systemctl is-active rolecall.service").await;
+    machine.done(&send("ben")).await;
+    knows(&machine, "ada").await;
+    knows(&machine, "ben").await;
+}
+
+#[tokio::test]
+async fn removal_keeps_configuration_and_data_and_purging_leaves_nothing() {
+    let machine = Machine::with_package(VERSION).await;
+    machine.done(&send("ada")).await;
+    machine.done("apt-get remove --quiet --yes rolecall").await;
+    assert!(!machine.run("systemctl is-active rolecall.service rolecall.socket").await.succeeded);
+    assert!(!machine.file("/usr/bin/rolecall").exists());
+    for kept in [STORE, "/etc/rolecall/rolecall.yaml", "/etc/rolecall/secrets/scalekit"] {
+        assert!(machine.file(kept).exists(), "{kept}");
+    }
+
+    machine.install(VERSION).await;
+    knows(&machine, "ada").await;
+
+    machine.done("apt-get purge --quiet --yes rolecall").await;
+    for gone in
+        ["/var/lib/rolecall", "/etc/rolecall", "/etc/systemd/system/multi-user.target.wants/rolecall.service"]
+    {
+        assert!(fs::symlink_metadata(machine.file(gone)).is_err(), "{gone}");
+    }
+}
