@@ -187,12 +187,12 @@ impl Report {
         if !self.errors.is_empty() {
             return Exit::Usage;
         }
-        use jiff::Timestamp;
         let wrong = self
             .sinks
             .iter()
             .any(|sink| matches!(sink.finding, Finding::Wrong { .. } | Finding::Faulty { .. }));
-        if wrong { Exit::Problems } else { Exit::Done }
+        let certificate = self.listen.as_ref().is_some_and(ListenReport::is_wrong);
+        if wrong || certificate { Exit::Problems } else { Exit::Done }
     }
 
     fn render(&self) -> String {
