@@ -19,6 +19,7 @@ use crate::rulebook::{Opening, Rulebook};
 use crate::service_manager::{ServiceManager, Vitals};
 use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError, watch_space};
 use crate::tls::TlsServer;
+use crate::traces::Traces;
 
 /// How long sinks may take to finish the batches in their hands when the daemon stops. What is cut off comes again.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -104,7 +105,12 @@ impl Daemon {
         });
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
         let replay = Replay::new(&store, &sources, &intake);
-        let receiver = Receiver::new(config.listen, sources, intake, clock)
+        let (traces, exporter) = match &config.traces {
+            Some(config) => Traces::to(config).map(|(traces, exporter)| (traces, Some(exporter))),
+            None => Ok((Traces::default(), None)),
+        }
+        .map_err(|error| DaemonError::Config { section: "traces".into(), error })?;
+        let receiver = Receiver::new(config.listen, sources, intake, clock, traces.clone())
             .map_err(|error| DaemonError::Config { section: "listen".into(), error })?;
         let received = receiver.acknowledgements();
         let tls = receiver.tls();
@@ -130,7 +136,8 @@ impl Daemon {
             sink: entry.sink,
             delivery: entry.delivery,
         });
-        let (deliveries, workers) = Deliveries::start(sinks.collect(), &store, clock, &stop_the_rest);
+        let (deliveries, workers) =
+            Deliveries::start(sinks.collect(), &store, clock, &stop_the_rest, &traces);
         let wake = deliveries.clone();
         let committer =
             Committer::new(Arc::clone(&store), Arc::clone(&opening.rules), clock, move || wake.wake())
@@ -147,6 +154,9 @@ impl Daemon {
         let retention = retention(&config.store.retention);
         others.spawn(retention.run(Arc::clone(&store), clock, stop_the_rest.clone()));
         others.spawn(replay.clone().run(stop_the_rest.clone()));
+        if let Some(exporter) = exporter {
+            others.spawn(exporter.run(stop_the_rest.clone()));
+        }
         others.spawn(watch_space(Arc::clone(&store), stop_the_rest.clone()));
         if let Some(tls) = tls.clone() {
             others.spawn(tls.keep_renewed(stop_the_rest.clone()));
@@ -168,6 +178,8 @@ impl Daemon {
             gate: Arc::new(gate),
             received,
             commits: committer.metrics(),
+            tls: tls.clone(),
+            traces,
             replay,
             alerts,
             tls: tls.clone(),

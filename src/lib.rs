@@ -18,4 +18,5 @@ pub mod service_manager;
 pub mod source;
 pub mod store;
 pub mod tls;
+pub mod traces;
 pub mod yaml;

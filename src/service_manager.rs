@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::deliver::{Breaker, Deliveries, DeliveryStatus};
 use crate::progress::Progress;
 use crate::rulebook::Rulebook;
-use crate::store::{SinkState, Store};
+use crate::store::{SinkState, Store, StoreView};
 
 /// How often the status is told when no watchdog asks for more.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
@@ -59,12 +59,16 @@ impl Vitals {
 
     async fn status(&self) -> String {
         let overview = timeout(STORE_PATIENCE, self.store.overview()).await;
+        let low = overview.as_ref().is_ok_and(|asked| asked.as_ref().is_ok_and(StoreView::is_low_on_space));
         let queues = match overview {
             Ok(Ok(view)) => Ok(view.sinks),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("the store is slow to answer".to_owned()),
         };
-        let line = status_line(&self.deliveries.status(), queues);
+        let mut line = status_line(&self.deliveries.status(), queues);
+        if low {
+            line += "; the disk is nearly full";
+        }
         match self.rulebook.rejected() {
             Some(_) => format!("{TURNED_DOWN}; {line}"),
             None => line,

@@ -129,6 +129,21 @@ async fn what_is_logged_is_in_the_journal_with_fields() {
 }
 
 #[tokio::test]
+async fn without_a_journal_the_log_goes_to_standard_error_and_says_so() {
+    let machine = Machine::with_package(VERSION).await;
+    machine
+        .done("mkdir /tmp/secrets && cp /etc/rolecall/secrets/scalekit /tmp/secrets/secrets_scalekit")
+        .await;
+    // It ends once it has begun to log, because its store cannot be there.
+    let keys = "CREDENTIALS_DIRECTORY=/tmp/secrets ROLECALL__LOG__FORMAT=journal ROLECALL__STORE__PATH=/dev/null/store";
+    let hidden = format!("mount -t tmpfs tmpfs /run/systemd/journal && {keys} exec rolecall serve");
+    let ran = machine.run(&format!("unshare --mount sh -c '{hidden}'")).await;
+    let entry: Value = serde_json::from_str(ran.output.lines().next().unwrap()).expect(&ran.output);
+    assert_eq!(entry["level"], "WARN");
+    assert!(entry["message"].as_str().unwrap().contains("the journal cannot be reached"), "{entry}");
+}
+
+#[tokio::test]
 async fn no_webhook_is_refused_while_the_service_restarts() {
     let machine = Machine::with_package(VERSION).await;
     let sends: Vec<String> = (0..10).map(|number| send(&format!("p{number}"))).collect();

@@ -5,27 +5,32 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, header};
+use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::api::{
-    self, AlertsList, AlertsTested, Changed, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery,
-    ExplainQuery, Health, HistoryQuery, InForce, NothingMore, PlanRequest, Problem, QueuePage, QueueQuery,
-    ReplayPage, ReplayRequest, RollbackRequest, RulesHistory, RulesText, RulesVersionQuery, Selection, Users,
+    self, AlertsList, AlertsTested, Changed, CheckQuery, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, ExplainQuery,
+    ExportQuery, ExportedGroups, ExportedUsers, Health, HistoryQuery, InForce, NothingMore, PlanRequest,
+    Problem, QueuePage, QueueQuery, ReplayPage, ReplayRequest, RollbackRequest, RulesHistory, RulesText,
+    RulesVersionQuery, Selection, Users,
 };
 use crate::rulebook::PlanPage;
-use crate::store::RulesVersion;
+use crate::store::{CheckPlace, CheckStep, RulesVersion, StoreSize};
 
 /// The largest answer that is read, in bytes: a page of a thousand queue items with long errors.
 const MOST_ANSWER: usize = 64 * 1024 * 1024;
 /// How long a question may take.
 const WITHIN: Duration = Duration::from_secs(30);
+/// How long a question may take for which the whole store is read.
+const LONG: Duration = Duration::from_secs(60 * 60);
 
 /// Asks the daemon behind one socket. Each question is a connection of its own.
 #[derive(Clone, Debug)]
@@ -175,6 +180,67 @@ impl AdminClient {
         self.post(api::RULES_PLAN, request).await
     }
 
+    /// The whole store, as it is at one moment.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, another backup is under way, or there is no room for its copy.
+    pub async fn backup(&self) -> Result<Download, ClientError> {
+        let answer = self.open(self.request(Method::GET, api::STORE_BACKUP, Bytes::new())?);
+        let (response, connection) = self.within(LONG, answer).await??;
+        let (head, body) = response.into_parts();
+        let socket = self.socket.clone();
+        if head.status.is_success() {
+            let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+            let bytes = length.and_then(|length| length.parse().ok()).unwrap_or_default();
+            return Ok(Download { socket, bytes, body, _connection: connection });
+        }
+        let body = Limited::new(body, MOST_ANSWER).collect().await.map_err(|e| self.odd(e.to_string()))?;
+        Err(self.refused(head.status, &body.to_bytes()))
+    }
+
+    /// What takes how much space in the store.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or its store fails.
+    pub async fn store_size(&self) -> Result<StoreSize, ClientError> {
+        self.get_within(LONG, api::STORE_SIZE, ()).await
+    }
+
+    /// The next step of looking whether the store is sound; the first without a place.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or its store fails.
+    pub async fn check_store(&self, after: Option<CheckPlace>) -> Result<CheckStep, ClientError> {
+        let query = CheckQuery { after: after.map(|place| place.to_string()) };
+        self.get_within(LONG, api::STORE_CHECK, query).await
+    }
+
+    /// One page of all users.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or its store fails.
+    pub async fn export_users(&self, query: &ExportQuery) -> Result<ExportedUsers, ClientError> {
+        self.get(api::EXPORT_USERS, query).await
+    }
+
+    /// One page of all groups.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or its store fails.
+    pub async fn export_groups(&self, query: &ExportQuery) -> Result<ExportedGroups, ClientError> {
+        self.get(api::EXPORT_GROUPS, query).await
+    }
+
+    async fn get_within<T: DeserializeOwned>(
+        &self,
+        within: Duration,
+        path: &str,
+        params: impl Serialize,
+    ) -> Result<T, ClientError> {
+        let target = target(path, params).map_err(|e| self.odd(e.to_string()))?;
+        self.ask_within(within, Method::GET, &target, Bytes::new()).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str, params: impl Serialize) -> Result<T, ClientError> {
         let target = target(path, params).map_err(|e| self.odd(e.to_string()))?;
         self.ask(Method::GET, &target, Bytes::new()).await
@@ -191,53 +257,115 @@ impl AdminClient {
         target: &str,
         body: Bytes,
     ) -> Result<T, ClientError> {
-        let request = Request::builder()
+        self.ask_within(WITHIN, method, target, body).await
+    }
+
+    async fn ask_within<T: DeserializeOwned>(
+        &self,
+        within: Duration,
+        method: Method,
+        target: &str,
+        body: Bytes,
+    ) -> Result<T, ClientError> {
+        let request = self.request(method, target, body)?;
+        let (status, body) = self.within(within, self.exchange(request)).await??;
+        if !status.is_success() {
+            return Err(self.refused(status, &body));
+        }
+        serde_json::from_slice(&body).map_err(|e| self.odd(e.to_string()))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        target: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, ClientError> {
+        Request::builder()
             .method(method)
             .uri(target)
             .header(header::HOST, "rolecall")
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
-            .map_err(|e| self.odd(e.to_string()))?;
-        let exchange = tokio::time::timeout(WITHIN, self.exchange(request));
-        let (status, body) =
-            exchange.await.map_err(|_| ClientError::Slow { socket: self.socket.clone() })??;
-        if !status.is_success() {
-            return Err(match serde_json::from_slice::<Problem>(&body) {
-                Ok(problem) => ClientError::Refused(problem.detail),
-                Err(_) => self.odd(format!("HTTP status {status}")),
-            });
-        }
-        serde_json::from_slice(&body).map_err(|e| self.odd(e.to_string()))
+            .map_err(|e| self.odd(e.to_string()))
+    }
+
+    async fn within<T>(&self, within: Duration, answer: impl Future<Output = T>) -> Result<T, ClientError> {
+        let answer = tokio::time::timeout(within, answer).await;
+        answer.map_err(|_| ClientError::Slow { socket: self.socket.clone(), within })
     }
 
     async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(http::StatusCode, Bytes), ClientError> {
+        let (response, _connection) = self.open(request).await?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MOST_ANSWER).collect().await.map_err(|e| self.odd(e.to_string()))?;
+        Ok((head.status, body.to_bytes()))
+    }
+
+    /// Sends the request, and returns the answer as far as its head, with what reads the rest of it.
+    async fn open(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, AbortOnDropHandle<()>), ClientError> {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|error| ClientError::Unreachable { socket: self.socket.clone(), error })?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.odd(e.to_string()))?;
-        let answer = async {
-            let response = sender.send_request(request).await.map_err(|e| self.odd(e.to_string()))?;
-            let (head, body) = response.into_parts();
-            let body =
-                Limited::new(body, MOST_ANSWER).collect().await.map_err(|e| self.odd(e.to_string()))?;
-            Ok((head.status, body.to_bytes()))
-        };
-        tokio::pin!(connection);
-        tokio::pin!(answer);
-        tokio::select! {
-            biased;
-            answer = &mut answer => answer,
-            // The connection is done with once the answer has been read from it.
-            _ = &mut connection => answer.await,
+        // How the connection ended is seen by what was read from it.
+        let connection = tokio::spawn(async move { drop(connection.await) });
+        let connection = AbortOnDropHandle::new(connection);
+        let response = sender.send_request(request).await.map_err(|e| self.odd(e.to_string()))?;
+        Ok((response, connection))
+    }
+
+    fn refused(&self, status: http::StatusCode, body: &[u8]) -> ClientError {
+        match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) => ClientError::Refused(problem.detail),
+            Err(_) => self.odd(format!("HTTP status {status}")),
         }
     }
 
     fn odd(&self, what: String) -> ClientError {
         ClientError::Odd { socket: self.socket.clone(), what }
+    }
+}
+
+/// A large answer on its way.
+pub struct Download {
+    socket: PathBuf,
+    bytes: u64,
+    body: Incoming,
+    _connection: AbortOnDropHandle<()>,
+}
+
+impl Download {
+    /// How long it is.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next piece of it; `None` when that was all.
+    ///
+    /// # Errors
+    /// When the daemon ends before it is whole, or nothing comes for too long.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            let frame = tokio::time::timeout(WITHIN, self.body.frame()).await;
+            let slow = |_| ClientError::Slow { socket: self.socket.clone(), within: WITHIN };
+            let Some(frame) = frame.map_err(slow)? else { return Ok(None) };
+            let cut = |error: hyper::Error| ClientError::Odd {
+                socket: self.socket.clone(),
+                what: format!("the answer was cut off: {error}"),
+            };
+            // What is no data says nothing here.
+            if let Ok(piece) = frame.map_err(cut)?.into_data() {
+                return Ok(Some(piece));
+            }
+        }
     }
 }
 
@@ -273,10 +401,12 @@ pub enum ClientError {
         error: io::Error,
     },
     /// It listens and does not answer.
-    #[error("the daemon at {} did not answer within {} s; its log says what it is doing", socket.display(), WITHIN.as_secs())]
+    #[error("the daemon at {} did not answer within {} s; its log says what it is doing", socket.display(), within.as_secs())]
     Slow {
         /// The socket.
         socket: PathBuf,
+        /// How long it was waited for.
+        within: Duration,
     },
     /// It says no, and why.
     #[error("{0}")]

@@ -42,6 +42,8 @@ async fn page(state: &AdminState) -> String {
     }
     deliveries(&mut page, state);
     rules(&mut page, state).await;
+    certificates(&mut page, state);
+    traces(&mut page, state);
     Process::now().show(&mut page, seconds(state.started_at));
     page.text()
 }
@@ -254,6 +256,29 @@ async fn rules(page: &mut Page, state: &AdminState) {
             number(newest.number),
         );
     }
+}
+
+fn certificates(page: &mut Page, state: &AdminState) {
+    let status = state.tls.as_ref().map(|tls| (vec![("listener", "webhooks".to_owned())], tls.status()));
+    page.gauges(
+        "rolecall_certificate_expiry_timestamp_seconds",
+        "Until when the certificate that a listener shows is valid, in seconds since 1970; missing without TLS",
+        status.iter().map(|(labels, tls)| (labels.clone(), seconds(tls.certificate.not_after))),
+    );
+    page.gauges(
+        "rolecall_certificate_rejected",
+        "1 while the files of a certificate cannot be used: the one that was served before goes on being served",
+        status.iter().map(|(labels, tls)| (labels.clone(), if tls.rejected.is_some() { 1.0 } else { 0.0 })),
+    );
+}
+
+fn traces(page: &mut Page, state: &AdminState) {
+    let outcome = |outcome: &str| vec![("outcome", outcome.to_owned())];
+    page.counters(
+        "rolecall_trace_spans",
+        "Spans of traces by what became of them: sent to the collector, or dropped because it did not take them in time",
+        [(outcome("sent"), state.traces.sent()), (outcome("dropped"), state.traces.dropped())],
+    );
 }
 
 /// Counts here are far from where a double gets inexact.

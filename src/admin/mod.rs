@@ -14,13 +14,14 @@ mod router;
 mod routes;
 mod server;
 mod socket;
+mod transfer;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 pub use access::{Credential, Gate, Tokens, Who};
-pub use client::{AdminClient, ClientError};
+pub use client::{AdminClient, ClientError, Download};
 pub use server::{AdminListener, ListenError, serve};
 pub use socket::{AdminSocket, SocketError};
 
@@ -30,6 +31,7 @@ use crate::receive::{Acknowledgements, Replay};
 use crate::rulebook::Rulebook;
 use crate::store::{CommitMetrics, Store};
 use crate::tls::TlsServer;
+use crate::traces::Traces;
 
 /// What the admin API looks at and works on.
 #[derive(Clone)]
@@ -46,12 +48,14 @@ pub struct AdminState {
     pub received: Arc<Acknowledgements>,
     /// What the committer counts and measures.
     pub commits: CommitMetrics,
+    /// TLS of the receiver, where it has any.
+    pub tls: Option<TlsServer>,
+    /// Where spans go.
+    pub traces: Traces,
     /// Reads stored messages again.
     pub replay: Replay,
     /// What needs a person, and who is told.
     pub alerts: Alerts,
-    /// The certificate of the webhooks' listener, if it has one.
-    pub tls: Option<TlsServer>,
     /// The time now.
     pub clock: fn() -> Timestamp,
     /// When the daemon started.

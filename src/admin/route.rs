@@ -16,6 +16,7 @@ use super::AdminState;
 use super::access::Who;
 use super::openapi::{Said, Shapes};
 use super::refusal::Refusal;
+use super::transfer::Pace;
 use crate::config::Access;
 
 /// The largest request body, in bytes, where a route does not say otherwise: a selection needs some hundred.
@@ -31,6 +32,8 @@ pub(super) struct Call<P, B = ()> {
     pub(super) params: P,
     /// What the body says.
     pub(super) body: B,
+    /// Where it says that it gets on, if that takes long.
+    pub(super) pace: Pace,
 }
 
 /// A request that may be answered, not yet read.
@@ -41,6 +44,7 @@ pub(super) struct Raw {
     /// What the path and the query say, written as a query.
     pub(super) params: String,
     pub(super) body: Bytes,
+    pub(super) pace: Pace,
 }
 
 type Handler = Arc<dyn Fn(Raw) -> BoxFuture<'static, Result<Response, Refusal>> + Send + Sync>;
@@ -151,6 +155,29 @@ impl Route {
         }
     }
 
+    /// `GET` of something large that is sent as it is read. Needs full access.
+    pub(super) fn download<F>(
+        path: &'static str,
+        summary: &'static str,
+        content_type: &'static str,
+        handler: impl Fn(AdminState, Pace) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Response, Refusal>> + Send + 'static,
+    {
+        Self {
+            method: Method::GET,
+            path,
+            summary,
+            needs: Some(Access::Full),
+            most_body: 0,
+            refusals: Vec::new(),
+            said: |_| Said::text("application/octet-stream"),
+            text: Some(content_type),
+            handler: Arc::new(move |raw| handler(raw.state, raw.pace).boxed()),
+        }
+    }
+
     /// `GET` of something that anybody may know: no token is asked for.
     pub(super) fn open<A, F>(
         path: &'static str,
@@ -245,12 +272,12 @@ fn read_call<P: DeserializeOwned, B>(
     raw: Raw,
     body: impl FnOnce(&[u8]) -> Result<B, Refusal>,
 ) -> Result<Call<P, B>, Refusal> {
-    let Raw { state, who, params, body: bytes } = raw;
+    let Raw { state, who, params, body: bytes, pace } = raw;
     // Every route that reads a call asks for access first.
     let who = who.ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "nobody asks"))?;
     let params =
         serde_urlencoded::from_str(&params).map_err(|error| Refusal::unreadable("the query", error))?;
-    Ok(Call { state, who, params, body: body(&bytes)? })
+    Ok(Call { state, who, params, body: body(&bytes)?, pace })
 }
 
 fn read_body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, Refusal> {

@@ -15,6 +15,7 @@ use warp::{Filter as _, Reply as _};
 use super::access::{Peer, Who};
 use super::refusal::Refusal;
 use super::route::{Raw, Route};
+use super::transfer::Pace;
 use super::{AdminState, routes};
 use crate::config::Access;
 
@@ -30,11 +31,12 @@ pub(super) fn filter(state: AdminState) -> BoxedFilter<(Response,)> {
         .and(query)
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Peer>())
+        .and(warp::ext::get::<Pace>())
         .and(warp::body::stream())
-        .then(move |method, path: FullPath, query, headers, peer, body| {
+        .then(move |method, path: FullPath, query, headers, peer, pace, body| {
             let (routes, state) = (Arc::clone(&routes), state.clone());
             async move {
-                let asked = Asked { method, path: path.as_str(), query, headers, peer };
+                let asked = Asked { method, path: path.as_str(), query, headers, peer, pace };
                 let mut response =
                     answer(&routes, state, asked, body).await.unwrap_or_else(Refusal::into_response);
                 let headers = response.headers_mut();
@@ -53,6 +55,7 @@ struct Asked<'a> {
     query: String,
     headers: HeaderMap,
     peer: Peer,
+    pace: Pace,
 }
 
 async fn answer<B: Buf>(
@@ -72,11 +75,11 @@ async fn answer<B: Buf>(
         most => read(&asked.headers, body, most).await?,
     };
     let Some(who) = who else {
-        return route.answer(Raw { state, who, params, body }).await;
+        return route.answer(Raw { state, who, params, body, pace: asked.pace }).await;
     };
     // What is logged on the way says for whom it was done.
     let span = tracing::info_span!("admin", %who);
-    let raw = Raw { state, who: Some(who), params, body };
+    let raw = Raw { state, who: Some(who), params, body, pace: asked.pace };
     async {
         let answered = route.answer(raw).await;
         if route.needs == Some(Access::Full) {

@@ -18,6 +18,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use super::access::Peer;
+use super::transfer::Pace;
 use super::{AdminSocket, AdminState, router};
 use crate::config::AdminListenConfig;
 
@@ -27,7 +28,8 @@ const MOST_CONNECTIONS: usize = 32;
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// The largest request head, in bytes.
 const MOST_HEAD: usize = 32 * 1024;
-/// The longest a connection lives, so that none that is stuck holds its place for good.
+/// The longest a connection lives without getting on with something long, so that none that is stuck holds its place for
+/// good.
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);
 /// How long requests that have begun may take to end when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -150,10 +152,12 @@ fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     place: OwnedSemaphorePermit,
 ) {
     let answering = TowerToHyperService::new(warp::service(filter.clone()));
+    let pace = Pace::default();
     let service = service_fn({
-        let peer = peer.clone();
+        let (peer, pace) = (peer.clone(), pace.clone());
         move |mut request: http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(peer.clone());
+            request.extensions_mut().insert(pace.clone());
             answering.call(request)
         }
     });
@@ -165,10 +169,22 @@ fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let connection = connections.watch(connection);
     tokio::spawn(async move {
         // A client that hangs up, sends nonsense or is slow is its own trouble.
-        match tokio::time::timeout(CONNECTION_LIFE, connection).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection to the admin API ended early"),
-            Err(_) => tracing::debug!(%peer, "a connection to the admin API took too long"),
+        let mut connection = std::pin::pin!(connection);
+        let mut seen = pace.ticks();
+        loop {
+            match tokio::time::timeout(CONNECTION_LIFE, &mut connection).await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "a connection to the admin API ended early");
+                    break;
+                }
+                // What takes long and gets on may.
+                Err(_) if pace.ticks() != seen => seen = pace.ticks(),
+                Err(_) => {
+                    tracing::debug!(%peer, "a connection to the admin API took too long");
+                    break;
+                }
+            }
         }
         drop(place);
     });

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use serde::de::DeserializeOwned;
 
 use super::{DEFAULT_CONFIG, Failure};
 use crate::admin::AdminClient;
@@ -19,15 +20,29 @@ const MOST_CONFIG: u64 = yaml::MAX_BYTES as u64;
 /// How to reach the daemon, and how to show what it says.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Daemon {
-    /// The daemon's admin socket [default: what `admin.socket` is in the configuration]
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
+    #[command(flatten)]
+    socket: Socket,
     /// Answer in JSON, for programs
     #[arg(long)]
     pub(super) json: bool,
 }
 
+/// How to reach the daemon.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Socket {
+    /// The daemon's admin socket [default: what `admin.socket` is in the configuration]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
 impl Daemon {
+    /// A client of the daemon of this configuration.
+    pub(super) fn client(&self, config: &Path) -> Result<AdminClient, Failure> {
+        self.socket.client(config)
+    }
+}
+
+impl Socket {
     /// A client of the daemon of this configuration.
     pub(super) fn client(&self, config: &Path) -> Result<AdminClient, Failure> {
         match &self.socket {
@@ -43,24 +58,36 @@ fn configured(path: &Path) -> anyhow::Result<PathBuf> {
     if let Some(socket) = std::env::var_os(SOCKET_VARIABLE).filter(|socket| !socket.is_empty()) {
         return Ok(socket.into());
     }
-    let name = path.display();
+    let admin: AdminConfig = section(path, "admin", "name the daemon's socket with --socket")?;
+    Ok(admin.socket)
+}
+
+/// One section of the configuration, and nothing else of it; without a configuration, what the section is by default. What
+/// the caller can do `instead` is told with an error.
+pub(super) fn section<T: DeserializeOwned + Default>(
+    path: &Path,
+    name: &str,
+    instead: &str,
+) -> anyhow::Result<T> {
+    let shown = path.display();
     let text = match read(path) {
         Ok(text) => text,
-        // Without a configuration the daemon is where it is by default.
         Err(error) if error.kind() == ErrorKind::NotFound && path == Path::new(DEFAULT_CONFIG) => {
-            return Ok(AdminConfig::default().socket);
+            return Ok(T::default());
         }
-        Err(error) => return Err(error).with_context(|| format!("cannot read {name}; name the daemon's socket with --socket, or its configuration with --config")),
+        Err(error) => {
+            return Err(error).with_context(|| {
+                format!("cannot read {shown}; {instead}, or the configuration with --config")
+            });
+        }
     };
-    let name = name.to_string();
-    let source = Source { name: &name, text: &text };
-    let admin = yaml::parse(&text).and_then(|root| match root.entry("admin") {
+    let shown = shown.to_string();
+    let source = Source { name: &shown, text: &text };
+    let section = yaml::parse(&text).and_then(|root| match root.entry(name) {
         Some(section) => yaml::decode(&section.value),
-        None => Ok(AdminConfig::default()),
+        None => Ok(T::default()),
     });
-    let admin = admin
-        .map_err(|fault| anyhow!("{}\nname the daemon's socket with --socket", Report::new(source, fault)))?;
-    Ok(admin.socket)
+    section.map_err(|fault| anyhow!("{}\n{instead}", Report::new(source, fault)))
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

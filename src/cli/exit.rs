@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::admin::ClientError;
+use crate::store::StoreError;
 
 /// How a command ended, as its caller sees it. The numbers are documented and stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,18 @@ impl From<ClientError> for Failure {
     }
 }
 
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // The daemon runs, and was not found.
+            StoreError::InUse { .. } => Failure::Unreachable(anyhow::anyhow!(
+                "{error}; or ask the daemon that runs: its admin socket is named by --socket, or --config"
+            )),
+            error => Failure::Failed(error.into()),
+        }
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Failure::Failed(error)
@@ -83,6 +96,7 @@ impl From<anyhow::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::time::Duration;
 
     use super::*;
 
@@ -94,7 +108,11 @@ mod tests {
             error: io::Error::from(io::ErrorKind::NotFound),
         };
         assert_eq!(Failure::from(missing).exit(), Exit::Unreachable);
-        assert_eq!(Failure::from(ClientError::Slow { socket: socket.into() }).exit(), Exit::Unreachable);
+        assert_eq!(
+            Failure::from(ClientError::Slow { socket: socket.into(), within: Duration::from_secs(30) })
+                .exit(),
+            Exit::Unreachable
+        );
         assert_eq!(Failure::from(ClientError::Refused("no".into())).exit(), Exit::Problems);
     }
 

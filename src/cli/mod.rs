@@ -1,6 +1,7 @@
 //! The command line: one file for each command, and what they share.
 //!
-//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `reasons`
+//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `progress` shows how long
+//! work gets on, `reasons`
 //! says why somebody has a role, `exit` how a command ended.
 
 mod alerts;
@@ -10,15 +11,18 @@ mod demo;
 mod events;
 mod exit;
 mod explain;
+mod export;
 mod output;
 mod pages;
 mod plugin;
+mod progress;
 mod queue;
 mod reasons;
 mod rules;
 mod send;
 mod serve;
 mod status;
+mod store;
 mod table;
 mod text;
 
@@ -60,6 +64,9 @@ enum Command {
     #[command(subcommand)]
     Events(events::Events),
     Explain(explain::Explain),
+    Export(export::Export),
+    #[command(subcommand)]
+    Store(store::Store),
     #[command(subcommand)]
     Rules(rules::Rules),
     #[command(subcommand)]
@@ -81,6 +88,8 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Queue(queue) => queue.run(config).await,
         Command::Events(events) => events.run(config).await,
         Command::Explain(explain) => explain.run(config).await,
+        Command::Export(export) => export.run(config).await,
+        Command::Store(store) => store.run(config).await,
         Command::Rules(rules) => rules.run(config).await,
         Command::Alerts(alerts) => alerts.run(config).await,
         Command::Plugin(plugin) => plugin.run().await,

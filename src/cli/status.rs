@@ -23,8 +23,8 @@ use crate::tls::{RejectedFiles, TlsStatus, Validity};
 /// Whether webhooks come in and can be read, what waits where and since when, which sink is down and why, dead
 /// letters.
 ///
-/// The exit code is 1 when a sink is down or has dead letters, when messages are kept that cannot be read, or when new
-/// rules were turned down, so that a script can ask too.
+/// The exit code is 1 when a sink is down or has dead letters, when messages are kept that cannot be read, when new
+/// rules were turned down, or when the disk is nearly full, so that a script can ask too.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rolecall status")]
 pub(super) struct Status {
@@ -43,6 +43,7 @@ impl Status {
 fn exit(status: &DaemonStatus) -> Exit {
     let well = |sink: &SinkStatus| State::of(sink) == State::Up && sink.dead_letters == 0;
     if status.store.unreadable_events == 0
+        && !status.store.low_on_space
         && status.rules.rejected.is_none()
         && status.sinks.values().all(well)
     {
@@ -166,7 +167,9 @@ fn directory(out: &mut String, status: &DaemonStatus) {
         let what = plain(&format!("{} {provider}{organization}", connection.id));
         line(out, "connection", &format!("{what}: {state} since {}", moment(status.now, connection.since)));
     }
-    line(out, "on disk", &bytes(store.bytes));
+    let free = store.free_bytes.map_or(String::new(), |free| format!(", {} free", bytes(free)));
+    let free = if store.low_on_space { styled(BAD, &format!("{free}: make room")) } else { free };
+    line(out, "on disk", &format!("{}{free}", bytes(store.bytes)));
     out.push('\n');
 }
 

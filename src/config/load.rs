@@ -15,13 +15,14 @@ use super::{AdminConfig, AlertsConfig, Config, ConfigErrors, LogConfig, SinkEntr
 use crate::receive::{ListenConfig, NamedSource};
 use crate::rules::{Rules, Scopes};
 use crate::source::{SourceConfig, SourceName};
+use crate::traces::TracesConfig;
 use crate::yaml::{
     self, Decoded, Entry, Fault, Kind, MAX_BYTES, Node, Place, Report, Reports, SecretSite, Source,
 };
 
 /// The keys of the file.
-pub(super) const SECTIONS: [&str; 8] =
-    ["listen", "admin", "store", "sources", "rules", "sinks", "alerts", "log"];
+pub(super) const SECTIONS: [&str; 9] =
+    ["listen", "admin", "store", "sources", "rules", "sinks", "alerts", "log", "traces"];
 
 impl Config {
     /// Reads the file, lays the process's environment over it, and checks all of it: secrets, certificates and
@@ -156,6 +157,10 @@ impl Loader<'_> {
         if let (Some(log), Some(entry)) = (&log, root.entry("log")) {
             self.check(log.targets(), &entry.value);
         }
+        let traces: Option<Option<TracesConfig>> = self.section(root, "traces");
+        if let (Some(Some(traces)), Some(entry)) = (&traces, root.entry("traces")) {
+            self.check(traces.check(), &entry.value);
+        }
         let sources = self.sources(root);
         let (sinks, scopes) = self.sinks(root);
         let rules_file: Option<PathBuf> = self.section::<Option<PathBuf>>(root, "rules").flatten();
@@ -173,6 +178,7 @@ impl Loader<'_> {
             sinks,
             alerts: alerts?,
             log: log?,
+            traces: traces?,
         })
     }
 

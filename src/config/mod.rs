@@ -31,6 +31,7 @@ use rolecall_sink_api::SinkName;
 use crate::receive::ListenConfig;
 use crate::rules::{Rules, Scopes};
 use crate::source::{SourceConfig, SourceName};
+use crate::traces::TracesConfig;
 use crate::yaml::Reports;
 
 pub use admin::{Access, AdminConfig, AdminListenConfig, TokenConfig};
@@ -69,4 +70,6 @@ pub struct Config {
     pub alerts: AlertsConfig,
     /// Logging.
     pub log: LogConfig,
+    /// Where traces are sent to, if anywhere.
+    pub traces: Option<TracesConfig>,
 }

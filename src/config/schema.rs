@@ -11,6 +11,7 @@ use crate::deliver::{DeliveryConfig, registry};
 use crate::receive::ListenConfig;
 use crate::rules::{RulesFile, ScopeEntry};
 use crate::source::SourceConfig;
+use crate::traces::TracesConfig;
 
 /// The configuration of rolecall.
 #[derive(JsonSchema)]
@@ -33,6 +34,8 @@ struct ConfigFile {
     alerts: Option<AlertsConfig>,
     /// What is logged, and how it looks.
     log: Option<LogConfig>,
+    /// Where traces are sent to. Default: nowhere.
+    traces: Option<TracesConfig>,
 }
 
 /// A sink of any kind.

@@ -47,7 +47,7 @@ impl Outcome {
         }
     }
 
-    fn of(resolution: &Resolution) -> Option<Self> {
+    pub(super) fn of(resolution: &Resolution) -> Option<Self> {
         match resolution {
             Resolution::Applied { action, .. } => Some(Outcome::Applied(action.as_str())),
             Resolution::Retry { .. } => Some(Outcome::Retried),

@@ -7,6 +7,7 @@ mod schedule;
 mod status;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use status::{Breaker, DeliveryStatus, SharedStatus};
 
 use crate::progress::Progress;
 use crate::store::Store;
+use crate::traces::Traces;
 use worker::Worker;
 
 /// The delivery workers, one per sink. Cheap to clone.
@@ -55,6 +57,7 @@ impl Deliveries {
         store: &Arc<dyn Store>,
         clock: fn() -> jiff::Timestamp,
         stop: &CancellationToken,
+        traces: &Traces,
     ) -> (Self, JoinSet<()>) {
         let mut handles = BTreeMap::new();
         let mut workers = JoinSet::new();
@@ -76,6 +79,7 @@ impl Deliveries {
                 status: handle.status.clone(),
                 progress: handle.progress.clone(),
                 metrics: handle.metrics.clone(),
+                traces: traces.clone(),
                 wake: Arc::clone(&handle.wake),
                 probe: Arc::clone(&handle.probe),
             };

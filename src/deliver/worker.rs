@@ -16,8 +16,10 @@ use super::config::DeliveryConfig;
 use super::metrics::DeliveryMetrics;
 use super::schedule;
 use super::status::{Breaker, SharedStatus};
+use super::trace;
 use crate::progress::Progress;
 use crate::store::{Due, Resolution, Settlement, Store, StoreError};
+use crate::traces::Traces;
 
 /// The longest sleep: a clock that jumped is noticed after this.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
@@ -41,6 +43,7 @@ pub(super) struct Worker {
     pub(super) status: SharedStatus,
     pub(super) progress: Progress,
     pub(super) metrics: DeliveryMetrics,
+    pub(super) traces: Traces,
     /// Something may be due.
     pub(super) wake: Arc<Notify>,
     /// Somebody wants to know now whether the sink is back.
@@ -212,13 +215,14 @@ impl Worker {
 
     async fn deliver(&self, changes: Vec<Change>, trouble: &mut Trouble, stop: &CancellationToken) {
         self.status.update(|status| status.in_flight = changes.len() as u64);
+        let began = (self.clock)();
         match self.apply(&changes).await {
             Delivered::Outcomes(outcomes) => {
                 trouble.failures = 0;
                 trouble.batch = (trouble.batch + trouble.batch.div_ceil(8)).min(self.batch);
                 trouble.confirmed |=
                     outcomes.iter().any(|outcome| matches!(outcome, Outcome::Applied { .. }));
-                self.settle(changes, outcomes, stop).await;
+                self.settle(changes, outcomes, began, stop).await;
             }
             Delivered::Down(down) => self.went_down(changes, down, trouble, stop).await,
             // Whichever change does it, the others must not suffer: one at a time.
@@ -227,11 +231,14 @@ impl Worker {
                     if stop.is_cancelled() {
                         break;
                     }
+                    let began = (self.clock)();
                     match self.apply(std::slice::from_ref(&change)).await {
-                        Delivered::Outcomes(outcomes) => self.settle(vec![change], outcomes, stop).await,
+                        Delivered::Outcomes(outcomes) => {
+                            self.settle(vec![change], outcomes, began, stop).await;
+                        }
                         Delivered::Panicked => {
                             let outcome = Outcome::retry("the sink panicked on this change: a bug");
-                            self.settle(vec![change], vec![outcome], stop).await;
+                            self.settle(vec![change], vec![outcome], began, stop).await;
                         }
                         Delivered::Down(down) => {
                             self.open(down, trouble);
@@ -262,7 +269,7 @@ impl Worker {
             let after = (!trouble.confirmed).then(|| self.config.initial_backoff.get());
             trouble.confirmed = false;
             let reason = format!("the sink went down on this change alone: {}", down.reason);
-            self.settle(changes, vec![Outcome::retry_after(reason, after)], stop).await;
+            self.settle(changes, vec![Outcome::retry_after(reason, after)], (self.clock)(), stop).await;
         }
         self.open(down, trouble);
     }
@@ -287,7 +294,13 @@ impl Worker {
     }
 
     /// Notes the outcomes. Repeats until the store takes them or the daemon stops; then the changes come again.
-    async fn settle(&self, changes: Vec<Change>, outcomes: Vec<Outcome>, stop: &CancellationToken) {
+    async fn settle(
+        &self,
+        changes: Vec<Change>,
+        outcomes: Vec<Outcome>,
+        began: Timestamp,
+        stop: &CancellationToken,
+    ) {
         let now = (self.clock)();
         let settlements: Vec<Settlement> = changes
             .into_iter()
@@ -305,7 +318,10 @@ impl Worker {
             ExponentialBackoff::from_millis(2).factor(50).max_delay(Duration::from_secs(10)).map(jitter);
         loop {
             let error = match self.store.settle(&self.name, settlements.clone(), now).await {
-                Ok(settled) => return self.metrics.waited(&settlements, &settled, now),
+                Ok(settled) => {
+                    self.metrics.waited(&settlements, &settled, now);
+                    return trace::applied(&self.traces, &self.name, &settlements, &settled, (began, now));
+                }
                 Err(error) => error,
             };
             if stop.is_cancelled() {

@@ -22,6 +22,7 @@ use super::refusals::Refusals;
 use super::webhooks::{Clock, NamedSource, Webhooks, filter};
 use crate::store::Intake;
 use crate::tls::{Clients, TlsServer};
+use crate::traces::Traces;
 
 /// How long to wait when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver of these sources that hands everything authentic to `intake`.
+    /// A receiver of these sources that hands everything authentic to `intake`, and begins each event's trace.
     ///
     /// # Errors
     /// When the configuration cannot be right, or the certificate cannot be used. Paths are relative to the
@@ -47,6 +48,7 @@ impl Receiver {
         sources: Vec<NamedSource>,
         intake: Intake,
         clock: Clock,
+        traces: Traces,
     ) -> Result<Self, ConfigError> {
         config.check()?;
         let tls =
@@ -62,6 +64,7 @@ impl Receiver {
             held: Held::new(config.max_held_bytes.get()),
             counts: Arc::clone(&counts),
             refusals: Refusals::default(),
+            traces,
         });
         let serving = Serving::new(
             filter(webhooks),

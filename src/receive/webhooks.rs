@@ -22,8 +22,10 @@ use super::body::{self, Held, NoBody};
 use super::client::Client;
 use super::refusals::Refusals;
 use super::signature::{ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER, Verifier};
+use crate::directory::EventId;
 use crate::source::{Reading, Source, SourceConfig, SourceName, Verified};
 use crate::store::{Intake, Message, Receipt, Unavailable};
+use crate::traces::{EventTrace, Kind, Traces};
 
 /// Tells the time: [`Timestamp::now`], except in tests.
 pub type Clock = fn() -> Timestamp;
@@ -71,6 +73,7 @@ pub(super) struct Webhooks {
     pub(super) held: Arc<Held>,
     pub(super) counts: Arc<Acknowledgements>,
     pub(super) refusals: Refusals,
+    pub(super) traces: Traces,
 }
 
 /// Who sent a request, and the headers that decide what becomes of it; each is missing or the first of its name.
@@ -162,6 +165,7 @@ impl Webhooks {
         if let Err(refused) = source.verifier.verify(&claim, &body) {
             return turned_away(Answer::Refused, &refused);
         }
+        let verified_at = (self.clock)();
         let verified = Verified { message_id: claim.id(), signed_at: claim.at(), body: &body };
         let reading = source.source.read(verified);
         let event = match &reading {
@@ -192,6 +196,7 @@ impl Webhooks {
                 debug!(source = name, %event, answer = answer.as_str(), "received");
                 self.counts.count(Some(&source.name), answer);
                 self.counts.took(&source.name, began.elapsed());
+                self.trace(source, &event, answer, now, verified_at);
                 response
             }
             Err(why) => turned_away(Answer::Unavailable, &why),
@@ -205,6 +210,31 @@ impl Webhooks {
                 self.answer_timeout
             )))
         })
+    }
+
+    /// Adds what was done until now to the event's trace. A message that comes again is another part of the same one.
+    fn trace(
+        &self,
+        source: &NamedSource,
+        event: &EventId,
+        answer: Answer,
+        began: Timestamp,
+        verified: Timestamp,
+    ) {
+        self.traces.record(|| {
+            let ended = (self.clock)();
+            let trace = EventTrace::of(event.as_str());
+            let received = match answer {
+                Answer::Duplicate => trace.child("receive again", began, ended),
+                _ => trace.root("receive", began, ended),
+            };
+            let received = received
+                .kind(Kind::Server)
+                .with("rolecall.event.id", event.as_str())
+                .with("rolecall.source", source.name.as_str())
+                .with("rolecall.outcome", answer.as_str());
+            [received, trace.child("verify", began, verified), trace.child("commit", verified, ended)]
+        });
     }
 
     fn counted(&self, source: Option<&NamedSource>, answer: Answer) -> Response {

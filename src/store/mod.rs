@@ -40,7 +40,7 @@ pub use batch::{
     Activity, Batch, EntityState, EntityWrite, Happening, JournalEntry, JournalStatus, Loaded,
     MembershipChange, Priority, Row, Stale, Status, Swept, Wanted,
 };
-pub use check::{CheckPlace, CheckStep, Finding, Remedy};
+pub use check::{CheckPlace, CheckStep, Finding, NoPlace, Remedy};
 pub use committer::Committer;
 pub use durability::Durability;
 pub use events::{Consequence, EventCursor, EventFilter, EventItem, EventStatus};
@@ -53,8 +53,8 @@ pub use space::{Space, watch_space};
 pub use sqlite::{SqliteStore, StoppedStore, verify_backup};
 pub use version::{Adopted, NewRules, RulesOrigin, RulesVersion};
 pub use view::{
-    ActivityView, AppliedView, Cursor, EventView, PersonView, QueueFilter, QueueItem, QueueState, SinkState,
-    SinkView, StoreView, UserView,
+    ActivityView, AppliedView, Cursor, EventView, GroupView, PersonView, QueueFilter, QueueItem, QueueState,
+    SinkState, SinkView, StoreView, UserView,
 };
 pub use work::{Due, Resolution, Settled, Settlement};
 
@@ -117,6 +117,10 @@ pub trait Store: Send + Sync + 'static {
     /// something is stated, their roles as last evaluated, and the place to go on behind. Who cannot be read is passed over, as by an
     /// evaluation.
     async fn people(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<PersonView>, StoreError>;
+
+    /// Groups behind `after` in the order in which they were first heard of, at most `limit`, those that are gone too. Those
+    /// that cannot be read are passed over.
+    async fn groups(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<GroupView>, StoreError>;
 
     /// What is due for a sink now: leavers first, then groups that should exist, users, and groups that must
     /// go; within each the longest waiting first. Changes nothing: one worker owns a sink's deliveries.

@@ -1,10 +1,12 @@
 //! What takes how much space in a store.
 
 use jiff::Timestamp;
+use rolecall_sink_api::Moment;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How large a store is and what makes it so. All amounts are bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoreSize {
     /// The database's file.
     pub database: u64,
@@ -17,13 +19,15 @@ pub struct StoreSize {
     /// Every table, the largest first.
     pub tables: Vec<TableSize>,
     /// The oldest message in the journal.
+    #[schemars(with = "Option<Moment>")]
     pub oldest_event: Option<Timestamp>,
     /// The newest message in the journal.
+    #[schemars(with = "Option<Moment>")]
     pub newest_event: Option<Timestamp>,
 }
 
 /// How large a table is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TableSize {
     /// Its name.
     pub table: String,

@@ -7,7 +7,7 @@ use rolecall_sink_api::{Action, Entity, GroupId, Moment, RemoteId, RoleName, Sin
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Priority, Status};
+use super::{Priority, Space, Status};
 use crate::directory::{Connection, GroupState, UserState};
 
 /// The store in numbers.
@@ -36,6 +36,13 @@ pub struct StoreView {
     pub connections: BTreeMap<String, Connection>,
     /// Every sink's queue.
     pub sinks: BTreeMap<SinkName, SinkState>,
+}
+
+impl StoreView {
+    /// Whether somebody should make room on the disk.
+    pub fn is_low_on_space(&self) -> bool {
+        self.free_bytes.is_some_and(|free| Space { free, store: self.bytes }.is_low())
+    }
 }
 
 /// A sink's queue in numbers.
@@ -154,6 +161,17 @@ pub struct PersonView {
     /// The roles as they were last evaluated.
     pub roles: BTreeSet<RoleName>,
     /// The place of this user.
+    pub cursor: Cursor,
+}
+
+/// A group, as it was stated.
+#[derive(Clone, Debug)]
+pub struct GroupView {
+    /// The id.
+    pub id: GroupId,
+    /// The merged facts.
+    pub state: GroupState,
+    /// The place of this group.
     pub cursor: Cursor,
 }
 

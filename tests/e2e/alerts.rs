@@ -50,9 +50,9 @@ impl Listener {
         let site = Site::new();
         let secret = site.path("webhook-secret").display().to_string();
         let url = format!("http://{}/rolecall", self.address);
-        site.alerts(&format!("webhooks: {{ops: {{url: '{url}', secret: {{file: {secret}}}}}}}"))
-            .alerts(&format!("end_after: {end_after}"))
-            .alerts("sink_down_for: 1s")
+        site.section(&format!(
+            "alerts: {{webhooks: {{ops: {{url: '{url}', secret: {{file: {secret}}}}}}}, end_after: {end_after}, sink_down_for: 1s}}"
+        ))
     }
 
     /// The next message, if it is signed as it should be.
@@ -141,7 +141,7 @@ async fn a_test_shows_whether_messages_arrive_and_what_is_answered() {
 
     drop(listener);
     let nobody =
-        Site::new().alerts("webhooks: {ops: {url: 'http://127.0.0.1:1/T0/secret-path', format: slack}}");
+        Site::new().section("alerts: {webhooks: {ops: {url: 'http://127.0.0.1:1/T0/secret-path', format: slack}}}");
     let _daemon = nobody.start().await;
     let tested = nobody.run(&["alerts", "test"]).await;
     assert_eq!(tested.code, Some(1), "{tested:?}");

@@ -5,6 +5,7 @@
 mod alerts;
 mod answers;
 mod bad_input;
+mod care;
 mod changes;
 mod commands;
 mod crash;
@@ -18,3 +19,4 @@ mod scim;
 mod support;
 mod systemd;
 mod tls;
+mod traces;

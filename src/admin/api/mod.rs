@@ -11,6 +11,7 @@ mod queue;
 mod rules;
 mod sinks;
 mod status;
+mod store;
 mod users;
 
 pub use alerts::*;
@@ -21,4 +22,5 @@ pub use queue::*;
 pub use rules::*;
 pub use sinks::*;
 pub use status::*;
+pub use store::*;
 pub use users::*;

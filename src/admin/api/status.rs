@@ -81,6 +81,12 @@ pub struct StoreStatus {
     pub unreadable_events: u64,
     /// Bytes on disk.
     pub bytes: u64,
+    /// What may still be written there, in bytes, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+    /// Whether that is little: when nothing is left, webhooks are turned away.
+    #[serde(default)]
+    pub low_on_space: bool,
 }
 
 /// A connection to an identity provider.

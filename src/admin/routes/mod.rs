@@ -6,6 +6,7 @@ mod explain;
 mod queue;
 mod rules;
 mod status;
+mod store;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -28,6 +29,7 @@ pub(super) fn all() -> Vec<Route> {
         explain::routes(),
         events::routes(),
         rules::routes(),
+        store::routes(),
         alerts::routes(),
     ]
     .concat()

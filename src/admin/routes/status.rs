@@ -29,6 +29,7 @@ async fn document(_: AdminState) -> Result<String, Refusal> {
 
 async fn status(Call { state, .. }: Call<()>) -> Result<DaemonStatus, Refusal> {
     let store = state.store.overview().await?;
+    let low_on_space = store.is_low_on_space();
     let mut deliveries = state.deliveries.status();
     let sinks = store
         .sinks
@@ -63,6 +64,8 @@ async fn status(Call { state, .. }: Call<()>) -> Result<DaemonStatus, Refusal> {
             stale_users: store.stale,
             unreadable_events: store.unreadable,
             bytes: store.bytes,
+            free_bytes: store.free_bytes,
+            low_on_space,
         },
         connections,
         sinks,

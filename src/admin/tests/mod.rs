@@ -7,9 +7,11 @@ mod queue;
 mod requests;
 mod rules;
 mod status;
+mod store;
 mod users;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -34,6 +36,8 @@ use crate::rulebook::{Opening, Rulebook};
 use crate::rules::Rules;
 use crate::source::{Reading, Scalekit};
 use crate::store::{Committer, Intake, Message, Receipt, Resolution, Settlement, SqliteStore, Store};
+use crate::tls::{Clients, ServerTls, TlsServer, TlsVersion};
+use crate::traces::Traces;
 
 /// The time by the daemon's clock, all along.
 const NOW: &str = "2026-11-24T10:00:00Z";
@@ -133,7 +137,7 @@ impl Daemon {
         let names = sinks.each_ref().map(|sink| sink.name.clone());
         store.configure(&names, now()).await.unwrap();
         let stop = CancellationToken::new();
-        let (deliveries, workers) = Deliveries::start(sinks.into(), &store, now, &stop);
+        let (deliveries, workers) = Deliveries::start(sinks.into(), &store, now, &stop, &Traces::default());
         let wake = deliveries.clone();
         let rules = Rules::parse("rules.yaml", RULES).unwrap();
         let (intake, inbox) = Intake::new(16);
@@ -171,6 +175,8 @@ impl Daemon {
             gate: Arc::new(gate),
             received,
             commits,
+            tls: Some(certificate(directory.path())),
+            traces: Traces::default(),
             replay: replay.clone(),
             alerts,
             tls: None,
@@ -256,6 +262,23 @@ impl Daemon {
         };
         self.store.settle(&sink, vec![settlement], time("2026-11-24T09:00:00Z")).await.unwrap();
     }
+}
+
+/// TLS with a certificate that was just made.
+fn certificate(directory: &Path) -> TlsServer {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap();
+    let file = |name: &str, pem: String| {
+        std::fs::write(directory.join(name), pem).unwrap();
+        directory.join(name)
+    };
+    let tls = ServerTls {
+        certificate: file("tls.pem", made.pem()),
+        key: file("tls.key", key.serialize_pem()),
+        client_ca: None,
+        min_version: TlsVersion::default(),
+    };
+    TlsServer::load(tls, Clients::Certified, now).unwrap()
 }
 
 fn user(name: &str, organization: &str) -> Fact {

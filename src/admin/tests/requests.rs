@@ -50,6 +50,8 @@ async fn every_refusal_is_json_that_says_why() {
         (get(&daemon, "/v1/queue?limit=0").await, StatusCode::BAD_REQUEST, "1 to 1000"),
         (get(&daemon, "/v1/queue?limit=1001").await, StatusCode::BAD_REQUEST, "1 to 1000"),
         (get(&daemon, "/v1/queue?after=page2").await, StatusCode::UNPROCESSABLE_ENTITY, "after"),
+        (get(&daemon, "/v1/store/check?after=1.2").await, StatusCode::UNPROCESSABLE_ENTITY, "after"),
+        (get(&daemon, "/v1/export/users?after=page2").await, StatusCode::UNPROCESSABLE_ENTITY, "after"),
         (get(&daemon, "/v1/queue?sink=lpad").await, StatusCode::NOT_FOUND, "there are: crm, ldap"),
         (get(&daemon, &format!("/v1/queue?id={}", "x".repeat(9000))).await, StatusCode::URI_TOO_LONG, "8192"),
         (get(&daemon, "/v1/events/%ff").await, StatusCode::BAD_REQUEST, "UTF-8"),

@@ -9,6 +9,7 @@ use crate::directory::Fact;
 use crate::receive::{NamedSource, Receiver};
 use crate::source::{Reading, Sample};
 use crate::store::{Intake, Message, Receipt};
+use crate::traces::Traces;
 
 fn refused(arguments: &str) -> bool {
     Cli::try_parse_from(format!("rolecall send {arguments}").split_whitespace()).is_err()
@@ -71,7 +72,7 @@ impl Receiving {
         let source = NamedSource::new(name, &serde_json::from_value(source).unwrap()).unwrap();
         let listen = ListenConfig { address: "127.0.0.1:0".parse().unwrap(), ..ListenConfig::default() };
         let (intake, mut inbox) = Intake::new(4);
-        let bound = Receiver::new(listen, vec![source], intake, Timestamp::now).unwrap();
+        let bound = Receiver::new(listen, vec![source], intake, Timestamp::now, Traces::default()).unwrap();
         let bound = bound.bind(None).await.unwrap();
         let url = format!("http://{}/webhooks/scalekit", bound.local_addr());
         let stop = CancellationToken::new();

@@ -12,7 +12,8 @@ const GOLDEN: &str = r#"{
         "listen": {"tls": {"certificate": {"names": ["hooks.example"], "serial": "0a:1b", "not_before": "2026-09-01T00:00:00Z",
                                            "not_after": "2026-11-30T00:00:00Z"}, "since": "2026-11-24T07:30:00Z"}},
         "store": {"active_users": 1204, "inactive_users": 12, "groups": 48, "stale_users": 0,
-                  "unreadable_events": 0, "bytes": 12897484},
+                  "unreadable_events": 0, "bytes": 12897484,
+                  "free_bytes": 41943040, "low_on_space": true},
         "connections": [{"id": "dir_1", "organization": "org_1", "provider": "OKTA", "enabled": true,
                          "since": "2026-11-01T10:00:00Z"}],
         "sinks": {
@@ -51,6 +52,8 @@ fn a_sink_that_is_down_stopped_or_has_dead_letters_is_a_problem_and_so_is_what_c
     let mut well = with("ldap");
     well.rules.rejected = None;
     well.sinks.values_mut().for_each(|sink| sink.dead_letters = 0);
+    assert_eq!(exit(&well), Exit::Problems, "a disk that is nearly full");
+    well.store.low_on_space = false;
     assert_eq!(exit(&well), Exit::Done);
     well.store.unreadable_events = 1;
     assert_eq!(exit(&well), Exit::Problems, "a message that cannot be read");
@@ -77,7 +80,7 @@ Directory
   users         1204 active, 12 inactive
   groups        48
   connection    dir_1 OKTA of org_1: enabled since 2026-11-01T10:00:00Z (23 d ago)
-  on disk       12.3 MiB
+  on disk       12.3 MiB, 40.0 MiB free: make room
 
 Rules
   file          /etc/rolecall/rules.yaml

@@ -19,6 +19,7 @@ use crate::directory::history::event;
 use crate::rules::Rules;
 use crate::source::Reading;
 use crate::store::{Committer, Intake, Message, SqliteStore};
+use crate::traces::Traces;
 
 fn clock() -> Timestamp {
     Timestamp::from_second(1_767_225_600).unwrap()
@@ -76,7 +77,7 @@ impl Directory {
         let sink = Arc::new(Scripted { store, reads_target, answer, calls });
         let sinks = vec![ConfiguredSink { name: name(), sink, delivery: DeliveryConfig::default() }];
         let stop = CancellationToken::new();
-        let (deliveries, workers) = Deliveries::start(sinks, &self.store, clock, &stop);
+        let (deliveries, workers) = Deliveries::start(sinks, &self.store, clock, &stop, &Traces::default());
         Delivery { deliveries, workers, heard, stop }
     }
 

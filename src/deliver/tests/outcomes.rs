@@ -19,6 +19,7 @@ use crate::directory::{Event, EventId, Fact, Stamp};
 use crate::rules::Rules;
 use crate::source::Reading;
 use crate::store::{Committer, Intake, Message, QueueFilter, QueueItem, QueueState, SqliteStore};
+use crate::traces::Traces;
 
 type Answer = Box<dyn FnOnce(&[Change]) -> Result<Vec<Outcome>, SinkDown> + Send>;
 
@@ -115,7 +116,8 @@ impl Fixture {
             Scripted { script: Mutex::new(script.into()), probes: Mutex::new(probes.into()), calls: sender };
         let sink = ConfiguredSink { name: SinkName::new("a"), sink: Arc::new(sink), delivery };
         let stop = CancellationToken::new();
-        let (deliveries, workers) = Deliveries::start(vec![sink], &store, Timestamp::now, &stop);
+        let (deliveries, workers) =
+            Deliveries::start(vec![sink], &store, Timestamp::now, &stop, &Traces::default());
         Self { store, deliveries, workers, stop, intake, calls, _directory: directory }
     }
 

@@ -21,6 +21,7 @@ use super::signature::{ID_HEADER, SIGNATURE_HEADER, SignedHeaders, SigningKey, T
 use super::*;
 use crate::source::{Reading, Scalekit};
 use crate::store::{Intake, Receipt, Submission};
+use crate::traces::Traces;
 
 const SECRET: &str = "whsec_cm9sZWNhbGwtc2lnbmF0dXJlLXRlc3Qta2V5LTAwMDE=";
 
@@ -63,7 +64,7 @@ impl Daemon {
     /// A receiver whose messages the test takes and answers.
     async fn with_store(config: ListenConfig) -> (Self, mpsc::Receiver<Submission>) {
         let (intake, submissions) = Intake::new(16);
-        let receiver = Receiver::new(config, vec![source()], intake, now).unwrap();
+        let receiver = Receiver::new(config, vec![source()], intake, now, Traces::default()).unwrap();
         let counts = receiver.acknowledgements();
         let bound = receiver.bind(None).await.unwrap();
         let address = bound.local_addr();

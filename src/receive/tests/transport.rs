@@ -67,7 +67,7 @@ async fn a_certificate_that_cannot_be_used_is_told_by_its_key_in_the_configurati
         (ServerTls { key: mismatched.key, ..good }, "tls.key"),
     ] {
         let config = ListenConfig { tls: Some(tls.clone()), ..config() };
-        let error = Receiver::new(config, vec![], Intake::new(1).0, now).err().unwrap();
+        let error = Receiver::new(config, vec![], Intake::new(1).0, now, Traces::default()).err().unwrap();
         assert_eq!(error.path, path, "{tls:?}: {error}");
     }
 }
@@ -117,7 +117,7 @@ async fn what_does_not_finish_in_time_is_cut_off() {
 async fn an_address_in_use_is_told_with_its_key() {
     let daemon = Daemon::start(config()).await;
     let config = ListenConfig { address: daemon.address, ..config() };
-    let receiver = Receiver::new(config, vec![], Intake::new(1).0, now).unwrap();
+    let receiver = Receiver::new(config, vec![], Intake::new(1).0, now, Traces::default()).unwrap();
     let error = receiver.bind(None).await.err().unwrap().to_string();
     assert!(error.starts_with(&format!("cannot listen on {} (listen.address): ", daemon.address)), "{error}");
 }
@@ -162,7 +162,7 @@ impl Drop for Heir {
 #[ignore = "the other half of the tests that start an heir, in a process of its own"]
 async fn serve_inherited_socket() {
     let inherited = InheritedSockets::from_environment().tcp_listener().unwrap();
-    let receiver = Receiver::new(config(), vec![source()], Intake::new(1).0, now).unwrap();
+    let receiver = Receiver::new(config(), vec![source()], Intake::new(1).0, now, Traces::default()).unwrap();
     let bound = receiver.bind(Some(inherited.expect("no socket was passed"))).await.unwrap();
     bound.serve(CancellationToken::new()).await;
 }

@@ -105,9 +105,9 @@ pub(super) fn step(
         findings: Vec::new(),
         left_out: None,
         // A table counts as much as a portion of entities.
-        done: (place.step as u64 + 1) * u64::from(PORTION),
+        done: (u64::from(place.step) + 1) * u64::from(PORTION),
         of: FIRST_STEPS as u64 * u64::from(PORTION) + unsigned(entities),
-        next: Some(CheckPlace { step: place.step + 1, ..place }),
+        next: Some(CheckPlace { step: place.step.saturating_add(1), ..place }),
     };
     if let Some(table) = TABLES.get(first) {
         step.what = format!("the pages and indexes of the table {table}");
@@ -122,8 +122,8 @@ pub(super) fn step(
         step.findings = counts(&transaction)?;
     } else {
         let portion = Portion::read(&transaction, scopes, place.key, now)?;
-        let seen = place.entities + portion.entities;
-        step.done = FIRST_STEPS as u64 * u64::from(PORTION) + seen;
+        let seen = place.entities.saturating_add(portion.entities);
+        step.done = (FIRST_STEPS as u64 * u64::from(PORTION)).saturating_add(seen);
         step.of = step.of.max(step.done);
         step.findings = portion.findings;
         step.next = portion.last.map(|key| CheckPlace { step: place.step, key, entities: seen });

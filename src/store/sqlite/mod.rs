@@ -47,8 +47,8 @@ pub use self::stopped::{StoppedStore, verify_backup};
 use self::sync::Syncer;
 use super::{
     Adopted, CheckPlace, CheckStep, Consequence, Cursor, Cutoffs, Due, Durability, EventCursor, EventFilter,
-    EventItem, JournalEntry, NewRules, PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement,
-    Snapshot, Space, Stale, Store, StoreError, StoreSize, StoreView, Transaction, UserView,
+    EventItem, GroupView, JournalEntry, NewRules, PersonView, QueueFilter, QueueItem, RulesVersion, Settled,
+    Settlement, Snapshot, Space, Stale, Store, StoreError, StoreSize, StoreView, Transaction, UserView,
 };
 use crate::directory::EventId;
 use crate::rules::Scopes;
@@ -339,6 +339,10 @@ impl Store for SqliteStore {
 
     async fn people(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<PersonView>, StoreError> {
         self.read(move |c| people::people(c, after, limit)).await
+    }
+
+    async fn groups(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<GroupView>, StoreError> {
+        self.read(move |c| people::groups(c, after, limit)).await
     }
 
     async fn due(&self, sink: &SinkName, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {

@@ -1,4 +1,4 @@
-//! Users, one after the other, for rules to be tried on.
+//! Users and groups, one after the other: for rules to be tried on, and to be exported.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::convert::parse;
 use super::queue::group_state;
 use super::rules::FIRST_USER;
 use crate::directory::{GroupState, UserState};
-use crate::store::{Cursor, PersonView, StoreError};
+use crate::store::{Cursor, GroupView, PersonView, StoreError};
 
 pub(super) fn people(
     connection: &Connection,
@@ -34,6 +34,27 @@ pub(super) fn people(
         }
     }
     Ok(people)
+}
+
+pub(super) fn groups(
+    connection: &Connection,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<Vec<GroupView>, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT key, id, state FROM entity WHERE key > ?1 AND key < ?2 ORDER BY key")?;
+    let mut rows = select.query([after.map_or(i64::MIN, |cursor| cursor.0), FIRST_USER])?;
+    let mut groups = Vec::new();
+    while groups.len() < limit as usize
+        && let Some(row) = rows.next()?
+    {
+        let id = GroupId::new(row.get::<_, String>(1)?);
+        match parse(row.get_ref(2)?.as_str()?, "a group") {
+            Ok(state) => groups.push(GroupView { id, state, cursor: Cursor(row.get(0)?, 0) }),
+            Err(error) => tracing::error!(group = %id, %error, "what is stored cannot be read; passed over"),
+        }
+    }
+    Ok(groups)
 }
 
 /// What is stored of one user, with the groups of which something is stated. Groups that were read are `known`.

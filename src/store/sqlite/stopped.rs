@@ -47,6 +47,14 @@ impl StoppedStore {
         backup::keep(&backup::source(&self.path)?, name)
     }
 
+    /// A copy without a name, to be sent somewhere, and its length.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn snapshot(&self) -> Result<(File, u64), StoreError> {
+        backup::snapshot(&backup::source(&self.path)?, &self.path)
+    }
+
     /// Puts a backup in the place of this store, which is kept under another name. When the daemon starts on it,
     /// everybody is brought up to date in every sink once more.
     ///

@@ -65,6 +65,7 @@ async fn exercise(store: &Arc<SqliteStore>) {
         }
     }
     store.people(None, 10).await.unwrap();
+    store.groups(None, 10).await.unwrap();
     store.rules_versions(10).await.unwrap();
     store.rules_version(Some(1)).await.unwrap();
     store.use_rules(new_rules("default: other")).await.unwrap();

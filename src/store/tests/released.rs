@@ -61,7 +61,8 @@ async fn the_store_of_every_release_is_kept_to_be_opened() {
         }
     }
     for version in 1..=newest {
-        assert!(fixture(version).exists(), "{}", fixture(version).display());
+        let command = "ROLECALL_WRITE_GENERATED=1 cargo test -p rolecall --lib released";
+        assert!(fixture(version).exists(), "{} is missing: {command}", fixture(version).display());
     }
 }
 

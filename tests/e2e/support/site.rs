@@ -25,8 +25,8 @@ pub(crate) fn secret() -> SigningKey {
 pub(crate) struct Site {
     directory: TempDir,
     listen: Vec<String>,
-    alerts: Vec<String>,
     sinks: String,
+    sections: String,
 }
 
 impl Site {
@@ -36,8 +36,8 @@ impl Site {
         let site = Self {
             directory,
             listen: vec!["address: 127.0.0.1:0".into()],
-            alerts: Vec::new(),
             sinks: String::new(),
+            sections: String::new(),
         };
         site.file("webhook-secret", SIGNING_SECRET);
         site.rules("rules: []");
@@ -62,9 +62,9 @@ impl Site {
         self
     }
 
-    /// The same site with one more line under `alerts`.
-    pub(crate) fn alerts(mut self, line: &str) -> Self {
-        self.alerts.push(line.into());
+    /// The same site with one more section, as YAML.
+    pub(crate) fn section(mut self, section: &str) -> Self {
+        writeln!(self.sections, "{section}").unwrap();
         self.write();
         self
     }
@@ -132,11 +132,11 @@ impl Site {
     fn write(&self) {
         let at = |name| self.path(name).display().to_string();
         let listen = self.listen.join("\n  ");
-        let alerts: String = self.alerts.iter().map(|line| format!("\n  {line}")).collect();
         let sinks = if self.sinks.is_empty() { "{}" } else { &format!("\n{}", self.sinks) };
         let configuration = format!(
             "listen:\n  {listen}\nadmin:\n  socket: {socket}\nstore:\n  path: {store}\nsources:\n  scalekit:\n    \
-             type: scalekit\n    secrets:\n      - {{file: {secret}}}\nrules: {rules}\nlog:\n  format: json\nalerts: {alerts}\nsinks: {sinks}\n",
+             type: scalekit\n    secrets:\n      - {{file: {secret}}}\nrules: {rules}\nlog:\n  format: json\nsinks: {sinks}\n{sections}",
+            sections = self.sections,
             socket = at("admin.sock"),
             store = at("rolecall.db"),
             secret = at("webhook-secret"),

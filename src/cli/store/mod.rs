@@ -1,0 +1,33 @@
+//! `rolecall store`
+
+mod backup;
+mod check;
+mod restore;
+mod size;
+mod which;
+
+use std::path::Path;
+
+use clap::Subcommand;
+
+use super::{Exit, Failure};
+
+/// Back the store up, restore it, look whether it is sound and what takes how much space
+#[derive(Subcommand, Debug)]
+pub(super) enum Store {
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    Check(check::Check),
+    Size(size::Size),
+}
+
+impl Store {
+    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+        match self {
+            Store::Backup(backup) => backup.run(config).await,
+            Store::Restore(restore) => restore.run(config).await,
+            Store::Check(check) => check.run(config).await,
+            Store::Size(size) => size.run(config).await,
+        }
+    }
+}
