@@ -10,9 +10,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, AdminListener, AdminSocket, AdminState, Gate, ListenError, SocketError, Tokens};
+use crate::admin::{
+    self, AdminListener, AdminSocket, AdminState, Gate, ListenError, Pages, SocketError, Tokens, Within,
+};
 use crate::alerts::{Alerts, Observed};
 use crate::config::{Config, RetentionConfig};
+use crate::console::{BrokenTemplates, Console};
 use crate::deliver::{ConfiguredSink, Deliveries};
 use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, Replay};
 use crate::rulebook::{Opening, Rulebook};
@@ -46,6 +49,9 @@ pub enum DaemonError {
     /// The admin socket cannot be listened on.
     #[error(transparent)]
     Admin(#[from] SocketError),
+    /// The console cannot be served.
+    #[error(transparent)]
+    Console(#[from] BrokenTemplates),
     /// The admin API's address cannot be listened on.
     #[error(transparent)]
     AdminListen(#[from] ListenError),
@@ -178,7 +184,6 @@ impl Daemon {
             gate: Arc::new(gate),
             received,
             commits: committer.metrics(),
-            tls: tls.clone(),
             traces,
             replay,
             alerts,
@@ -186,7 +191,9 @@ impl Daemon {
             clock,
             started_at: clock(),
         };
-        others.spawn(admin::serve(admin, admin_listener, state, stop_the_rest.clone()));
+        let console = Console::new(Within::new(state.clone()), config.admin.listen.as_ref())?;
+        let pages: Option<Arc<dyn Pages>> = Some(Arc::new(console));
+        others.spawn(admin::serve(admin, admin_listener, state, pages, stop_the_rest.clone()));
         Ok(Self {
             local_addr,
             committer: tokio::spawn(committer.run(inbox)),

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the daemon that know only some of the others, and which those are. What is not named here (the
 /// command line and what puts the parts together) may know everything; nothing here may know it.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("directory", &[]),
     ("metrics", &[]),
     ("progress", &[]),
+    ("text", &[]),
     ("traces", &["metrics"]),
     ("yaml", &[]),
     ("rules", &["yaml"]),
@@ -37,6 +38,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "traces",
         ],
     ),
+    ("console", &["admin", "config", "deliver", "receive", "rulebook", "store", "text", "yaml"]),
 ];
 
 /// What takes values and returns values.

@@ -39,6 +39,14 @@ pub enum Credential {
     Token,
 }
 
+impl Who {
+    /// Who may write to the socket may do everything.
+    fn by_socket(uid: Option<u32>) -> Self {
+        let name = uid.map_or("unknown".to_owned(), |uid| uid.to_string());
+        Self { by: Credential::Socket, name, access: Access::Full }
+    }
+}
+
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.by {
@@ -50,11 +58,24 @@ impl fmt::Display for Who {
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]
-pub(super) enum Peer {
+pub enum Peer {
     /// A process of this host, with the number of its user where the kernel says it.
-    Process { uid: Option<u32> },
+    Process {
+        /// The user's number.
+        uid: Option<u32>,
+    },
     /// Somebody on the network.
     Address(SocketAddr),
+}
+
+impl Peer {
+    /// Who it is, where the connection alone says so.
+    pub(super) fn who(&self) -> Option<Who> {
+        match self {
+            Peer::Process { uid } => Some(Who::by_socket(*uid)),
+            Peer::Address(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Peer {
@@ -140,10 +161,7 @@ impl Gate {
     /// When it is nobody who is let in.
     pub(super) async fn admit(&self, peer: &Peer, headers: &HeaderMap) -> Result<Who, Refusal> {
         let address = match peer {
-            Peer::Process { uid } => {
-                let name = uid.map_or("unknown".to_owned(), |uid| uid.to_string());
-                return Ok(Who { by: Credential::Socket, name, access: Access::Full });
-            }
+            Peer::Process { uid } => return Ok(Who::by_socket(*uid)),
             Peer::Address(address) => address.ip(),
         };
         let Some(presented) = headers.get(header::AUTHORIZATION) else {

@@ -17,10 +17,10 @@ use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::api::{
-    self, AlertsList, AlertsTested, Changed, CheckQuery, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, ExplainQuery,
-    ExportQuery, ExportedGroups, ExportedUsers, Health, HistoryQuery, InForce, NothingMore, PlanRequest,
-    Problem, QueuePage, QueueQuery, ReplayPage, ReplayRequest, RollbackRequest, RulesHistory, RulesText,
-    RulesVersionQuery, Selection, Users,
+    self, AlertsList, AlertsTested, Changed, CheckQuery, DaemonStatus, EventDetail, EventQuery, EventsPage,
+    EventsQuery, ExplainQuery, ExportQuery, ExportedGroups, ExportedUsers, Health, HistoryQuery, InForce,
+    NothingMore, PlanRequest, Problem, QueuePage, QueueQuery, ReplayPage, ReplayRequest, RollbackRequest,
+    RulesHistory, RulesText, RulesVersionQuery, Selection, Users,
 };
 use crate::rulebook::PlanPage;
 use crate::store::{CheckPlace, CheckStep, RulesVersion, StoreSize};
@@ -373,7 +373,7 @@ impl Download {
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The path with its parameters filled in, and what else there is as a query.
-fn target(path: &str, params: impl Serialize) -> Result<String, serde_urlencoded::ser::Error> {
+pub(super) fn target(path: &str, params: impl Serialize) -> Result<String, serde_urlencoded::ser::Error> {
     let params = serde_urlencoded::to_string(params)?;
     let mut path = path.to_owned();
     let mut query = form_urlencoded::Serializer::new(String::new());

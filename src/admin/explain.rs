@@ -91,6 +91,7 @@ pub(super) fn explain(view: UserView, world: &World<'_>) -> Explanation {
         generation: view.generation,
         sinks,
         activity: view.activity,
+        events: view.events.clone(),
         id: view.id,
     }
 }

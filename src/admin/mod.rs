@@ -15,15 +15,17 @@ mod routes;
 mod server;
 mod socket;
 mod transfer;
+mod within;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use access::{Credential, Gate, Tokens, Who};
+pub use access::{Credential, Gate, Peer, Tokens, Who};
 pub use client::{AdminClient, ClientError, Download};
-pub use server::{AdminListener, ListenError, serve};
+pub use server::{AdminListener, ListenError, Pages, serve};
 pub use socket::{AdminSocket, SocketError};
+pub use within::Within;
 
 use crate::alerts::Alerts;
 use crate::deliver::Deliveries;

@@ -64,31 +64,50 @@ async fn answer<B: Buf>(
     asked: Asked<'_>,
     body: impl Stream<Item = Result<B, warp::Error>> + Send,
 ) -> Result<Response, Refusal> {
-    let (route, in_path) = find(routes, &asked)?;
+    let (route, in_path) = find(routes, &asked.method, asked.path)?;
     let who = match route.needs {
         None => None,
-        Some(needed) => Some(admit(&state, &asked, needed).await?),
+        Some(needed) => {
+            let who = state.gate.admit(&asked.peer, &asked.headers).await?;
+            Some(with_access(who, needed, asked.path)?)
+        }
     };
     let params = params(&in_path, &asked.query)?;
     let body = match route.most_body {
         0 => Bytes::new(),
         most => read(&asked.headers, body, most).await?,
     };
-    let Some(who) = who else {
-        return route.answer(Raw { state, who, params, body, pace: asked.pace }).await;
+    carry_out(route, Raw { state, who, params, body, pace: asked.pace }, asked.path).await
+}
+
+/// Answers within the process, for somebody who has been let in.
+pub(super) async fn answer_within(
+    routes: &[Route],
+    state: AdminState,
+    who: Who,
+    method: &Method,
+    target: &str,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let (route, in_path) = find(routes, method, path)?;
+    let who = match route.needs {
+        None => None,
+        Some(needed) => Some(with_access(who, needed, path)?),
     };
+    let raw = Raw { state, who, params: params(&in_path, query)?, body, pace: Pace::default() };
+    carry_out(route, raw, path).await
+}
+
+async fn carry_out(route: &Route, raw: Raw, path: &str) -> Result<Response, Refusal> {
+    let Some(who) = &raw.who else { return route.answer(raw).await };
     // What is logged on the way says for whom it was done.
     let span = tracing::info_span!("admin", %who);
-    let raw = Raw { state, who: Some(who), params, body, pace: asked.pace };
     async {
         let answered = route.answer(raw).await;
         if route.needs == Some(Access::Full) {
             let refused = answered.as_ref().err().map(Refusal::status);
-            tracing::info!(
-                path = asked.path,
-                refused = refused.map(tracing::field::display),
-                "an administrator's order"
-            );
+            tracing::info!(path, refused = refused.map(tracing::field::display), "an administrator's order");
         }
         answered
     }
@@ -100,16 +119,20 @@ async fn answer<B: Buf>(
 type InPath<'a> = Vec<(&'static str, &'a str)>;
 
 /// The route for this request. Where several fit a path, words in it go before parameters.
-fn find<'r, 'a>(routes: &'r [Route], asked: &Asked<'a>) -> Result<(&'r Route, InPath<'a>), Refusal> {
+fn find<'r, 'a>(
+    routes: &'r [Route],
+    method: &Method,
+    path: &'a str,
+) -> Result<(&'r Route, InPath<'a>), Refusal> {
     let fitting: Vec<_> = routes
         .iter()
-        .filter_map(|route| route.matches(asked.path).map(|(params, words)| (route, params, words)))
+        .filter_map(|route| route.matches(path).map(|(params, words)| (route, params, words)))
         .collect();
     let most = fitting.iter().map(|(_, _, words)| *words).max().unwrap_or_default();
     let mut methods = Vec::new();
     for (route, params, words) in fitting {
-        let looks_only = asked.method == Method::HEAD && route.method == Method::GET;
-        if words == most && (route.method == asked.method || looks_only) {
+        let looks_only = *method == Method::HEAD && route.method == Method::GET;
+        if words == most && (route.method == *method || looks_only) {
             return Ok((route, params));
         }
         if words == most {
@@ -127,12 +150,12 @@ fn find<'r, 'a>(routes: &'r [Route], asked: &Asked<'a>) -> Result<(&'r Route, In
     })
 }
 
-async fn admit(state: &AdminState, asked: &Asked<'_>, needed: Access) -> Result<Who, Refusal> {
-    let who = state.gate.admit(&asked.peer, &asked.headers).await?;
+/// Whoever asks, if they may do this.
+fn with_access(who: Who, needed: Access, path: &str) -> Result<Who, Refusal> {
     if who.access >= needed {
         return Ok(who);
     }
-    tracing::warn!(%who, peer = %asked.peer, path = asked.path, "refused: it needs full access");
+    tracing::warn!(%who, path, "refused: it needs full access");
     Err(Refusal::new(
         StatusCode::FORBIDDEN,
         format!("this needs full access, and {who} may only read (admin.listen)"),

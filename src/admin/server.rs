@@ -5,6 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -69,21 +73,38 @@ impl AdminListener {
     }
 }
 
+/// What has paths of its own beside the API's.
+pub trait Pages: Send + Sync {
+    /// Whether requests for this path are for it.
+    fn answers(&self, path: &str) -> bool;
+
+    /// Answers a request that came over a connection from `peer`.
+    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response>;
+}
+
 /// Answers on `socket` and at the address until `stop` is cancelled, then ends the requests that have begun.
 pub async fn serve(
     socket: AdminSocket,
     address: Option<AdminListener>,
     state: AdminState,
+    pages: Option<Arc<dyn Pages>>,
     stop: CancellationToken,
 ) {
-    let filter = router::filter(state);
+    let served = Served { filter: router::filter(state), pages };
     let at_address = async {
         if let Some(AdminListener { listener, local_addr }) = address {
             tracing::info!(address = %local_addr, "the admin API is served");
-            serve_at(listener, filter.clone(), stop.clone()).await;
+            serve_at(listener, served.clone(), stop.clone()).await;
         }
     };
-    tokio::join!(serve_at(socket, filter.clone(), stop.clone()), at_address);
+    tokio::join!(serve_at(socket, served.clone(), stop.clone()), at_address);
+}
+
+/// What there is to be asked for.
+#[derive(Clone)]
+struct Served {
+    filter: BoxedFilter<(Response,)>,
+    pages: Option<Arc<dyn Pages>>,
 }
 
 /// What connections come in by.
@@ -114,7 +135,7 @@ impl Accept for TcpListener {
     }
 }
 
-async fn serve_at<L: Accept>(listener: L, filter: BoxedFilter<(Response,)>, stop: CancellationToken) {
+async fn serve_at<L: Accept>(listener: L, served: Served, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let connections = GracefulShutdown::new();
     loop {
@@ -127,7 +148,7 @@ async fn serve_at<L: Accept>(listener: L, filter: BoxedFilter<(Response,)>, stop
             accepted = accepted => accepted,
         };
         match (place, accepted) {
-            (Ok(place), Ok((stream, peer))) => converse(stream, peer, &filter, &connections, place),
+            (Ok(place), Ok((stream, peer))) => converse(stream, peer, &served, &connections, place),
             // The semaphore is never closed.
             (Err(_), _) => break,
             (Ok(_), Err(error)) => {
@@ -147,18 +168,21 @@ async fn serve_at<L: Accept>(listener: L, filter: BoxedFilter<(Response,)>, stop
 fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     peer: Peer,
-    filter: &BoxedFilter<(Response,)>,
+    served: &Served,
     connections: &GracefulShutdown,
     place: OwnedSemaphorePermit,
 ) {
-    let answering = TowerToHyperService::new(warp::service(filter.clone()));
+    let answering = TowerToHyperService::new(warp::service(served.filter.clone()));
     let pace = Pace::default();
     let service = service_fn({
-        let (peer, pace) = (peer.clone(), pace.clone());
-        move |mut request: http::Request<hyper::body::Incoming>| {
+        let (peer, pace, pages) = (peer.clone(), pace.clone(), served.pages.clone());
+        move |mut request: Request<Incoming>| {
+            if let Some(pages) = pages.as_ref().filter(|pages| pages.answers(request.uri().path())) {
+                return Arc::clone(pages).answer(request, peer.clone()).map(Ok).left_future();
+            }
             request.extensions_mut().insert(peer.clone());
             request.extensions_mut().insert(pace.clone());
-            answering.call(request)
+            answering.call(request).right_future()
         }
     });
     let connection = http1::Builder::new()

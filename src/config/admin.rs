@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// The shortest token that is taken, in bytes: what is shorter could be guessed.
 const SHORTEST_TOKEN: usize = 16;
 
-/// How `rolecall status` and the other commands reach the running daemon.
+/// How `rolecall status` and the other commands, and browsers, reach the running daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {
@@ -30,6 +30,10 @@ pub struct AdminListenConfig {
     /// Who may ask by a token (`Authorization: Bearer …`). Default: nobody.
     #[serde(default)]
     pub tokens: Vec<TokenConfig>,
+    /// Names under which browsers find the console here, such as `rolecall.example.com`; its address needs none.
+    /// Default: none.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// Listens without TLS at an address that others reach: tokens and what is known of people go over the network in
     /// the clear, unless something else protects it. Default: `false`.
     #[serde(default)]

@@ -2,6 +2,7 @@
 //! before. Whatever is wrong leaves those that are in force as they are.
 
 mod plan;
+mod planned;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use plan::{PlanPage, RoleChange};
+pub use planned::{Alike, Counts, Planned, Somebody};
 
 use crate::config::read_rules;
 use crate::rules::{Rules, Scopes};

@@ -223,7 +223,7 @@ pub struct ActivityView {
 }
 
 /// A journalled event, without its body.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EventView {
     /// The event's id.
     pub id: String,
@@ -232,7 +232,9 @@ pub struct EventView {
     pub kind: Option<String>,
     /// The time it states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
     pub at: Option<Timestamp>,
     /// When it arrived.
+    #[schemars(with = "Moment")]
     pub received_at: Timestamp,
 }

@@ -140,8 +140,8 @@ async fn a_test_shows_whether_messages_arrive_and_what_is_answered() {
     daemon.stop().await;
 
     drop(listener);
-    let nobody =
-        Site::new().section("alerts: {webhooks: {ops: {url: 'http://127.0.0.1:1/T0/secret-path', format: slack}}}");
+    let nobody = Site::new()
+        .section("alerts: {webhooks: {ops: {url: 'http://127.0.0.1:1/T0/secret-path', format: slack}}}");
     let _daemon = nobody.start().await;
     let tested = nobody.run(&["alerts", "test"]).await;
     assert_eq!(tested.code, Some(1), "{tested:?}");

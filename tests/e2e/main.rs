@@ -8,6 +8,7 @@ mod bad_input;
 mod care;
 mod changes;
 mod commands;
+mod console;
 mod crash;
 mod dead_letters;
 mod lifecycle;

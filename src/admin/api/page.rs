@@ -33,6 +33,16 @@ pub struct Page<T> {
 pub struct PageToken(String);
 
 impl PageToken {
+    /// One that is handed back.
+    pub fn received(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// To be handed back.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(in crate::admin) fn new(cursor: &impl Serialize) -> Option<Self> {
         serde_json::to_string(cursor).ok().map(Self)
     }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::deliver::Breaker;
-use crate::store::{ActivityView, SinkView, Status};
+use crate::store::{ActivityView, EventView, SinkView, Status};
 
 /// Where `GET` with an [`ExplainQuery`] answers [`Users`].
 pub const EXPLAIN: &str = "/v1/explain";
@@ -74,6 +74,9 @@ pub struct Explanation {
     pub sinks: BTreeMap<SinkName, SinkExplanation>,
     /// What was done, newest first.
     pub activity: Vec<ActivityView>,
+    /// The journalled events that are named here, by their ids; those past retention are missing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub events: BTreeMap<String, EventView>,
 }
 
 /// How a user stands in one sink.

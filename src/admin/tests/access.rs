@@ -12,11 +12,11 @@ use crate::admin::route::Route;
 use crate::admin::routes;
 use crate::config::{Access, TokenConfig};
 
-const READER: &str = "read-me-read-me-read";
-const OWNER: &str = "do-all-do-all-do-all";
+pub(crate) const READER: &str = "read-me-read-me-read";
+pub(crate) const OWNER: &str = "do-all-do-all-do-all";
 
 /// A daemon that is listened to at an address too, by whoever has one of the two tokens.
-async fn at_an_address() -> (Daemon, SocketAddr) {
+pub(crate) async fn at_an_address() -> (Daemon, SocketAddr) {
     let directory = tempfile::TempDir::new().unwrap();
     let token = |name: &str, access, secret: &str| {
         let path = directory.path().join(name);

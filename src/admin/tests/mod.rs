@@ -1,6 +1,6 @@
 //! The API over a real socket, with a real store behind it that was filled as it always is.
 
-mod access;
+pub(crate) mod access;
 mod events;
 mod metrics;
 mod queue;
@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{AdminClient, AdminListener, AdminSocket, AdminState, Gate, serve};
+use super::{AdminClient, AdminListener, AdminSocket, AdminState, Gate, Within, serve};
 use crate::alerts::{Alerts, Observed};
 use crate::config::{AdminListenConfig, AlertsConfig};
 use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig};
@@ -101,6 +101,7 @@ pub(crate) struct Daemon {
     pub(crate) client: AdminClient,
     /// Where it listens beside its socket.
     address: SocketAddr,
+    state: AdminState,
     store: Arc<dyn Store>,
     intake: Intake,
     replay: Replay,
@@ -117,7 +118,7 @@ impl Daemon {
         Self::with_sinks(Arc::new(Down), Arc::new(Down)).await
     }
 
-    async fn start_with(gate: Gate) -> Self {
+    pub(crate) async fn start_with(gate: Gate) -> Self {
         Self::start_so(Arc::new(Down), Arc::new(Down), gate).await
     }
 
@@ -179,21 +180,22 @@ impl Daemon {
             traces: Traces::default(),
             replay: replay.clone(),
             alerts,
-            tls: None,
             clock: now,
             started_at: time("2026-11-24T07:30:00Z"),
         };
         let listen = AdminListenConfig {
             address: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
             tokens: Vec::new(),
+            names: Vec::new(),
             allow_plaintext: false,
         };
         let listener = AdminListener::bind(&listen).await.unwrap();
         let address = listener.local_addr();
-        let serving = tokio::spawn(serve(socket, Some(listener), state, stop.clone()));
+        let serving = tokio::spawn(serve(socket, Some(listener), state.clone(), None, stop.clone()));
         Self {
             client,
             address,
+            state,
             store,
             intake,
             replay,
@@ -205,8 +207,13 @@ impl Daemon {
         }
     }
 
+    /// Its API, asked from within.
+    pub(crate) fn within(&self) -> Within {
+        Within::new(self.state.clone())
+    }
+
     /// Takes in an event of that id, stated and received at that time.
-    async fn event(&self, id: &str, at: &str, kind: &str, facts: Vec<Fact>) {
+    pub(crate) async fn event(&self, id: &str, at: &str, kind: &str, facts: Vec<Fact>) {
         let stamp = Stamp { at: time(at), event: EventId::new(id) };
         let message = Message {
             source: "scalekit".into(),
@@ -222,34 +229,36 @@ impl Daemon {
     /// Ada is in Engineering; Grace is known, and goes by the same email address in another organization.
     pub(crate) async fn with_ada_and_grace() -> Self {
         let daemon = Self::start().await;
-        let profile = GroupProfile { name: Some("Engineering".into()), ..GroupProfile::default() };
-        daemon
-            .event(
-                "evt_1",
-                "2026-11-24T08:00:00Z",
-                "group_created",
-                vec![Fact::GroupProfile { group: GroupId::new("dirgroup_eng"), profile }],
-            )
-            .await;
-        daemon.event("evt_2", "2026-11-24T08:01:00Z", "user_created", vec![user("ada", "org_1")]).await;
-        daemon.event("evt_3", "2026-11-24T08:02:00Z", "user_created", vec![user("grace", "org_2")]).await;
-        daemon
-            .event(
-                "evt_4",
-                "2026-11-24T08:03:00Z",
-                "group_user_added",
-                vec![Fact::Member {
-                    group: GroupId::new("dirgroup_eng"),
-                    user: UserId::new("diruser_ada"),
-                    member: true,
-                }],
-            )
-            .await;
+        daemon.hears_of_ada_and_grace().await;
         daemon
     }
 
+    pub(crate) async fn hears_of_ada_and_grace(&self) {
+        let profile = GroupProfile { name: Some("Engineering".into()), ..GroupProfile::default() };
+        self.event(
+            "evt_1",
+            "2026-11-24T08:00:00Z",
+            "group_created",
+            vec![Fact::GroupProfile { group: GroupId::new("dirgroup_eng"), profile }],
+        )
+        .await;
+        self.event("evt_2", "2026-11-24T08:01:00Z", "user_created", vec![user("ada", "org_1")]).await;
+        self.event("evt_3", "2026-11-24T08:02:00Z", "user_created", vec![user("grace", "org_2")]).await;
+        self.event(
+            "evt_4",
+            "2026-11-24T08:03:00Z",
+            "group_user_added",
+            vec![Fact::Member {
+                group: GroupId::new("dirgroup_eng"),
+                user: UserId::new("diruser_ada"),
+                member: true,
+            }],
+        )
+        .await;
+    }
+
     /// What the delivery worker of a sink notes of one user.
-    async fn settle(&self, sink: &str, user: &str, resolution: Resolution) {
+    pub(crate) async fn settle(&self, sink: &str, user: &str, resolution: Resolution) {
         let sink = SinkName::new(sink);
         let entity = Entity::User(UserId::new(user));
         let due = self.store.due(&sink, now(), 100).await.unwrap();
@@ -294,6 +303,6 @@ fn user(name: &str, organization: &str) -> Fact {
     }
 }
 
-fn dead(reason: &str) -> Resolution {
+pub(crate) fn dead(reason: &str) -> Resolution {
     Resolution::Dead { reason: reason.into(), remote: None }
 }

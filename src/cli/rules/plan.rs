@@ -1,11 +1,11 @@
 //! `rolecall rules plan`
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rolecall_sink_api::{RoleName, UserId};
+use rolecall_sink_api::RoleName;
 use serde::Serialize;
 
 use super::read_rules;
@@ -15,7 +15,7 @@ use crate::cli::output::{answer, width};
 use crate::cli::table::Table;
 use crate::cli::text::{FAINT, count, plain, styled};
 use crate::cli::{Exit, Failure};
-use crate::rulebook::RoleChange;
+use crate::rulebook::{Alike, Counts, Planned};
 
 /// How many users are named of those who change alike.
 const NAMED: usize = 5;
@@ -34,8 +34,8 @@ pub(in crate::cli) struct Plan {
 }
 
 /// All that would change.
-#[derive(Debug, Default, Serialize)]
-struct Planned {
+#[derive(Debug, Serialize)]
+struct Answered {
     file: String,
     /// How many users there are.
     users: u64,
@@ -46,69 +46,34 @@ struct Planned {
     groups: Vec<Alike>,
 }
 
-#[derive(Debug, Default, Serialize)]
-struct Counts {
-    gain: u64,
-    lose: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct Alike {
-    gains: BTreeSet<RoleName>,
-    losses: BTreeSet<RoleName>,
-    users: Vec<Somebody>,
-}
-
-#[derive(Debug, Serialize)]
-struct Somebody {
-    id: UserId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-}
-
 impl Plan {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
         let (name, text) = read_rules(self.file, config)?;
         let client = self.daemon.client(config)?;
         let mut request = PlanRequest { name: name.clone(), text, after: None };
-        let (mut users, mut changes) = (0, Vec::new());
+        let mut planned = Planned::naming(usize::MAX);
         loop {
             let page = client.plan_rules(&request).await?;
-            users += page.users;
-            changes.extend(page.changes);
             request.after = page.next;
+            planned.add(page);
             if request.after.is_none() {
                 break;
             }
         }
-        let planned = Planned::of(name, users, changes);
-        answer(self.daemon.json, &planned, |planned| render(planned, width()))?;
-        Ok(if planned.changed == 0 { Exit::Done } else { Exit::Changes })
+        let answered = Answered::new(name, planned);
+        answer(self.daemon.json, &answered, |answered| render(answered, width()))?;
+        Ok(if answered.changed == 0 { Exit::Done } else { Exit::Changes })
     }
 }
 
-impl Planned {
-    fn of(file: String, users: u64, changes: Vec<RoleChange>) -> Self {
-        let mut planned = Planned { file, users, changed: changes.len() as u64, ..Planned::default() };
-        let mut alike: BTreeMap<(BTreeSet<RoleName>, BTreeSet<RoleName>), Vec<Somebody>> = BTreeMap::new();
-        for RoleChange { id, name, gains, losses } in changes {
-            for role in &gains {
-                planned.roles.entry(role.clone()).or_default().gain += 1;
-            }
-            for role in &losses {
-                planned.roles.entry(role.clone()).or_default().lose += 1;
-            }
-            alike.entry((gains, losses)).or_default().push(Somebody { id, name });
-        }
-        planned.groups =
-            alike.into_iter().map(|((gains, losses), users)| Alike { gains, losses, users }).collect();
-        // The sort is stable: those of equal number stay in the order of their roles.
-        planned.groups.sort_by_key(|alike| std::cmp::Reverse(alike.users.len()));
-        planned
+impl Answered {
+    fn new(file: String, mut planned: Planned) -> Self {
+        let roles = std::mem::take(&mut planned.roles);
+        Self { file, users: planned.users, changed: planned.changed, roles, groups: planned.kinds() }
     }
 }
 
-fn render(planned: &Planned, width: Option<usize>) -> String {
+fn render(planned: &Answered, width: Option<usize>) -> String {
     let (file, all) = (plain(&planned.file), count(planned.users, "user", "users"));
     if planned.changed == 0 {
         return format!("nobody's roles would change under {file}: {all} looked at\n");
@@ -121,19 +86,19 @@ fn render(planned: &Planned, width: Option<usize>) -> String {
     out.push_str(&roles.render(2, width));
     out.push('\n');
     let mut groups = Table::new([">USERS", "ROLES", "WHO"]);
-    for Alike { gains, losses, users } in &planned.groups {
+    for Alike { gains, losses, users, total } in &planned.groups {
         let signs =
             gains.iter().map(|role| format!("+{role}")).chain(losses.iter().map(|role| format!("-{role}")));
         let named = users.iter().take(NAMED).map(|user| user.name.as_deref().unwrap_or(user.id.as_str()));
         let mut who = named.collect::<Vec<_>>().join(", ");
-        if users.len() > NAMED {
+        if *total > NAMED as u64 {
             // Writing to a string does not fail.
-            let _ = write!(who, " and {} more", users.len() - NAMED);
+            let _ = write!(who, " and {} more", total - NAMED as u64);
         }
-        groups.row([(users.len() as u64).into(), signs.collect::<Vec<_>>().join(" ").into(), who.into()]);
+        groups.row([(*total).into(), signs.collect::<Vec<_>>().join(" ").into(), who.into()]);
     }
     out.push_str(&groups.render(2, width));
-    if planned.groups.iter().any(|alike| alike.users.len() > NAMED) {
+    if planned.groups.iter().any(|alike| alike.total > NAMED as u64) {
         let _ = writeln!(out, "\n{}", styled(FAINT, "--json names everybody"));
     }
     out
@@ -141,7 +106,16 @@ fn render(planned: &Planned, width: Option<usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rolecall_sink_api::UserId;
+
     use super::*;
+    use crate::rulebook::{PlanPage, RoleChange};
+
+    fn answered(users: u64, changes: Vec<RoleChange>) -> Answered {
+        let mut planned = Planned::naming(usize::MAX);
+        planned.add(PlanPage { users, changes, next: None });
+        Answered::new("new.yaml".into(), planned)
+    }
 
     fn change(id: &str, name: Option<&str>, gains: &[&str], losses: &[&str]) -> RoleChange {
         let roles = |names: &[&str]| names.iter().map(|name| RoleName::new(*name)).collect();
@@ -158,7 +132,7 @@ mod tests {
         let mut changes: Vec<RoleChange> =
             (0..7).map(|n| change(&format!("u{n}"), Some(&format!("n{n}")), &["deployer"], &[])).collect();
         changes.push(change("u8", None, &["admin"], &["deployer", "member"]));
-        let planned = Planned::of("new.yaml".into(), 1204, changes);
+        let planned = answered(1204, changes);
         let expected = "\
 8 of 1204 users would have other roles under new.yaml
 
@@ -174,7 +148,7 @@ mod tests {
 --json names everybody
 ";
         assert_eq!(anstream::adapter::strip_str(&render(&planned, None)).to_string(), expected);
-        let nothing = Planned::of("new.yaml".into(), 3, Vec::new());
+        let nothing = answered(3, Vec::new());
         assert_eq!(render(&nothing, None), "nobody's roles would change under new.yaml: 3 users looked at\n");
     }
 }

@@ -78,6 +78,17 @@ impl Daemon {
         &self.address
     }
 
+    /// Where its admin API and its console are, beside the socket: address and port.
+    pub(crate) async fn admin_address(&self) -> String {
+        until(PATIENCE, "the admin API is served", async || {
+            let log = self.log();
+            let said = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let mut served = said.filter(|said| said["message"] == "the admin API is served");
+            served.find_map(|said| said["address"].as_str().map(str::to_owned)).ok_or(log)
+        })
+        .await
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().expect("the daemon runs").cast_signed()).unwrap()

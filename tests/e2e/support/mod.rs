@@ -1,6 +1,7 @@
 //! The wiring: a site with a configuration, the daemon that runs on it, the servers it keeps in step, and the company
 //! whose events arrive. What is asserted stands in the tests.
 
+mod browser;
 mod company;
 mod daemon;
 mod ldap;
@@ -13,6 +14,7 @@ mod tables;
 
 use std::time::Duration;
 
+pub(crate) use browser::Browser;
 pub(crate) use company::{Event, Group, Person};
 pub(crate) use daemon::{Answer, Daemon, Sender};
 pub(crate) use ldap::Ldap;

@@ -25,6 +25,7 @@ pub(crate) fn secret() -> SigningKey {
 pub(crate) struct Site {
     directory: TempDir,
     listen: Vec<String>,
+    admin: Vec<String>,
     sinks: String,
     sections: String,
 }
@@ -36,6 +37,7 @@ impl Site {
         let site = Self {
             directory,
             listen: vec!["address: 127.0.0.1:0".into()],
+            admin: Vec::new(),
             sinks: String::new(),
             sections: String::new(),
         };
@@ -58,6 +60,13 @@ impl Site {
     /// The same site with one more key under `listen`.
     pub(crate) fn listen(mut self, line: &str) -> Self {
         self.listen.push(line.into());
+        self.write();
+        self
+    }
+
+    /// The same site with one more key under `admin`.
+    pub(crate) fn admin(mut self, line: &str) -> Self {
+        self.admin.push(line.into());
         self.write();
         self
     }
@@ -132,9 +141,10 @@ impl Site {
     fn write(&self) {
         let at = |name| self.path(name).display().to_string();
         let listen = self.listen.join("\n  ");
+        let admin: String = self.admin.iter().map(|line| format!("\n  {line}")).collect();
         let sinks = if self.sinks.is_empty() { "{}" } else { &format!("\n{}", self.sinks) };
         let configuration = format!(
-            "listen:\n  {listen}\nadmin:\n  socket: {socket}\nstore:\n  path: {store}\nsources:\n  scalekit:\n    \
+            "listen:\n  {listen}\nadmin:\n  socket: {socket}{admin}\nstore:\n  path: {store}\nsources:\n  scalekit:\n    \
              type: scalekit\n    secrets:\n      - {{file: {secret}}}\nrules: {rules}\nlog:\n  format: json\nsinks: {sinks}\n{sections}",
             sections = self.sections,
             socket = at("admin.sock"),

@@ -1,0 +1,201 @@
+//! The console, in a real browser: signing in, what needs a look, dead letters, somebody's way to each store, new rules.
+
+use rolecall_testkit::Fault;
+use serde_json::json;
+
+use crate::support::{Application, Browser, Daemon, Group, Person, Site, Standing, people};
+
+const TOKEN: &str = "a-token-of-the-night-shift";
+const RULES: &str = "\
+default: member
+rules:
+  - name: engineers deploy
+    when: { group: Engineering }
+    grant: deployer
+";
+
+/// A site that keeps an application in step, and whose console is on the network.
+fn site(app: &Application) -> Site {
+    let site = Site::new().sink("app", &app.section());
+    let token = site.file("token", TOKEN);
+    let tokens = format!("[{{name: night-shift, access: full, secret: {{file: {}}}}}]", token.display());
+    let site = site.admin(&format!("listen: {{address: '127.0.0.1:0', tokens: {tokens}}}"));
+    site.rules(RULES);
+    site
+}
+
+/// Somebody who has signed in to the console.
+async fn signed_in(daemon: &Daemon) -> Browser {
+    let browser = Browser::at(&daemon.admin_address().await).await;
+    browser.sign_in(TOKEN).await;
+    browser
+}
+
+#[tokio::test]
+async fn what_was_refused_is_retried_by_whoever_signs_in_and_nobody_else() {
+    let app = Application::start().await;
+    let site = site(&app);
+    let daemon = site.start().await;
+    let [ada, ben] = ["ada", "ben"].map(Person::new);
+    app.0.fail(Fault::status(422).body(json!({"error": "no such plan"})));
+    daemon.send([&ada.created(), &ben.created()]).await;
+    site.settled().await;
+
+    let browser = Browser::at(&daemon.admin_address().await).await;
+    browser.open("/console").await;
+    browser.find("#token").await.send_keys("a-token-that-nobody-has").await.unwrap();
+    browser.click("Sign in").await;
+    assert!(browser.text().await.contains("none of those that are let in"));
+    browser.sign_in(TOKEN).await;
+
+    assert!(browser.text().await.contains("app has 2 dead letters."), "{}", browser.text().await);
+    browser.click("See why").await;
+    let text = browser.text().await;
+    assert!(text.contains("no such plan") && text.contains(&ada.id) && text.contains(&ben.id), "{text}");
+    app.0.recover();
+    browser.click("Retry diruser_ada").await;
+    assert!(browser.text().await.contains("1 item is due now."), "{}", browser.text().await);
+    site.settled().await;
+    assert_eq!(app.people(), people([("ada", Standing::with(&[], &["member"]))]));
+
+    browser.click("Drop diruser_ben").await;
+    browser.click("Keep them").await;
+    assert_eq!(browser.count("tbody tr").await, 1);
+    browser.click("Drop diruser_ben").await;
+    browser.click("Drop 1 item").await;
+    assert!(browser.text().await.contains("No dead letters here."), "{}", browser.text().await);
+    browser.until("/console", "All is well").await;
+
+    browser.click("Sign out").await;
+    browser.open("/console/queue").await;
+    assert!(browser.location().await.starts_with("/console/login"));
+    assert!(daemon.log().contains("token night-shift"), "who retried stands in the log");
+    browser.leave().await;
+}
+
+#[tokio::test]
+async fn somebody_is_followed_to_the_store_by_keyboard_alone() {
+    let app = Application::start().await;
+    let site = site(&app);
+    let daemon = site.start().await;
+    let engineering = Group::new("Engineering");
+    let ada = Person::new("ada").groups([&engineering]);
+    daemon.send([&engineering.created(), &ada.created()]).await;
+    site.settled().await;
+
+    let browser = Browser::at(&daemon.admin_address().await).await;
+    browser.open("/console").await;
+    // The field has the focus from the beginning.
+    browser.enter(TOKEN).await;
+    assert_eq!(browser.location().await, "/console");
+    browser.tab_to(".skip").await;
+    browser.tab_to("#name").await;
+    browser.enter("ada@example.com").await;
+    assert_eq!(browser.location().await, "/console/user?id=diruser_ada");
+
+    let text = browser.text().await;
+    for told in [
+        "Ada Example",
+        "active",
+        "deployer",
+        "rule engineers deploy line 3",
+        "through group Engineering",
+        "up to date",
+    ] {
+        assert!(text.contains(told), "{told} in {text}");
+    }
+    let timeline = browser.find(".timeline").await.text().await.unwrap();
+    let steps = ["webhook received", "directory created", "app created"];
+    let places = steps.map(|step| timeline.find(step));
+    assert!(places.is_sorted() && places[0].is_some(), "{timeline}");
+
+    browser.tab_to("a[href='/console/rules#L3']").await;
+    browser.enter("").await;
+    assert_eq!(browser.location().await, "/console/rules#L3");
+    assert_eq!(browser.find("li:target").await.text().await.unwrap().trim(), "- name: engineers deploy");
+    browser.leave().await;
+}
+
+#[tokio::test]
+async fn new_rules_are_planned_seen_and_then_put_into_force() {
+    let app = Application::start().await;
+    let site = site(&app);
+    let daemon = site.start().await;
+    let engineering = Group::new("Engineering");
+    let [ada, ben] = ["ada", "ben"].map(Person::new);
+    let ada = ada.groups([&engineering]);
+    daemon.send([&engineering.created(), &ada.created(), &ben.created()]).await;
+    site.settled().await;
+
+    let browser = signed_in(&daemon).await;
+    browser.open("/console/rules/plan").await;
+    let wrong = site.file("wrong.yaml", &RULES.replace("grant", "grnat"));
+    browser.find("#file").await.send_keys(wrong.to_str().unwrap()).await.unwrap();
+    browser.click("Plan").await;
+    let fault = browser.find(".problems pre").await.text().await.unwrap();
+    assert!(
+        fault.contains("wrong.yaml:5:5") && fault.contains("^^^^^") && fault.contains("did you mean `grant`"),
+        "{fault}"
+    );
+    assert_eq!(
+        browser.find("#text").await.prop("value").await.unwrap().unwrap(),
+        RULES.replace("grant", "grnat")
+    );
+
+    let right = site.file("right.yaml", &RULES.replace("deployer", "operator"));
+    browser.find("#file").await.send_keys(right.to_str().unwrap()).await.unwrap();
+    browser.click("Plan").await;
+    let text = browser.text().await;
+    for told in [
+        "1 user would have other roles",
+        "2 users were looked at",
+        "right.yaml",
+        "+ operator",
+        "− deployer",
+        "ada",
+    ] {
+        assert!(text.contains(told), "{told} in {text}");
+    }
+    assert_eq!(app.people()["ada"].roles, ["deployer".to_owned(), "member".to_owned()].into());
+    browser.click("Put into force").await;
+    assert!(browser.text().await.contains("Version 2 of the rules is in force."), "{}", browser.text().await);
+    site.settled().await;
+    assert_eq!(app.people()["ada"].roles, ["member".to_owned(), "operator".to_owned()].into());
+    browser.leave().await;
+}
+
+#[tokio::test]
+async fn every_page_fits_a_phone_and_follows_the_colour_scheme() {
+    let app = Application::start().await;
+    let site = site(&app);
+    let daemon = site.start().await;
+    let long = Person::new("ada").with("name", "x".repeat(500)).with("title", "y".repeat(5000));
+    app.0.fail(Fault::status(422).body(json!({"error": "z".repeat(500)})));
+    let created = long.created();
+    daemon.send([&created]).await;
+    site.settled().await;
+
+    let browser = signed_in(&daemon).await;
+    let event = format!("/console/event?id={}", created.id);
+    for page in [
+        "/console",
+        "/console/sink?name=app",
+        "/console/queue?state=dead",
+        "/console/queue/drop?state=dead",
+        "/console/users",
+        "/console/user?id=diruser_ada",
+        "/console/events",
+        &event,
+        "/console/rules",
+        "/console/rules/plan",
+    ] {
+        browser.look(360, false).await;
+        browser.open(page).await;
+        assert!(browser.overflow().await <= 0, "{page} is wider than a phone");
+        let light = browser.brightness().await;
+        browser.look(1280, true).await;
+        assert!(browser.overflow().await <= 0, "{page} is wider than a window");
+        assert!(browser.brightness().await + 100 < light, "{page} stays light in the dark");
+    }
+    browser.leave().await;
+}
