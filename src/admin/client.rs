@@ -18,13 +18,13 @@ use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::api::{
-    self, ActivityPage, ActivityQuery, Changed, CheckQuery, DaemonStatus, EventDetail, EventQuery,
-    EventsPage, EventsQuery, ExplainQuery, ExportQuery, ExportedGroups, ExportedUsers, GroupDetail,
-    GroupQuery, GroupsPage, GroupsQuery, Health, HistoryQuery, HoldDecided, HoldDetail, HoldPath, HoldQuery,
-    HoldsPage, HoldsQuery, InForce, MembersPage, MembersQuery, NothingMore, PauseRequest, PlanRequest,
-    Problem, QueuePage, QueueQuery, Readiness, ReplayPage, ReplayRequest, RollbackRequest, RulesHistory,
-    RulesText, RulesVersionQuery, Selection, SinkDetail, SinkPath, SinkPaused, Sinks, UserDetail, UserQuery,
-    Users, UsersPage, UsersQuery,
+    self, ActivityPage, ActivityQuery, AlertsList, AlertsTested, Changed, CheckQuery, DaemonStatus,
+    EventDetail, EventQuery, EventsPage, EventsQuery, ExplainQuery, ExportQuery, ExportedGroups,
+    ExportedUsers, GroupDetail, GroupQuery, GroupsPage, GroupsQuery, Health, HistoryQuery, HoldDecided,
+    HoldDetail, HoldPath, HoldQuery, HoldsPage, HoldsQuery, InForce, MembersPage, MembersQuery, NothingMore,
+    PauseRequest, PlanRequest, Problem, QueuePage, QueueQuery, Readiness, ReplayPage, ReplayRequest,
+    RollbackRequest, RulesHistory, RulesText, RulesVersionQuery, Selection, SinkDetail, SinkPath, SinkPaused,
+    Sinks, UserDetail, UserQuery, Users, UsersPage, UsersQuery,
 };
 use crate::deliver::Probed;
 use crate::rulebook::PlanPage;
@@ -247,6 +247,22 @@ impl AdminClient {
     /// When the daemon does not answer or cannot store them, or the journal does not hold the one that is named.
     pub async fn replay(&self, request: &ReplayRequest) -> Result<ReplayPage, ClientError> {
         self.post(api::EVENTS_REPLAY, request).await
+    }
+
+    /// What needs a person now.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn alerts(&self) -> Result<AlertsList, ClientError> {
+        self.get(api::ALERTS, ()).await
+    }
+
+    /// Sends a test message to everybody who is told of alerts.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn test_alerts(&self) -> Result<AlertsTested, ClientError> {
+        self.post(api::ALERTS_TEST, &NothingMore {}).await
     }
 
     /// The rules that were in force, newest first.

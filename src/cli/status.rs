@@ -16,6 +16,7 @@ use super::{Exit, Failure};
 use crate::admin::api::{DaemonStatus, SinkStatus};
 use crate::deliver::Breaker;
 use crate::rulebook::Rejected;
+use crate::tls::{RejectedFiles, TlsStatus, Validity};
 
 /// Show what the daemon is doing
 ///
@@ -123,12 +124,34 @@ fn receiving(out: &mut String, status: &DaemonStatus) {
         .collect();
     let answers = if answers.is_empty() { "nothing".to_owned() } else { answers.join(", ") };
     line(out, "answered", &format!("{answers}, since the start"));
+    if let Some(tls) = &status.listen.tls {
+        certificate(out, status.now, tls);
+    }
     if status.store.unreadable_events > 0 {
         let kept = count(status.store.unreadable_events, "message is", "messages are");
         let kept = styled(BAD, &format!("{kept} kept and not in the directory"));
         line(out, "unreadable", &format!("{kept}; why: rolecall events list --unreadable"));
     }
     out.push('\n');
+}
+
+/// What is shown to senders, and what is wrong with it.
+fn certificate(out: &mut String, now: Timestamp, TlsStatus { certificate, rejected, .. }: &TlsStatus) {
+    let names = plain(&certificate.names.join(", "));
+    let until = moment(now, certificate.not_after);
+    let said = match certificate.validity(now) {
+        Validity::Valid => format!("{names}, valid until {until}"),
+        Validity::EndsSoon => format!("{names}, {} {until}", styled(BAD, "ends soon:")),
+        Validity::Expired => format!("{names}, {} {until}", styled(BAD, "expired")),
+        Validity::NotYetValid => {
+            format!("{names}, {} {}", styled(BAD, "valid only from"), moment(now, certificate.not_before))
+        }
+    };
+    line(out, "certificate", &said);
+    if let Some(RejectedFiles { at, error }) = rejected {
+        let others = styled(BAD, "its files cannot be used");
+        line(out, "", &format!("{others} since {}: {}", moment(now, *at), plain(error)));
+    }
 }
 
 fn directory(out: &mut String, status: &DaemonStatus) {
