@@ -203,6 +203,7 @@ fn well() -> Picture {
         not_after: at(60 * DAY),
     };
     let up = DeliveryStatus {
+        paused: None,
         breaker: Breaker::Closed,
         in_flight: 0,
         applied: 1,
