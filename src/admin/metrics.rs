@@ -156,9 +156,9 @@ fn queues(page: &mut Page, overview: &StoreView, now: Timestamp) {
     };
     page.gauges(
         "rolecall_queue_entities",
-        "Users and groups in a sink's queue: waiting for their turn or next attempt, or dead letters",
+        "Users and groups in a sink's queue: waiting for their turn or next attempt, held for a person, or dead letters",
         sinks().flat_map(|(labels, queue)| {
-            [("waiting", queue.waiting), ("dead", queue.dead)]
+            [("waiting", queue.waiting), ("held", queue.held), ("dead", queue.dead)]
                 .map(|(state, entities)| (in_state(&labels, state), number(entities)))
         }),
     );
@@ -178,6 +178,11 @@ fn queues(page: &mut Page, overview: &StoreView, now: Timestamp) {
         sinks().map(|(labels, queue)| (labels, age(queue.oldest_leaver))),
     );
     page.gauges(
+        "rolecall_queue_oldest_hold_age_seconds",
+        "How long the oldest hold has waited for a person; 0 when none does",
+        sinks().map(|(labels, queue)| (labels, age(queue.held_since))),
+    );
+    page.gauges(
         "rolecall_confirmed_entities",
         "Users and groups of which the sink has confirmed anything",
         sinks().map(|(labels, queue)| (labels, number(queue.applied))),
@@ -193,6 +198,11 @@ fn deliveries(page: &mut Page, state: &AdminState) {
         status.iter().map(|(name, status)| {
             (sink(name), if matches!(status.breaker, Breaker::Open { .. }) { 1.0 } else { 0.0 })
         }),
+    );
+    page.gauges(
+        "rolecall_sink_paused",
+        "1 while a person has the sink paused: nothing goes out, not even for leavers",
+        status.iter().map(|(name, status)| (sink(name), if status.paused.is_some() { 1.0 } else { 0.0 })),
     );
     page.gauges(
         "rolecall_sink_changes_in_flight",

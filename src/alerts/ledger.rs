@@ -110,7 +110,13 @@ impl Policy {
 impl AlertKind {
     /// Whether only the store knows.
     fn is_of_the_store(self) -> bool {
-        matches!(self, AlertKind::DeadLetters | AlertKind::LeaversWaiting | AlertKind::UnreadableEvents)
+        matches!(
+            self,
+            AlertKind::DeadLetters
+                | AlertKind::LeaversWaiting
+                | AlertKind::RemovalsHeld
+                | AlertKind::UnreadableEvents
+        )
     }
 }
 
@@ -197,6 +203,7 @@ impl Subject {
         match self.kind {
             AlertKind::DeadLetters => format!("rolecall queue list --dead{sink}"),
             AlertKind::LeaversWaiting => format!("rolecall queue list{sink}"),
+            AlertKind::RemovalsHeld => format!("rolecall holds list{sink}"),
             AlertKind::SinkDown => "rolecall status".into(),
             AlertKind::UnreadableEvents => "rolecall events list --unreadable".into(),
             AlertKind::RulesRejected => "rolecall rules test".into(),

@@ -98,6 +98,11 @@ fn of_the_store(
             let text = format!("the sink {sink} has {} {letters}", queue.dead);
             hold(AlertKind::DeadLetters, Some(sink), now, text);
         }
+        if queue.held > 0 {
+            let changes = if queue.held == 1 { "change is" } else { "changes are" };
+            let text = format!("{} {changes} held in the sink {sink} until a person decides", queue.held);
+            hold(AlertKind::RemovalsHeld, Some(sink), queue.held_since.unwrap_or(now), text);
+        }
         if let Some(oldest) = queue.oldest_leaver {
             let text = format!(
                 "{} who lost access still wait for the sink {sink} to take it away, one of them for {}",

@@ -242,6 +242,10 @@ fn each_thing_that_needs_a_person_is_seen() {
         when(|picture| ldap(picture, |queue| queue.dead = 2)),
         one(AlertKind::DeadLetters, "the sink ldap has 2 dead letters")
     );
+    assert_eq!(
+        when(|picture| ldap(picture, |queue| queue.held = 40)),
+        one(AlertKind::RemovalsHeld, "40 changes are held in the sink ldap until a person decides")
+    );
     let leavers = |queue: &mut SinkState| (queue.leavers, queue.oldest_leaver) = (3, Some(at(-20 * MINUTE)));
     assert_eq!(
         when(|picture| ldap(picture, leavers)),
@@ -333,6 +337,7 @@ fn every_command_that_an_alert_names_is_one() {
         DeadLetters,
         SinkDown,
         LeaversWaiting,
+        RemovalsHeld,
         UnreadableEvents,
         RulesRejected,
         CertificateEnds,

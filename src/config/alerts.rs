@@ -71,6 +71,8 @@ pub enum AlertKind {
     SinkDown,
     /// Somebody lost access and still has it in a sink.
     LeaversWaiting,
+    /// A wave of removals is held in a sink, until a person decides.
+    RemovalsHeld,
     /// There are messages that could not be read.
     UnreadableEvents,
     /// Rules were turned down: those in force are older.
