@@ -11,7 +11,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{
-    self, AdminListener, AdminSocket, AdminState, Gate, ListenError, Pages, SocketError, Tokens, Within,
+    self, AdminListener, AdminSocket, AdminState, Gate, ListenError, Pages, Readiness, SocketError, Tokens,
+    Within,
 };
 use crate::config::{Config, RetentionConfig};
 use crate::console::{BrokenTemplates, Console};
@@ -169,7 +170,9 @@ impl Daemon {
         if let Some(tls) = tls.clone() {
             others.spawn(tls.keep_renewed(stop_the_rest.clone()));
         }
+        let readiness = Readiness::new(Arc::clone(&store), committer.progress(), stop_receiving.clone());
         let state = AdminState {
+            readiness,
             store,
             deliveries,
             rulebook: rulebook.clone(),

@@ -27,6 +27,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
             "deliver",
             "directory",
             "metrics",
+            "progress",
             "receive",
             "rulebook",
             "rules",

@@ -11,17 +11,20 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rolecall_sink_api::{GroupId, UserId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::api::{
-    self, Changed, CheckQuery, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, ExplainQuery,
-    ExportQuery, ExportedGroups, ExportedUsers, Health, HistoryQuery, HoldDecided, HoldDetail, HoldPath,
-    HoldQuery, HoldsPage, HoldsQuery, InForce, NothingMore, PauseRequest, PlanRequest, Problem, QueuePage,
-    QueueQuery, ReplayPage, ReplayRequest, RollbackRequest, RulesHistory, RulesText, RulesVersionQuery,
-    Selection, SinkPath, SinkPaused, Users,
+    self, ActivityPage, ActivityQuery, Changed, CheckQuery, DaemonStatus, EventDetail, EventQuery,
+    EventsPage, EventsQuery, ExplainQuery, ExportQuery, ExportedGroups, ExportedUsers, GroupDetail,
+    GroupQuery, GroupsPage, GroupsQuery, Health, HistoryQuery, HoldDecided, HoldDetail, HoldPath, HoldQuery,
+    HoldsPage, HoldsQuery, InForce, MembersPage, MembersQuery, NothingMore, PauseRequest, PlanRequest,
+    Problem, QueuePage, QueueQuery, Readiness, ReplayPage, ReplayRequest, RollbackRequest, RulesHistory,
+    RulesText, RulesVersionQuery, Selection, SinkDetail, SinkPaused, SinkQuery, Sinks, UserDetail, UserQuery,
+    Users, UsersPage, UsersQuery,
 };
 use crate::deliver::Probed;
 use crate::rulebook::PlanPage;
@@ -46,10 +49,10 @@ impl AdminClient {
         Self { socket: socket.into() }
     }
 
-    /// Whether the daemon answers and can read its store.
+    /// Whether the daemon answers.
     ///
     /// # Errors
-    /// When it does not or cannot.
+    /// When it does not.
     pub async fn health(&self) -> Result<Health, ClientError> {
         self.get(api::HEALTH, ()).await
     }
@@ -123,7 +126,7 @@ impl AdminClient {
     /// # Errors
     /// When the daemon does not answer or cannot note it, or there is no such sink.
     pub async fn pause_sink(&self, name: &str, reason: Option<String>) -> Result<SinkPaused, ClientError> {
-        self.post_to(api::SINK_PAUSE, SinkPath { name: name.to_owned() }, &PauseRequest { reason }).await
+        self.post_to(api::SINK_PAUSE, SinkQuery { name: name.to_owned() }, &PauseRequest { reason }).await
     }
 
     /// Goes on with a sink that is paused.
@@ -131,7 +134,7 @@ impl AdminClient {
     /// # Errors
     /// As [`pause_sink`](AdminClient::pause_sink).
     pub async fn resume_sink(&self, name: &str) -> Result<SinkPaused, ClientError> {
-        self.post_to(api::SINK_RESUME, SinkPath { name: name.to_owned() }, &NothingMore {}).await
+        self.post_to(api::SINK_RESUME, SinkQuery { name: name.to_owned() }, &NothingMore {}).await
     }
 
     /// Asks a sink whether it can be worked with.
@@ -139,7 +142,79 @@ impl AdminClient {
     /// # Errors
     /// When the daemon does not answer, or there is no such sink.
     pub async fn probe_sink(&self, name: &str) -> Result<Probed, ClientError> {
-        self.post_to(api::SINK_PROBE, SinkPath { name: name.to_owned() }, &NothingMore {}).await
+        self.post_to(api::SINK_PROBE, SinkQuery { name: name.to_owned() }, &NothingMore {}).await
+    }
+
+    /// Whether webhooks can be received and stored.
+    ///
+    /// # Errors
+    /// When they cannot, or the daemon does not answer.
+    pub async fn ready(&self) -> Result<Readiness, ClientError> {
+        self.get(api::READY, ()).await
+    }
+
+    /// Every sink.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or its store fails.
+    pub async fn sinks(&self) -> Result<Sinks, ClientError> {
+        self.get(api::SINKS, ()).await
+    }
+
+    /// One sink.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or there is no such sink.
+    pub async fn sink(&self, name: &str) -> Result<SinkDetail, ClientError> {
+        self.get(api::SINK, SinkQuery { name: name.to_owned() }).await
+    }
+
+    /// One page of users.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or its store fails.
+    pub async fn list_users(&self, query: &UsersQuery) -> Result<UsersPage, ClientError> {
+        self.get(api::USERS, query).await
+    }
+
+    /// One user, explained.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or there is no such user.
+    pub async fn user(&self, id: &UserId) -> Result<UserDetail, ClientError> {
+        self.get(api::USER, UserQuery { id: id.clone() }).await
+    }
+
+    /// One page of groups.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or its store fails.
+    pub async fn list_groups(&self, query: &GroupsQuery) -> Result<GroupsPage, ClientError> {
+        self.get(api::GROUPS, query).await
+    }
+
+    /// One group.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or there is no such group.
+    pub async fn group(&self, id: &GroupId) -> Result<GroupDetail, ClientError> {
+        self.get(api::GROUP, GroupQuery { id: id.clone() }).await
+    }
+
+    /// One page of a group's members.
+    ///
+    /// # Errors
+    /// When the daemon does not answer or its store fails.
+    pub async fn members(&self, query: &MembersQuery) -> Result<MembersPage, ClientError> {
+        self.get(api::GROUP_MEMBERS, query).await
+    }
+
+    /// One page of what was done to whom.
+    ///
+    /// # Errors
+    /// When the daemon does not answer, or there is no such sink.
+    pub async fn activity(&self, query: &ActivityQuery) -> Result<ActivityPage, ClientError> {
+        self.get(api::ACTIVITY, query).await
     }
 
     /// Everybody who goes by a name, explained.

@@ -118,7 +118,8 @@ fn role_objection(objection: Objection, groups: &BTreeMap<GroupId, GroupExplanat
     }
 }
 
-fn because(stamp: &Stamp, events: &BTreeMap<String, EventView>) -> Because {
+/// The event behind a fact.
+pub(super) fn because(stamp: &Stamp, events: &BTreeMap<String, EventView>) -> Because {
     let event = events.get(stamp.event.as_str());
     Because {
         event: stamp.event.as_str().to_owned(),

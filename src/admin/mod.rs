@@ -8,6 +8,7 @@ mod client;
 mod explain;
 mod metrics;
 mod openapi;
+mod readiness;
 mod refusal;
 mod route;
 mod router;
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 
 pub use access::{Credential, Gate, Peer, Tokens, Who};
 pub use client::{AdminClient, ClientError, Download};
+pub use readiness::Readiness;
 pub use server::{AdminListener, ListenError, Pages, serve};
 pub use socket::{AdminSocket, SocketError};
 pub use within::Within;
@@ -43,6 +45,8 @@ pub struct AdminState {
     pub deliveries: Deliveries,
     /// The rules in force, and how others take their place.
     pub rulebook: Rulebook,
+    /// Whether webhooks can be received.
+    pub readiness: Readiness,
     /// Who is let in.
     pub gate: Arc<Gate>,
     /// The webhooks answered since the start.

@@ -275,8 +275,9 @@ fn read_call<P: DeserializeOwned, B>(
     let Raw { state, who, params, body: bytes, pace } = raw;
     // Every route that reads a call asks for access first.
     let who = who.ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "nobody asks"))?;
+    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(params.as_bytes()));
     let params =
-        serde_urlencoded::from_str(&params).map_err(|error| Refusal::unreadable("the query", error))?;
+        serde_path_to_error::deserialize(pairs).map_err(|error| Refusal::unreadable("the query", error))?;
     Ok(Call { state, who, params, body: body(&bytes)?, pace })
 }
 

@@ -5,20 +5,17 @@ use std::path::Path;
 
 use clap::Args;
 use jiff::Timestamp;
-use rolecall_sink_api::{RoleName, SinkName};
+use rolecall_sink_api::RoleName;
 
 use super::daemon::Daemon;
 use super::output::{answer, width};
 use super::reasons::{NOT_IN_FORCE, Told, outranked, separated};
+use super::standing::{heading, in_sinks, recent, since};
 use super::table::{Cell, Table};
-use super::text::{BAD, FAINT, GOOD, HEADING, exact, moment, plain, relative, styled};
+use super::text::{BAD, FAINT, GOOD, HEADING, exact, moment, plain, styled};
 use super::{Exit, Failure};
-use crate::admin::api::{Because, Explanation, RoleObjection, RoleReason, SinkExplanation, Users};
-use crate::deliver::Breaker;
-use crate::store::{AppliedView, QueueItem, QueueState, Status};
-
-/// How many lines of what was done are shown.
-const RECENT: usize = 10;
+use crate::admin::api::{Explanation, RoleObjection, RoleReason, Users};
+use crate::store::Status;
 
 /// Say why a user is who they are
 ///
@@ -79,20 +76,18 @@ fn candidates(name: &str, users: &[Explanation], width: Option<usize>) -> String
     )
 }
 
-fn explanation(user: &Explanation, now: Timestamp, rules_file: &str, width: Option<usize>) -> String {
+pub(super) fn explanation(
+    user: &Explanation,
+    now: Timestamp,
+    rules_file: &str,
+    width: Option<usize>,
+) -> String {
     let mut out = String::new();
     who(&mut out, user, now);
     roles(&mut out, user, now, rules_file);
     groups(&mut out, user, width);
-    heading(&mut out, "Sinks");
-    if user.sinks.is_empty() {
-        out.push_str("  none is configured\n");
-    }
-    let longest = user.sinks.keys().map(|sink| sink.as_str().len()).max().unwrap_or(0);
-    for (name, sink) in &user.sinks {
-        in_sink(&mut out, user, name, sink, now, longest);
-    }
-    recent(&mut out, user, width);
+    in_sinks(&mut out, "user", &user.sinks, user.generation, now);
+    recent(&mut out, &user.activity, width);
     out
 }
 
@@ -201,106 +196,7 @@ fn groups(out: &mut String, user: &Explanation, width: Option<usize>) {
     out.push_str(&table.render(2, width));
 }
 
-fn in_sink(
-    out: &mut String,
-    user: &Explanation,
-    name: &SinkName,
-    sink: &SinkExplanation,
-    now: Timestamp,
-    longest: usize,
-) {
-    let mut lines = Vec::new();
-    if sink.out_of_scope {
-        lines.push(styled(FAINT, "not given this user: the sink's scope (only) leaves them out"));
-    }
-    match (&sink.view.queued, &sink.view.applied) {
-        (Some(item), _) => lines.extend(queued(item, now)),
-        (None, Some(applied)) if applied.generation >= user.generation => {
-            lines.push(styled(GOOD, "up to date"));
-        }
-        (None, Some(_)) => {
-            lines.push(styled(BAD, "behind, and nothing waits: it was dropped from the queue"))
-        }
-        (None, None) if sink.out_of_scope => {}
-        (None, None) => lines.push(styled(FAINT, "never confirmed, and nothing waits")),
-    }
-    if let (Some(_), Some(pause)) = (&sink.view.queued, &sink.paused) {
-        let since = moment(now, pause.since);
-        let resume = format!("to go on: rolecall sinks resume {}", plain(name.as_str()));
-        lines.push(styled(BAD, &format!("the sink is PAUSED since {since}; {resume}")));
-    }
-    if let (Some(_), Some(Breaker::Open { since, reason, .. })) = (&sink.view.queued, &sink.breaker) {
-        lines
-            .push(styled(BAD, &format!("the sink is down since {}: {}", moment(now, *since), plain(reason))));
-    }
-    if let Some(applied) = &sink.view.applied {
-        lines.push(confirmed(applied, now));
-    }
-    for (at, line) in lines.iter().enumerate() {
-        let name = if at == 0 { name.as_str() } else { "" };
-        let _ = writeln!(out, "  {name:<longest$}  {line}");
-    }
-}
-
-fn queued(item: &QueueItem, now: Timestamp) -> Vec<String> {
-    let since = moment(now, item.since);
-    let attempts = item.attempts;
-    let first = match item.state {
-        QueueState::Dead => format!("{} since {since}, after attempt {attempts}", styled(BAD, "dead letter")),
-        QueueState::Held => {
-            let held = styled(BAD, "held");
-            let which = item.hold.map_or_else(|| "list".to_owned(), |hold| format!("show {hold}"));
-            format!("{held}, waiting since {since}: rolecall holds {which} says why and what to do")
-        }
-        QueueState::Waiting if attempts == 0 => format!("waiting since {since}"),
-        QueueState::Waiting => {
-            format!("waiting since {since}, tried {attempts} times, again {}", relative(now, item.due))
-        }
-    };
-    let error = item.error.as_deref().map(|error| styled(BAD, &plain(error)));
-    [Some(first), error].into_iter().flatten().collect()
-}
-
-fn confirmed(applied: &AppliedView, now: Timestamp) -> String {
-    let presence = if applied.present { "" } else { ", not there any more" };
-    let remote = applied.remote.as_ref().map_or(String::new(), |id| plain(&format!(", as {id}")));
-    let (action, at, generation) = (applied.action, moment(now, applied.at), applied.generation);
-    format!("confirmed {at}: {action}, generation {generation}{remote}{presence}")
-}
-
-fn recent(out: &mut String, user: &Explanation, width: Option<usize>) {
-    heading(out, "Recent");
-    if user.activity.is_empty() {
-        out.push_str("  nothing, or longer ago than activity is kept\n");
-        return;
-    }
-    let mut table = Table::new(["WHEN", "WHERE", "WHAT", "EVENT", "DETAIL"]);
-    for line in user.activity.iter().take(RECENT) {
-        table.row([
-            exact(line.at).into(),
-            line.sink.as_deref().unwrap_or("directory").into(),
-            line.what.as_str().into(),
-            line.event.as_deref().unwrap_or("-").into(),
-            line.detail.as_deref().unwrap_or_default().into(),
-        ]);
-    }
-    out.push_str(&table.render(2, width));
-    if user.activity.len() > RECENT {
-        let _ = writeln!(out, "  {}", styled(FAINT, "… and more: --json shows it"));
-    }
-}
-
-fn heading(out: &mut String, title: &str) {
-    let _ = writeln!(out, "\n{}", styled(HEADING, title));
-}
-
-/// Since when, and by which event.
-fn since(because: &Because, now: Timestamp) -> String {
-    let kind = because.kind.as_deref().unwrap_or("no longer in the journal");
-    format!("since {}, event {}", moment(now, because.at), plain(&format!("{} ({kind})", because.event)))
-}
-
-fn word(status: Status) -> &'static str {
+pub(super) fn word(status: Status) -> &'static str {
     match status {
         Status::Active => "active",
         Status::Inactive => "inactive",
@@ -308,7 +204,7 @@ fn word(status: Status) -> &'static str {
     }
 }
 
-fn look(status: Status) -> anstyle::Style {
+pub(super) fn look(status: Status) -> anstyle::Style {
     match status {
         Status::Active => GOOD,
         Status::Inactive | Status::Absent => BAD,

@@ -1,9 +1,10 @@
 //! The command line: one file for each command, and what they share.
 //!
-//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `progress` shows how long
-//! work gets on, `reasons`
+//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `span` is a
+//! stretch of time, `standing` how somebody stands in the sinks, `progress` shows how long work gets on, `reasons`
 //! says why somebody has a role, `exit` how a command ended.
 
+mod activity;
 mod check;
 mod daemon;
 mod demo;
@@ -11,6 +12,7 @@ mod events;
 mod exit;
 mod explain;
 mod export;
+mod groups;
 mod holds;
 mod output;
 mod pages;
@@ -22,10 +24,13 @@ mod rules;
 mod send;
 mod serve;
 mod sinks;
+mod span;
+mod standing;
 mod status;
 mod store;
 mod table;
 mod text;
+mod users;
 
 use std::path::PathBuf;
 
@@ -73,6 +78,11 @@ enum Command {
     #[command(subcommand)]
     Store(store::Store),
     #[command(subcommand)]
+    Users(users::Users),
+    #[command(subcommand)]
+    Groups(groups::Groups),
+    Activity(activity::Activity),
+    #[command(subcommand)]
     Rules(rules::Rules),
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -95,6 +105,9 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Explain(explain) => explain.run(config).await,
         Command::Export(export) => export.run(config).await,
         Command::Store(store) => store.run(config).await,
+        Command::Users(users) => users.run(config).await,
+        Command::Groups(groups) => groups.run(config).await,
+        Command::Activity(activity) => activity.run(config).await,
         Command::Rules(rules) => rules.run(config).await,
         Command::Plugin(plugin) => plugin.run().await,
         Command::Demo(demo) => demo.run(inherited).await,

@@ -1,5 +1,6 @@
 //! `rolecall status`
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -103,8 +104,8 @@ pub(super) fn render(status: &DaemonStatus, width: Option<usize>) -> String {
         out.push_str("  none is configured: nothing is kept in step\n");
         return out;
     }
-    out.push_str(&sinks(status, 2, width));
-    out.push_str(&troubles(status));
+    out.push_str(&sinks(status.now, &status.sinks, 2, width));
+    out.push_str(&troubles(status.now, &status.sinks));
     out
 }
 
@@ -176,7 +177,12 @@ fn line(out: &mut String, name: &str, value: &str) {
 }
 
 /// The sinks as a table, so far from the left.
-pub(super) fn sinks(status: &DaemonStatus, indent: usize, width: Option<usize>) -> String {
+pub(super) fn sinks(
+    now: Timestamp,
+    sinks: &BTreeMap<SinkName, SinkStatus>,
+    indent: usize,
+    width: Option<usize>,
+) -> String {
     let mut table = Table::new([
         "SINK",
         "STATE",
@@ -188,8 +194,8 @@ pub(super) fn sinks(status: &DaemonStatus, indent: usize, width: Option<usize>) 
         ">CONFIRMED",
         "LAST CONFIRMED",
     ]);
-    let ago = |at: Option<Timestamp>| at.map_or("-".into(), |at| relative(status.now, at));
-    for (name, sink) in &status.sinks {
+    let ago = |at: Option<Timestamp>| at.map_or("-".into(), |at| relative(now, at));
+    for (name, sink) in sinks {
         let number = |n: u64| if n > 0 { Cell::styled(BAD, n.to_string()) } else { Cell::from(n) };
         table.row([
             name.as_str().into(),
@@ -207,10 +213,10 @@ pub(super) fn sinks(status: &DaemonStatus, indent: usize, width: Option<usize>) 
 }
 
 /// What is wrong with the sinks, and what to do about it.
-pub(super) fn troubles(status: &DaemonStatus) -> String {
+pub(super) fn troubles(now: Timestamp, sinks: &BTreeMap<SinkName, SinkStatus>) -> String {
     let mut out = String::new();
-    for (name, sink) in &status.sinks {
-        troubles_of(&mut out, status.now, name, sink);
+    for (name, sink) in sinks {
+        troubles_of(&mut out, now, name, sink);
     }
     out
 }

@@ -15,8 +15,8 @@ use super::NamedSource;
 use crate::directory::EventId;
 use crate::source::{Reading, Source, SourceName, Verified};
 use crate::store::{
-    EventCursor, EventFilter, Intake, JournalEntry, JournalStatus, Message, Receipt, Store, StoreError,
-    Unavailable, WeakIntake,
+    EventCursor, EventFilter, Found, Intake, JournalEntry, JournalStatus, Message, Receipt, Store,
+    StoreError, Unavailable, WeakIntake,
 };
 
 /// How many messages are read again at a time, and so how many bodies are held at most beside those that are
@@ -156,8 +156,7 @@ impl Replay {
         source: Option<String>,
         after: Option<EventCursor>,
     ) -> Result<ReplayedBatch, ReplayError> {
-        let items = self.store.events(&EventFilter::Unreadable { source }, after, BATCH).await?;
-        let next = items.last().filter(|_| items.len() == BATCH as usize).map(|item| item.cursor);
+        let Found { items, next } = self.store.events(&EventFilter::unreadable(source), after, BATCH).await?;
         // At once, so that they share transactions.
         let read = items.into_iter().map(|item| async move {
             // It may have been read, or sent again, meanwhile.

@@ -5,16 +5,30 @@ use rolecall_sink_api::{Entity, Moment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which journalled messages are meant.
-#[derive(Clone, Debug)]
-pub enum EventFilter {
-    /// All.
-    All,
-    /// Those that could not be read.
-    Unreadable {
-        /// Of one source alone.
-        source: Option<String>,
-    },
+/// Which journalled messages are meant; a field that is `None` matches all.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Of this id.
+    pub id: Option<String>,
+    /// What was made of it.
+    pub status: Option<EventStatus>,
+    /// Through one source.
+    pub source: Option<String>,
+    /// Of this kind, in the sender's word.
+    pub kind: Option<String>,
+    /// Because of which this user or group, by its id, is another one in the directory.
+    pub entity: Option<String>,
+    /// That arrived from then on.
+    pub since: Option<Timestamp>,
+    /// That arrived before then.
+    pub until: Option<Timestamp>,
+}
+
+impl EventFilter {
+    /// Those that could not be read, of one source or of all.
+    pub fn unreadable(source: Option<String>) -> Self {
+        Self { status: Some(EventStatus::Unreadable), source, ..Self::default() }
+    }
 }
 
 /// What was made of a message.

@@ -20,6 +20,7 @@ mod intake;
 mod metrics;
 mod refusals;
 mod retention;
+mod search;
 mod size;
 mod space;
 mod sqlite;
@@ -34,7 +35,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use rolecall_sink_api::{Attempted, Entity, SinkName};
+use rolecall_sink_api::{Attempted, Entity, GroupId, SinkName, UserId};
 
 use crate::directory::EventId;
 
@@ -55,13 +56,16 @@ pub use in_force::RulesInForce;
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable, WeakIntake};
 pub use metrics::{CommitMetrics, RoleCounters};
 pub use retention::Retention;
+pub use search::{
+    ActivityCursor, ActivityFilter, ActivityItem, EntityFilter, Found, GroupItem, GroupView, UserItem,
+};
 pub use size::{StoreSize, TableSize};
 pub use space::{Space, watch_space};
 pub use sqlite::{SqliteStore, StoppedStore, verify_backup};
 pub use version::{Adopted, NewRules, RulesOrigin, RulesVersion};
 pub use view::{
-    ActivityView, AppliedView, Cursor, EventView, GroupView, PersonView, QueueFilter, QueueItem, QueueState,
-    SinkState, SinkView, StoreView, UserView,
+    ActivityView, AppliedView, Cursor, EventView, PersonView, QueueFilter, QueueItem, QueueState, SinkState,
+    SinkView, StatedGroup, StoreView, UserView,
 };
 pub use work::{Due, HeldIn, Resolution, Settled, Settlement};
 
@@ -127,7 +131,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Groups behind `after` in the order in which they were first heard of, at most `limit`, those that are gone too. Those
     /// that cannot be read are passed over.
-    async fn groups(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<GroupView>, StoreError>;
+    async fn groups(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<StatedGroup>, StoreError>;
 
     /// What is due for a sink now: leavers first, then groups that should exist, users, and groups that must
     /// go; within each the longest waiting first. Changes nothing: one worker owns a sink's deliveries.
@@ -217,6 +221,48 @@ pub trait Store: Send + Sync + 'static {
     /// Users whose id, user name or email is `name`, with all that is known of each; at most ten.
     async fn users(&self, name: &str) -> Result<Vec<UserView>, StoreError>;
 
+    /// All that is known of one user.
+    async fn user(&self, id: &UserId) -> Result<Option<UserView>, StoreError>;
+
+    /// Users in the order in which they were first heard of, at most `limit`, behind the place `after`.
+    async fn find_users(
+        &self,
+        filter: &EntityFilter,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Found<UserItem, Cursor>, StoreError>;
+
+    /// Groups in the order in which they were first heard of, at most `limit`, behind the place `after`.
+    async fn find_groups(
+        &self,
+        filter: &EntityFilter,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Found<GroupItem, Cursor>, StoreError>;
+
+    /// All that is known of one group but its members.
+    async fn group(&self, id: &GroupId) -> Result<Option<GroupView>, StoreError>;
+
+    /// Who is in a group, in the order in which they were first heard of, at most `limit`, behind the place `after`.
+    async fn members(
+        &self,
+        id: &GroupId,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Found<UserItem, Cursor>, StoreError>;
+
+    /// What was done to whom, in the directory and in the sinks, newest first; at most `limit` lines, behind the one with
+    /// the cursor `after`.
+    async fn activity(
+        &self,
+        filter: &ActivityFilter,
+        after: Option<ActivityCursor>,
+        limit: u32,
+    ) -> Result<Found<ActivityItem, ActivityCursor>, StoreError>;
+
+    /// Whether something can be written now: something is.
+    async fn can_write(&self) -> Result<(), StoreError>;
+
     /// Journalled messages, newest first, without their bodies; at most `limit`, behind the one with the cursor
     /// `after`.
     async fn events(
@@ -224,7 +270,7 @@ pub trait Store: Send + Sync + 'static {
         filter: &EventFilter,
         after: Option<EventCursor>,
         limit: u32,
-    ) -> Result<Vec<EventItem>, StoreError>;
+    ) -> Result<Found<EventItem, EventCursor>, StoreError>;
 
     /// The journalled messages of this id, whole: one for each source that sent one, or that of `source` alone; at
     /// most ten. None when it never came or is past retention.

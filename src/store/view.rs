@@ -179,7 +179,7 @@ pub struct PersonView {
 
 /// A group, as it was stated.
 #[derive(Clone, Debug)]
-pub struct GroupView {
+pub struct StatedGroup {
     /// The id.
     pub id: GroupId,
     /// The merged facts.

@@ -18,19 +18,38 @@ pub const EVENT: &str = "/v1/events/{id}";
 /// Where `POST` of a [`ReplayRequest`] reads journalled messages again and answers a [`ReplayPage`].
 pub const EVENTS_REPLAY: &str = "/v1/events/replay";
 
-/// One page of the journal: messages without their bodies, newest first.
+/// One page of the journal: messages without their bodies, newest first. A page may have few or no items although there
+/// are more: only so many messages are looked at for one.
 pub type EventsPage = Page<EventItem>;
 
-/// Which journalled messages to list.
+/// Which journalled messages to list; a field that is missing matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventsQuery {
-    /// Only those that could not be read.
-    pub unreadable: bool,
-    /// Of these, only what came through one source.
+    /// Of this id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What was made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<EventStatus>,
+    /// What came through one source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// How many at most: 100 when it is missing, never more than [`LARGEST_PAGE`].
+    /// Of one kind, in the sender's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What changed one user or group, by its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
+    /// That arrived from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
+    pub since: Option<Timestamp>,
+    /// That arrived before then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
+    pub until: Option<Timestamp>,
+    /// How many at most: 100 when it is missing, never more than [`LARGEST_PAGE`](super::LARGEST_PAGE).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<u32>,

@@ -3,7 +3,9 @@
 //!
 //! What stands between braces in a path is a field of the request by that name; its other fields are in the query.
 
+mod activity;
 mod events;
+mod groups;
 mod holds;
 mod page;
 mod problem;
@@ -14,7 +16,9 @@ mod status;
 mod store;
 mod users;
 
+pub use activity::*;
 pub use events::*;
+pub use groups::*;
 pub use holds::*;
 pub use page::*;
 pub use problem::Problem;

@@ -1,5 +1,7 @@
 //! The sinks.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rolecall_sink_api::{Moment, SinkName};
 use schemars::JsonSchema;
@@ -18,14 +20,6 @@ pub const SINK_RESUME: &str = "/v1/sinks/{name}/resume";
 /// said: [`Probed`](crate::deliver::Probed).
 pub const SINK_PROBE: &str = "/v1/sinks/{name}/probe";
 
-/// Which sink is meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SinkPath {
-    /// Its name.
-    pub name: String,
-}
-
 /// Why a sink is paused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -43,6 +37,41 @@ pub struct SinkPaused {
     pub sink: SinkName,
     /// Since when, why, and who said so; none when it is not.
     pub paused: Option<Pause>,
+}
+
+/// Where `GET` answers [`Sinks`].
+pub const SINKS: &str = "/v1/sinks";
+/// Where `GET` of a [`SinkQuery`] answers a [`SinkDetail`].
+pub const SINK: &str = "/v1/sinks/{name}";
+
+/// Which sink.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SinkQuery {
+    /// Its name in the configuration.
+    pub name: String,
+}
+
+/// Every configured sink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sinks {
+    /// When the daemon answered, by its own clock.
+    #[schemars(with = "Moment")]
+    pub now: Timestamp,
+    /// By name.
+    pub sinks: BTreeMap<SinkName, SinkStatus>,
+}
+
+/// One sink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SinkDetail {
+    /// When the daemon answered, by its own clock.
+    #[schemars(with = "Moment")]
+    pub now: Timestamp,
+    /// Its name.
+    pub name: SinkName,
+    /// How it is.
+    pub sink: SinkStatus,
 }
 
 /// A sink's queue and how its deliveries go.

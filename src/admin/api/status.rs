@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{RulesStatus, SinkStatus};
 
-/// Where `GET` answers [`Health`].
+/// Where `GET` answers [`Health`], to anybody.
 pub const HEALTH: &str = "/v1/health";
-
+/// Where `GET` answers [`Readiness`], to anybody; 503 while the daemon is not ready.
+pub const READY: &str = "/v1/ready";
 /// Where `GET` answers [`DaemonStatus`].
 pub const STATUS: &str = "/v1/status";
 
@@ -20,11 +21,18 @@ pub const METRICS: &str = "/metrics";
 /// Where `GET` answers the OpenAPI document of this API.
 pub const OPENAPI: &str = "/v1/openapi.json";
 
-/// The daemon answers, and its store can be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The daemon answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
-    /// Its version.
-    pub version: String,
+    /// True.
+    pub alive: bool,
+}
+
+/// The daemon receives webhooks, can write to its store, and gets on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Readiness {
+    /// True.
+    pub ready: bool,
 }
 
 /// What the daemon is doing, in numbers.
@@ -38,6 +46,9 @@ pub struct DaemonStatus {
     /// When it answered, by its own clock: ages count from here.
     #[schemars(with = "Moment")]
     pub now: Timestamp,
+    /// Why it is not ready to receive webhooks; nothing while it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_ready: Vec<String>,
     /// How many webhooks it answered since it started, by what it answered.
     pub received: BTreeMap<String, u64>,
     /// When the newest webhook that was kept arrived, before the start included.

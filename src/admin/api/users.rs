@@ -7,9 +7,14 @@ use rolecall_sink_api::{GroupId, Moment, OrganizationId, Profile, RoleName, Sink
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Page, PageToken};
 use crate::deliver::Breaker;
-use crate::store::{ActivityView, EventView, Pause, SinkView, Status};
+use crate::store::{ActivityView, EventView, Pause, SinkView, Status, UserItem};
 
+/// Where `GET` with an [`UsersQuery`] answers a [`UsersPage`].
+pub const USERS: &str = "/v1/users";
+/// Where `GET` of a [`UserQuery`] answers a [`UserDetail`].
+pub const USER: &str = "/v1/users/{id}";
 /// Where `GET` with an [`ExplainQuery`] answers [`Users`].
 pub const EXPLAIN: &str = "/v1/explain";
 
@@ -31,6 +36,52 @@ pub struct Users {
     pub rules_file: String,
     /// One user when the name is an id. Nobody: the list is empty.
     pub users: Vec<Explanation>,
+}
+
+/// Which users to list; a field that is missing matches all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UsersQuery {
+    /// Whose id, user name or email address has this in it, in upper or lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+    /// Of this status. Default: those who exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Who have this role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<RoleName>,
+    /// How many at most: 100 when it is missing, never more than [`LARGEST_PAGE`](super::LARGEST_PAGE).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<u32>,
+    /// [`Page::next`] of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<PageToken>,
+}
+
+/// One page of users, in the order in which they were first heard of. A page may have few or no items although there are
+/// more: only so many users are looked at for one.
+pub type UsersPage = Page<UserItem>;
+
+/// Which user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserQuery {
+    /// The id.
+    pub id: UserId,
+}
+
+/// One user.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct UserDetail {
+    /// When the daemon answered, by its own clock.
+    #[schemars(with = "Moment")]
+    pub now: Timestamp,
+    /// The rules file in force.
+    pub rules_file: String,
+    /// All that is known of them, and why.
+    pub user: Explanation,
 }
 
 /// All that is known of one user, and why.

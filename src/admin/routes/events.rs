@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rolecall_sink_api::Entity;
 
-use super::{cursor, page, page_size};
+use super::{cursor, found, page_size};
 use crate::admin::AdminState;
 use crate::admin::api::{
     self, EventBody, EventDetail, EventQuery, EventsPage, EventsQuery, PageToken, ReplayPage, ReplayRequest,
@@ -33,26 +33,15 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn events(Call { state, params, .. }: Call<EventsQuery>) -> Result<EventsPage, Refusal> {
-    let EventsQuery { unreadable, source, limit, after } = params;
-    let (limit, after) = (page_size(limit)?, cursor(after.as_ref())?);
-    let filter = match (unreadable, source) {
-        (true, source) => EventFilter::Unreadable { source },
-        (false, None) => EventFilter::All,
-        (false, Some(_)) => {
-            return Err(Refusal::impossible("source narrows down the unreadable alone: add unreadable=true"));
-        }
-    };
-    // One more than asked for shows whether there is a next page.
-    let found = state.store.events(&filter, after, limit + 1).await?;
-    Ok(page((state.clock)(), found, limit, |event| event.cursor))
+    let EventsQuery { id, status, source, kind, entity, since, until, limit, after } = params;
+    let filter = EventFilter { id, status, source, kind, entity, since, until };
+    let messages = state.store.events(&filter, cursor(after.as_ref())?, page_size(limit)?).await?;
+    Ok(found((state.clock)(), messages))
 }
 
 async fn event(Call { state, who, params, .. }: Call<EventQuery>) -> Result<EventDetail, Refusal> {
     let entry = one(&state, params).await?;
-    let named = match state.replay.read(&entry) {
-        Reading::Event { event, .. } => named(&event),
-        Reading::Ignored { .. } | Reading::Unreadable { .. } => Vec::new(),
-    };
+    let named = named_in(&state, &entry);
     let consequences = state.store.consequences(&entry.id, named, MOST_CONSEQUENCES).await?;
     // Who looked at what people's data was asked for should stand somewhere.
     tracing::info!(event = %entry.id, "a message's body is shown to {who}");
@@ -94,6 +83,14 @@ async fn replay(Call { state, body, .. }: Call<(), ReplayRequest>) -> Result<Rep
     Ok(ReplayPage { events, next: next.as_ref().and_then(PageToken::new) })
 }
 
+/// Whom a message speaks of, as far as it can be read.
+pub(super) fn named_in(state: &AdminState, entry: &JournalEntry) -> Vec<Entity> {
+    match state.replay.read(entry) {
+        Reading::Event { event, .. } => named(&event),
+        Reading::Ignored { .. } | Reading::Unreadable { .. } => Vec::new(),
+    }
+}
+
 /// Whom an event speaks of: nobody else is changed because of it, but by the rules.
 fn named(event: &Event) -> Vec<Entity> {
     let users = event.users().cloned().map(Entity::User);
@@ -104,19 +101,29 @@ fn named(event: &Event) -> Vec<Entity> {
 /// The one message that is meant.
 async fn one(state: &AdminState, query: EventQuery) -> Result<JournalEntry, Refusal> {
     let EventQuery { id, source } = query;
-    let mut found = state.store.event(&EventId::new(id.as_str()), source.as_deref()).await?;
-    match (found.pop(), found.as_slice()) {
-        (Some(entry), []) => Ok(entry),
-        (Some(last), others) => {
-            let sources: Vec<&str> =
-                others.iter().chain([&last]).map(|entry| entry.source.as_str()).collect();
-            let sources = sources.join(", ");
-            Err(Refusal::impossible(format!(
-                "several sources sent an event {id:?}: say which of {sources}, by source"
-            )))
-        }
-        (None, _) => Err(Refusal::missing(format!(
-            "the journal holds no event {id:?}: it never came, or is past its retention (store.retention.journal)"
-        ))),
+    let mut found = entries(state, &id, source.as_deref()).await?;
+    let sources: Vec<&str> = found.iter().map(|entry| entry.source.as_str()).collect();
+    if sources.len() > 1 {
+        let sources = sources.join(", ");
+        return Err(Refusal::impossible(format!(
+            "several sources sent an event {id:?}: say which of {sources}, by source"
+        )));
     }
+    found.pop().ok_or_else(|| missing(&id))
+}
+
+/// The messages of this id, one for each source that sent one.
+pub(super) async fn entries(
+    state: &AdminState,
+    id: &str,
+    source: Option<&str>,
+) -> Result<Vec<JournalEntry>, Refusal> {
+    let found = state.store.event(&EventId::new(id), source).await?;
+    if found.is_empty() { Err(missing(id)) } else { Ok(found) }
+}
+
+fn missing(id: &str) -> Refusal {
+    Refusal::missing(format!(
+        "the journal holds no event {id:?}: it never came, or is past its retention (store.retention.journal)"
+    ))
 }

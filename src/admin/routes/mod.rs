@@ -1,13 +1,15 @@
 //! Every route, by subject. Adding one is an entry in its subject's list.
 
+mod activity;
 mod events;
-mod explain;
+mod groups;
 mod holds;
 mod queue;
 mod rules;
 mod sinks;
 mod status;
 mod store;
+mod users;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,6 +19,7 @@ use super::api::{LARGEST_PAGE, Page, PageToken};
 use super::refusal::Refusal;
 use super::route::Route;
 use super::{AdminState, metrics};
+use crate::store::Found;
 
 /// How many items a page has when nobody says.
 const PAGE: u32 = 100;
@@ -26,10 +29,12 @@ pub(super) fn all() -> Vec<Route> {
     [
         status::routes(),
         metrics::routes(),
-        queue::routes(),
         sinks::routes(),
+        queue::routes(),
         holds::routes(),
-        explain::routes(),
+        users::routes(),
+        groups::routes(),
+        activity::routes(),
         events::routes(),
         rules::routes(),
         store::routes(),
@@ -58,6 +63,11 @@ fn page<T, C: Serialize>(now: Timestamp, mut found: Vec<T>, limit: u32, cursor: 
     found.truncate(limit as usize);
     let next = found.last().filter(|_| more).and_then(|item| PageToken::new(&cursor(item)));
     Page { now, items: found, next }
+}
+
+/// The page of what was found.
+fn found<T, C: Serialize>(now: Timestamp, found: Found<T, C>) -> Page<T> {
+    Page { now, items: found.items, next: found.next.as_ref().and_then(PageToken::new) }
 }
 
 /// A mistyped name would look like a sink with nothing to do.

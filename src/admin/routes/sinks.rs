@@ -1,20 +1,26 @@
-//! Pausing, resuming and probing a sink.
+//! The sinks: how they are; pausing, resuming and probing one.
+
+use std::collections::BTreeMap;
 
 use rolecall_sink_api::SinkName;
 
 use super::sink_exists;
 use crate::admin::AdminState;
-use crate::admin::api::{self, NothingMore, PauseRequest, SinkPath, SinkPaused};
+use crate::admin::api::{
+    self, NothingMore, PauseRequest, SinkDetail, SinkPaused, SinkQuery, SinkStatus, Sinks,
+};
 use crate::admin::refusal::Refusal;
 use crate::admin::route::{Call, Route};
 use crate::deliver::Probed;
-use crate::store::Pause;
+use crate::store::{Pause, SinkState};
 
 /// The longest reason for a pause, in characters.
 const MOST_REASON: usize = 500;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
+        Route::get(api::SINKS, "Every sink: what waits for it, and how its deliveries go", sinks),
+        Route::get(api::SINK, "One sink: what waits for it, and how its deliveries go", sink).may_miss(),
         Route::post(api::SINK_PAUSE, "Has a sink handed nothing any more, leavers neither", pause)
             .may_miss()
             .may_be_impossible(),
@@ -23,8 +29,34 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+async fn sinks(Call { state, .. }: Call<()>) -> Result<Sinks, Refusal> {
+    let queues = state.store.overview().await?.sinks;
+    Ok(Sinks { now: (state.clock)(), sinks: statuses(&state, queues) })
+}
+
+async fn sink(Call { state, params, .. }: Call<SinkQuery>) -> Result<SinkDetail, Refusal> {
+    sink_exists(&state, &params.name)?;
+    let queues = state.store.overview().await?.sinks;
+    let found = statuses(&state, queues).remove_entry(params.name.as_str());
+    let (name, sink) = found.ok_or_else(|| Refusal::missing("it is not configured any more"))?;
+    Ok(SinkDetail { now: (state.clock)(), name, sink })
+}
+
+/// How each sink is that has such a queue.
+pub(super) fn statuses(
+    state: &AdminState,
+    queues: BTreeMap<SinkName, SinkState>,
+) -> BTreeMap<SinkName, SinkStatus> {
+    let mut deliveries = state.deliveries.status();
+    let status = |(name, queue): (SinkName, SinkState)| {
+        let delivery = deliveries.remove(&name);
+        (name, SinkStatus::new(queue, delivery))
+    };
+    queues.into_iter().map(status).collect()
+}
+
 async fn pause(
-    Call { state, who, params, body, .. }: Call<SinkPath, PauseRequest>,
+    Call { state, who, params, body, .. }: Call<SinkQuery, PauseRequest>,
 ) -> Result<SinkPaused, Refusal> {
     let sink = named(&state, params)?;
     let reason = body.reason.filter(|reason| !reason.is_empty());
@@ -37,19 +69,19 @@ async fn pause(
     Ok(SinkPaused { sink, paused: Some(pause) })
 }
 
-async fn resume(Call { state, params, .. }: Call<SinkPath, NothingMore>) -> Result<SinkPaused, Refusal> {
+async fn resume(Call { state, params, .. }: Call<SinkQuery, NothingMore>) -> Result<SinkPaused, Refusal> {
     let sink = named(&state, params)?;
     state.deliveries.resume(&sink).await?.ok_or_else(gone)?;
     tracing::info!(%sink, "resumed by the administrator");
     Ok(SinkPaused { sink, paused: None })
 }
 
-async fn probe(Call { state, params, .. }: Call<SinkPath, NothingMore>) -> Result<Probed, Refusal> {
+async fn probe(Call { state, params, .. }: Call<SinkQuery, NothingMore>) -> Result<Probed, Refusal> {
     let sink = named(&state, params)?;
     state.deliveries.probe_now(&sink).await.ok_or_else(gone)
 }
 
-fn named(state: &AdminState, SinkPath { name }: SinkPath) -> Result<SinkName, Refusal> {
+fn named(state: &AdminState, SinkQuery { name }: SinkQuery) -> Result<SinkName, Refusal> {
     sink_exists(state, &name)?;
     Ok(SinkName::new(name))
 }

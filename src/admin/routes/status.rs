@@ -1,23 +1,34 @@
 //! Whether the daemon is well, and what it is doing.
 
-use super::rules;
-use crate::admin::api::{self, ConnectionStatus, DaemonStatus, Health, SinkStatus, StoreStatus};
+use http::StatusCode;
+
+use super::{rules, sinks};
+use crate::admin::api::{self, ConnectionStatus, DaemonStatus, Health, Readiness, StoreStatus};
 use crate::admin::refusal::Refusal;
 use crate::admin::route::{Call, Route};
 use crate::admin::{AdminState, openapi};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::open(api::HEALTH, "Whether the daemon answers and can read its store", health),
+        Route::open(api::HEALTH, "Whether the daemon is alive", health),
+        Route::open(api::READY, "Whether webhooks can be received and stored", ready),
         Route::get(api::STATUS, "What the daemon is doing, in numbers", status),
         Route::text(api::OPENAPI, "This document", "application/json", document),
     ]
 }
 
-async fn health(state: AdminState) -> Result<Health, Refusal> {
-    // The cheapest question that only a working store can answer.
-    state.store.next_evaluation().await?;
-    Ok(Health { version: env!("CARGO_PKG_VERSION").into() })
+async fn health(_: AdminState) -> Result<Health, Refusal> {
+    Ok(Health { alive: true })
+}
+
+async fn ready(state: AdminState) -> Result<Readiness, Refusal> {
+    let obstacles = state.readiness.obstacles().await;
+    if obstacles.is_empty() {
+        return Ok(Readiness { ready: true });
+    }
+    tracing::warn!(because = obstacles.join("; "), "not ready to receive webhooks");
+    // Anybody may ask.
+    Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not ready: the log and /v1/status say why"))
 }
 
 async fn document(_: AdminState) -> Result<String, Refusal> {
@@ -27,15 +38,7 @@ async fn document(_: AdminState) -> Result<String, Refusal> {
 async fn status(Call { state, .. }: Call<()>) -> Result<DaemonStatus, Refusal> {
     let store = state.store.overview().await?;
     let low_on_space = store.is_low_on_space();
-    let mut deliveries = state.deliveries.status();
-    let sinks = store
-        .sinks
-        .into_iter()
-        .map(|(name, queue)| {
-            let delivery = deliveries.remove(&name);
-            (name, SinkStatus::new(queue, delivery))
-        })
-        .collect();
+    let sinks = sinks::statuses(&state, store.sinks);
     let connections = store
         .connections
         .into_iter()
@@ -51,6 +54,7 @@ async fn status(Call { state, .. }: Call<()>) -> Result<DaemonStatus, Refusal> {
         version: env!("CARGO_PKG_VERSION").into(),
         started_at: state.started_at,
         now: (state.clock)(),
+        not_ready: state.readiness.obstacles().await,
         received: state.received.iter().map(|(answer, times)| (answer.as_str().to_owned(), times)).collect(),
         last_event: store.last_event,
         store: StoreStatus {

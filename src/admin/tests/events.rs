@@ -43,7 +43,7 @@ impl Daemon {
 }
 
 fn unreadable() -> EventsQuery {
-    EventsQuery { unreadable: true, ..EventsQuery::default() }
+    EventsQuery { status: Some(EventStatus::Unreadable), ..EventsQuery::default() }
 }
 
 fn named(event: &str) -> ReplayRequest {

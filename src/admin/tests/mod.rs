@@ -3,6 +3,7 @@
 pub(crate) mod access;
 mod events;
 mod holds;
+mod listings;
 mod metrics;
 mod queue;
 mod requests;
@@ -26,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{AdminClient, AdminListener, AdminSocket, AdminState, Gate, Within, serve};
+use super::{AdminClient, AdminListener, AdminSocket, AdminState, Gate, Readiness, Within, serve};
 use crate::config::AdminListenConfig;
 use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig, SafeguardConfig};
 use crate::directory::{Event, EventId, Fact, GroupProfile, Stamp};
@@ -107,6 +108,7 @@ pub(crate) struct Daemon {
     replay: Replay,
     committer: JoinHandle<()>,
     stop: CancellationToken,
+    stop_receiving: CancellationToken,
     serving: JoinHandle<()>,
     directory: TempDir,
     _workers: JoinSet<()>,
@@ -158,12 +160,15 @@ impl Daemon {
         let committer =
             Committer::new(Arc::clone(&store), Arc::clone(&opening.rules), now, move || wake.wake());
         let in_force = committer.rules_in_force();
+        let progress = committer.progress();
         let rulebook = Rulebook::new(Arc::clone(&store), in_force, &opening, Some(rules_file), now);
         let commits = committer.metrics();
         let committer = tokio::spawn(committer.run(inbox));
         let socket = AdminSocket::bind(&directory.path().join("admin.sock")).unwrap();
         let client = AdminClient::new(socket.path());
+        let stop_receiving = CancellationToken::new();
         let state = AdminState {
+            readiness: Readiness::new(Arc::clone(&store), progress, stop_receiving.clone()),
             store: Arc::clone(&store),
             deliveries,
             rulebook,
@@ -188,6 +193,7 @@ impl Daemon {
         Self {
             client,
             address,
+            stop_receiving,
             state,
             store,
             intake,

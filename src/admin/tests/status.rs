@@ -39,5 +39,5 @@ async fn the_status_has_the_numbers_of_everything() {
 #[tokio::test]
 async fn a_healthy_daemon_says_so() {
     let daemon = Daemon::start().await;
-    assert_eq!(daemon.client.health().await.unwrap().version, env!("CARGO_PKG_VERSION"));
+    assert!(daemon.client.health().await.unwrap().alive);
 }

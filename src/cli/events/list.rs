@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::status;
 use crate::admin::api::{EventsPage, EventsQuery, LARGEST_PAGE};
 use crate::cli::daemon::Daemon;
 use crate::cli::output::{answer, width};
 use crate::cli::pages::up_to;
+use crate::cli::span::Span;
 use crate::cli::table::Table;
 use crate::cli::text::relative;
 use crate::cli::{Exit, Failure};
@@ -18,14 +19,27 @@ use crate::store::EventStatus;
 ///
 /// They are kept for `store.retention.journal`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  rolecall events list --unreadable")]
+#[command(
+    after_help = "Examples:\n  rolecall events list --unreadable\n  rolecall events list --entity diruser_42 --since 2h"
+)]
 pub(in crate::cli) struct List {
     /// Only those that could not be read
-    #[arg(long)]
+    #[arg(long, conflicts_with = "status")]
     unreadable: bool,
-    /// Of these, only what came through this source
-    #[arg(long, value_name = "NAME", requires = "unreadable")]
+    /// Only those of which this was made
+    #[arg(long)]
+    status: Option<Became>,
+    /// Only what came through this source
+    #[arg(long, value_name = "NAME")]
     source: Option<String>,
+    /// Only of this kind, in the sender's word
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// Only what changed this user or group
+    #[arg(long, value_name = "ID")]
+    entity: Option<String>,
+    #[command(flatten)]
+    span: Span,
     /// Most messages to list
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -36,10 +50,34 @@ pub(in crate::cli) struct List {
     daemon: Daemon,
 }
 
+/// What was made of a message.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Became {
+    /// Its facts are in the directory.
+    Merged,
+    /// It has nothing to do with a directory.
+    Ignored,
+    /// It could not be read.
+    Unreadable,
+}
+
 impl List {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let query =
-            EventsQuery { unreadable: self.unreadable, source: self.source, ..EventsQuery::default() };
+        let status = match self.status {
+            Some(Became::Merged) => Some(EventStatus::Merged),
+            Some(Became::Ignored) => Some(EventStatus::Ignored),
+            None if !self.unreadable => None,
+            Some(Became::Unreadable) | None => Some(EventStatus::Unreadable),
+        };
+        let query = EventsQuery {
+            status,
+            source: self.source,
+            kind: self.kind,
+            entity: self.entity,
+            since: self.span.since,
+            until: self.span.until,
+            ..EventsQuery::default()
+        };
         let client = self.daemon.client(config)?;
         let ask = async |limit, after| {
             client.events(&EventsQuery { limit: Some(limit), after, ..query.clone() }).await

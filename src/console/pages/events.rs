@@ -7,6 +7,7 @@ use crate::admin::api::{EventBody, EventQuery, EventsQuery, PageToken, ReplayReq
 use crate::console::api::{Api, Refused};
 use crate::console::reply::Shown;
 use crate::console::visit::{Fields, Visit, link};
+use crate::store::EventStatus;
 
 /// How many unreadable messages are read again for one click; it takes a few at a time.
 const MOST_REPLAYED: u64 = 500;
@@ -15,7 +16,8 @@ pub(super) async fn list(api: &Api<'_>, visit: &Visit) -> Result<Answer, Refused
     let unreadable = visit.query.get("status") == Some("unreadable");
     let after = visit.query.get("after").map(PageToken::received);
     let is_first = after.is_none();
-    let query = EventsQuery { unreadable, source: None, limit: Some(PAGE), after };
+    let status = unreadable.then_some(EventStatus::Unreadable);
+    let query = EventsQuery { status, limit: Some(PAGE), after, ..EventsQuery::default() };
     let page = api.events(&query).await?;
     let to =
         |after| link("/console/events", &[("status", unreadable.then_some("unreadable")), ("after", after)]);

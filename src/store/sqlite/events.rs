@@ -3,38 +3,106 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use rolecall_sink_api::Entity;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows, params};
 
 use super::commit::key_of;
-use super::convert::{IGNORED, MERGED, UNREADABLE, time};
+use super::convert::{IGNORED, MERGED, UNREADABLE, micros, time};
+use super::search::key_of_either;
+use super::walk::{PORTION, Seen, Span, walk};
 use crate::directory::EventId;
 use crate::store::{
-    Consequence, EventCursor, EventFilter, EventItem, EventStatus, JournalEntry, JournalStatus, StoreError,
+    Consequence, EventCursor, EventFilter, EventItem, EventStatus, Found, JournalEntry, JournalStatus,
+    StoreError,
 };
 
 /// How many sources' messages of one id are read at most.
 const MOST_SOURCES: u32 = 10;
+
+/// What a listing reads of a message.
+const ITEM: &str = "seq, id, source, kind, received_at, status, reason";
 
 pub(super) fn events(
     connection: &Connection,
     filter: &EventFilter,
     after: Option<EventCursor>,
     limit: u32,
-) -> Result<Vec<EventItem>, StoreError> {
-    // The status stands in the text, since the index of the unreadable is used only where it does.
-    let (index, condition, source) = match filter {
-        EventFilter::All => ("", String::new(), &None),
-        EventFilter::Unreadable { source } => {
-            ("INDEXED BY event_unreadable", format!("AND status = {UNREADABLE}"), source)
+) -> Result<Found<EventItem, EventCursor>, StoreError> {
+    let before = after.map_or(i64::MAX, |EventCursor(seq)| seq);
+    let found = match (&filter.id, &filter.entity, filter.status) {
+        (Some(id), ..) => {
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {ITEM} FROM event WHERE id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+            ))?;
+            listed(&mut select.query(params![id, before, PORTION])?, filter, limit)?
+        }
+        (None, Some(entity), _) => of_entity(connection, entity, filter, before, limit)?,
+        (None, None, Some(EventStatus::Unreadable)) => {
+            // The status stands in the text, since the index of the unreadable is used only where it does.
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {ITEM} FROM event INDEXED BY event_unreadable
+                 WHERE seq < ?1 AND status = {UNREADABLE} ORDER BY seq DESC LIMIT ?2"
+            ))?;
+            listed(&mut select.query(params![before, PORTION])?, filter, limit)?
+        }
+        (None, None, _) => {
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {ITEM} FROM event WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"
+            ))?;
+            listed(&mut select.query(params![before, PORTION])?, filter, limit)?
         }
     };
-    let mut select = connection.prepare_cached(&format!(
-        "SELECT seq, id, source, kind, received_at, status, reason FROM event {index}
-         WHERE seq < ?1 {condition} AND (?2 IS NULL OR source = ?2) ORDER BY seq DESC LIMIT ?3"
-    ))?;
-    let before = after.map_or(i64::MAX, |EventCursor(seq)| seq);
-    let items = select.query_map(params![before, source, limit], item)?;
-    Ok(items.collect::<Result<_, _>>()?)
+    Ok(Found { items: found.items, next: found.next.map(EventCursor) })
+}
+
+fn listed(
+    rows: &mut Rows<'_>,
+    filter: &EventFilter,
+    limit: u32,
+) -> Result<Found<EventItem, i64>, StoreError> {
+    walk(rows, Span::new(filter.since, filter.until), limit, |row| {
+        let item = if is_meant(filter, row)? { Some(item(row)?) } else { None };
+        Ok(Seen { place: row.get(0)?, at: row.get(4)?, item })
+    })
+}
+
+/// The events that changed somebody in the directory: by what was noted of them, in that order.
+fn of_entity(
+    connection: &Connection,
+    id: &str,
+    filter: &EventFilter,
+    before: i64,
+    limit: u32,
+) -> Result<Found<EventItem, i64>, StoreError> {
+    let Some(key) = key_of_either(connection, id)? else {
+        return Ok(Found { items: Vec::new(), next: None });
+    };
+    let mut changes = connection.prepare_cached(
+        "SELECT seq, at, event FROM activity
+         WHERE entity = ?1 AND seq < ?2 AND sink IS NULL AND event IS NOT NULL ORDER BY seq DESC LIMIT ?3",
+    )?;
+    let mut select = connection
+        .prepare_cached(&format!("SELECT {ITEM} FROM event WHERE id = ?1 ORDER BY status, seq LIMIT 1"))?;
+    let mut rows = changes.query(params![key, before, PORTION])?;
+    walk(&mut rows, Span::new(filter.since, filter.until), limit, |row| {
+        let mut event = select.query([row.get_ref(2)?.as_str()?])?;
+        let item = match event.next()? {
+            Some(event) if is_meant(filter, event)? => Some(item(event)?),
+            _ => None,
+        };
+        let at = item.as_ref().map_or(row.get(1), |item| Ok(micros(item.received_at)))?;
+        Ok(Seen { place: row.get(0)?, at, item })
+    })
+}
+
+/// Whether a row of [`ITEM`] is what is looked for, its time left aside.
+fn is_meant(filter: &EventFilter, row: &Row<'_>) -> Result<bool, StoreError> {
+    let is = |wanted: &Option<String>, column| -> Result<bool, StoreError> {
+        let Some(wanted) = wanted else { return Ok(true) };
+        Ok(row.get_ref(column)?.as_str_or_null()? == Some(wanted.as_str()))
+    };
+    let in_status =
+        filter.status.is_none_or(|wanted| row.get::<_, i64>(5).is_ok_and(|code| status(code) == wanted));
+    Ok(in_status && is(&filter.source, 2)? && is(&filter.kind, 3)?)
 }
 
 fn item(row: &Row<'_>) -> rusqlite::Result<EventItem> {

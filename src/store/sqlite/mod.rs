@@ -20,6 +20,7 @@ mod queue;
 mod restore;
 mod rules;
 mod schema;
+mod search;
 mod sinks;
 mod size;
 mod statements;
@@ -29,6 +30,7 @@ mod sync;
 mod tests;
 mod turn;
 mod views;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -40,7 +42,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use rolecall_sink_api::{Attempted, Entity, SinkName};
+use rolecall_sink_api::{Attempted, Entity, GroupId, SinkName, UserId};
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -49,10 +51,11 @@ use self::sinks::SinkKeys;
 pub use self::stopped::{StoppedStore, verify_backup};
 use self::sync::Syncer;
 use super::{
-    Adopted, CheckPlace, CheckStep, Consequence, Cursor, Cutoffs, Decision, Due, Durability, EventCursor,
-    EventFilter, EventItem, GroupView, Guarded, Hold, HoldFilter, HoldId, JournalEntry, Lately, NewRules,
-    Pause, PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot, Space, Stale,
-    Store, StoreError, StoreSize, StoreView, Transaction, UserView, Withdrawn,
+    ActivityCursor, ActivityFilter, ActivityItem, Adopted, CheckPlace, CheckStep, Consequence, Cursor,
+    Cutoffs, Decision, Due, Durability, EntityFilter, EventCursor, EventFilter, EventItem, Found, GroupItem,
+    GroupView, Guarded, Hold, HoldFilter, HoldId, JournalEntry, Lately, NewRules, Pause, PersonView,
+    QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot, Space, Stale, StatedGroup, Store,
+    StoreError, StoreSize, StoreView, Transaction, UserItem, UserView, Withdrawn,
 };
 use crate::directory::EventId;
 use crate::rules::Scopes;
@@ -345,7 +348,7 @@ impl Store for SqliteStore {
         self.read(move |c| people::people(c, after, limit)).await
     }
 
-    async fn groups(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<GroupView>, StoreError> {
+    async fn groups(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<StatedGroup>, StoreError> {
         self.read(move |c| people::groups(c, after, limit)).await
     }
 
@@ -474,12 +477,72 @@ impl Store for SqliteStore {
         self.read(move |c| views::users(c, &sinks, &name)).await
     }
 
+    async fn user(&self, id: &UserId) -> Result<Option<UserView>, StoreError> {
+        let (sinks, entity) = (self.sinks(), Entity::User(id.clone()));
+        self.read(move |c| {
+            let key = commit::key_of(c, &entity)?;
+            key.map(|key| views::user(c, &sinks, key)).transpose()
+        })
+        .await
+    }
+
+    async fn find_users(
+        &self,
+        filter: &EntityFilter,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Found<UserItem, Cursor>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |c| search::users(c, &filter, after, limit)).await
+    }
+
+    async fn find_groups(
+        &self,
+        filter: &EntityFilter,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Found<GroupItem, Cursor>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |c| search::groups(c, &filter, after, limit)).await
+    }
+
+    async fn group(&self, id: &GroupId) -> Result<Option<GroupView>, StoreError> {
+        let (sinks, id) = (self.sinks(), id.clone());
+        self.read(move |c| search::group(c, &sinks, &id)).await
+    }
+
+    async fn members(
+        &self,
+        id: &GroupId,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Found<UserItem, Cursor>, StoreError> {
+        let id = id.clone();
+        self.read(move |c| search::members(c, &id, after, limit)).await
+    }
+
+    async fn activity(
+        &self,
+        filter: &ActivityFilter,
+        after: Option<ActivityCursor>,
+        limit: u32,
+    ) -> Result<Found<ActivityItem, ActivityCursor>, StoreError> {
+        let (filter, after) = (filter.clone(), after.map(|ActivityCursor(seq)| seq));
+        let found =
+            self.read(move |c| search::activity(c, &search::sink_names(c)?, &filter, after, limit)).await?;
+        Ok(Found { items: found.items, next: found.next.map(ActivityCursor) })
+    }
+
+    async fn can_write(&self) -> Result<(), StoreError> {
+        self.run(rules::note_nothing).await
+    }
+
     async fn events(
         &self,
         filter: &EventFilter,
         after: Option<EventCursor>,
         limit: u32,
-    ) -> Result<Vec<EventItem>, StoreError> {
+    ) -> Result<Found<EventItem, EventCursor>, StoreError> {
         let filter = filter.clone();
         self.read(move |c| events::events(c, &filter, after, limit)).await
     }

@@ -9,7 +9,7 @@ use super::convert::parse;
 use super::queue::group_state;
 use super::rules::FIRST_USER;
 use crate::directory::{GroupState, UserState};
-use crate::store::{Cursor, GroupView, PersonView, StoreError};
+use crate::store::{Cursor, PersonView, StatedGroup, StoreError};
 
 pub(super) fn people(
     connection: &Connection,
@@ -40,7 +40,7 @@ pub(super) fn groups(
     connection: &Connection,
     after: Option<Cursor>,
     limit: u32,
-) -> Result<Vec<GroupView>, StoreError> {
+) -> Result<Vec<StatedGroup>, StoreError> {
     let mut select = connection
         .prepare_cached("SELECT key, id, state FROM entity WHERE key > ?1 AND key < ?2 ORDER BY key")?;
     let mut rows = select.query([after.map_or(i64::MIN, |cursor| cursor.0), FIRST_USER])?;
@@ -50,7 +50,7 @@ pub(super) fn groups(
     {
         let id = GroupId::new(row.get::<_, String>(1)?);
         match parse(row.get_ref(2)?.as_str()?, "a group") {
-            Ok(state) => groups.push(GroupView { id, state, cursor: Cursor(row.get(0)?, 0) }),
+            Ok(state) => groups.push(StatedGroup { id, state, cursor: Cursor(row.get(0)?, 0) }),
             Err(error) => tracing::error!(group = %id, %error, "what is stored cannot be read; passed over"),
         }
     }

@@ -134,6 +134,13 @@ pub(super) fn stale(connection: &Connection, now: Timestamp, limit: u32) -> Resu
     Ok(Stale { entities: found, swept: Some(if read < limit { OVER } else { Swept(last) }) })
 }
 
+/// Writes something that says nothing, to see whether anything can be written. It need not survive the machine.
+pub(super) fn note_nothing(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    set(&transaction, "writable", "yes")?;
+    Ok(transaction.commit()?)
+}
+
 /// How many users are to be evaluated again because other rules came into force; one more or less where some were
 /// forgotten since.
 pub(super) fn to_sweep(connection: &Connection) -> Result<u64, StoreError> {

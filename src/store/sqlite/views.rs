@@ -110,7 +110,7 @@ pub(super) fn users(
     keys.into_iter().map(|key| user(connection, sinks, key)).collect()
 }
 
-fn user(connection: &Connection, sinks: &SinkKeys, key: i64) -> Result<UserView, StoreError> {
+pub(super) fn user(connection: &Connection, sinks: &SinkKeys, key: i64) -> Result<UserView, StoreError> {
     let (id, state, roles, status_code, generation): (String, String, String, i64, i64) = connection
         .prepare_cached("SELECT id, state, roles, status, generation FROM entity WHERE key = ?1")?
         .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
@@ -122,7 +122,7 @@ fn user(connection: &Connection, sinks: &SinkKeys, key: i64) -> Result<UserView,
             groups.insert(group.clone(), found);
         }
     }
-    let activity = activity(connection, key)?;
+    let activity = activity_of(connection, key)?;
     let stamps = state.stamps();
     let stated = [stamps.profile, stamps.active, stamps.provider_roles, stamps.gone].into_iter().flatten();
     let named = stated
@@ -154,7 +154,7 @@ fn user(connection: &Connection, sinks: &SinkKeys, key: i64) -> Result<UserView,
     })
 }
 
-fn activity(connection: &Connection, key: i64) -> Result<Vec<ActivityView>, StoreError> {
+pub(super) fn activity_of(connection: &Connection, key: i64) -> Result<Vec<ActivityView>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT a.at, s.name, a.what, a.event, a.detail FROM activity a LEFT JOIN sink s ON s.key = a.sink
          WHERE a.entity = ?1 ORDER BY a.seq DESC LIMIT ?2",
@@ -172,7 +172,7 @@ fn activity(connection: &Connection, key: i64) -> Result<Vec<ActivityView>, Stor
 }
 
 /// The event of this id; of those that different sources call so, the first that was merged.
-fn journalled(connection: &Connection, id: &EventId) -> Result<Option<EventView>, StoreError> {
+pub(super) fn journalled(connection: &Connection, id: &EventId) -> Result<Option<EventView>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT kind, at, received_at FROM event WHERE id = ?1 ORDER BY status, seq LIMIT 1",
     )?;
@@ -187,7 +187,7 @@ fn journalled(connection: &Connection, id: &EventId) -> Result<Option<EventView>
     Ok(found.optional()?)
 }
 
-fn sink_view(connection: &Connection, sink: i64, key: i64) -> Result<SinkView, StoreError> {
+pub(super) fn sink_view(connection: &Connection, sink: i64, key: i64) -> Result<SinkView, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT generation, at, action, remote, document IS NOT NULL FROM applied WHERE sink = ?1 AND entity = ?2",
     )?;

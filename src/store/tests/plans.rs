@@ -90,8 +90,28 @@ async fn exercise(store: &Arc<SqliteStore>) {
     store.users("u1").await.unwrap();
     store.users("ann").await.unwrap();
     store.overview().await.unwrap();
-    store.events(&EventFilter::All, None, 10).await.unwrap();
-    store.events(&EventFilter::Unreadable { source: Some("test".into()) }, None, 10).await.unwrap();
+    let of_u1 = || Some("u1".to_owned());
+    for filter in [
+        EventFilter::default(),
+        EventFilter::unreadable(Some("test".into())),
+        EventFilter { id: Some("e1".into()), ..EventFilter::default() },
+        EventFilter { entity: of_u1(), kind: Some("test".into()), ..EventFilter::default() },
+    ] {
+        store.events(&filter, None, 10).await.unwrap();
+    }
+    for entity in [None, of_u1(), Some("g1".into())] {
+        let filter = ActivityFilter { entity, sink: Some("a".into()), ..ActivityFilter::default() };
+        assert!(
+            !store.activity(&filter, None, 10).await.unwrap().items.is_empty() || filter.entity.is_some()
+        );
+    }
+    let named = EntityFilter { text: Some("AN".into()), ..EntityFilter::default() };
+    assert_eq!(store.find_users(&named, None, 10).await.unwrap().items.len(), 1);
+    store.find_groups(&EntityFilter::default(), None, 10).await.unwrap();
+    store.members(&GroupId::new("g1"), None, 10).await.unwrap();
+    store.group(&GroupId::new("g1")).await.unwrap();
+    store.user(&UserId::new("u1")).await.unwrap();
+    store.can_write().await.unwrap();
     store.event(&EventId::new("e1"), None).await.unwrap();
     assert!(!store.consequences(&EventId::new("e2"), vec![user("u2")], 10).await.unwrap().is_empty());
     store.forget_unreadable(&EventId::new("e9"), "test").await.unwrap();

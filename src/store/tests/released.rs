@@ -90,7 +90,11 @@ async fn the_store_of_every_release_opens_with_all_that_is_in_it_and_works() {
         let due = running.store.due(&sink("a"), later(60), 10).await.unwrap();
         let who: Vec<&str> = due.iter().map(|due| due.change.entity.id()).collect();
         assert_eq!(who, ["u2", "g1", "u1"], "{version}: the queue, leavers first");
-        assert_eq!(running.store.events(&EventFilter::All, None, 10).await.unwrap().len(), 4, "{version}");
+        assert_eq!(
+            running.store.events(&EventFilter::default(), None, 10).await.unwrap().items.len(),
+            4,
+            "{version}"
+        );
         assert_eq!(running.send(event(1, "e1", vec![])).await, Receipt::Duplicate, "{version}");
         assert_eq!(
             running.send(event(3, "e9", vec![profile("u9", "new")])).await,

@@ -1,0 +1,118 @@
+//! `rolecall activity`
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::daemon::Daemon;
+use super::output::{answer, width};
+use super::pages::up_to;
+use super::span::Span;
+use super::table::Table;
+use super::text::exact;
+use super::{Exit, Failure};
+use crate::admin::api::{ActivityPage, ActivityQuery, LARGEST_PAGE};
+
+/// List what was done to whom: where, when and because of which event, newest first
+///
+/// It is kept for `store.retention.activity`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  rolecall activity --sink ldap --since 2h\n  rolecall activity --what dead_letter"
+)]
+pub(super) struct Activity {
+    /// Only in this sink
+    #[arg(long, value_name = "NAME")]
+    sink: Option<String>,
+    /// Only to this user or group
+    #[arg(long, value_name = "ID")]
+    entity: Option<String>,
+    /// Only because of this event, which the journal must still hold
+    #[arg(long, value_name = "ID")]
+    event: Option<String>,
+    /// Only this: created, updated, deactivated, dead_letter, …
+    #[arg(long, value_name = "WORD")]
+    what: Option<String>,
+    #[command(flatten)]
+    span: Span,
+    /// Most lines to list
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Show particulars in full, however wide the terminal is
+    #[arg(long)]
+    wide: bool,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+impl Activity {
+    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+        let query = ActivityQuery {
+            sink: self.sink,
+            entity: self.entity,
+            event: self.event,
+            what: self.what,
+            since: self.span.since,
+            until: self.span.until,
+            ..ActivityQuery::default()
+        };
+        let client = self.daemon.client(config)?;
+        let ask = async |limit, after| {
+            client.activity(&ActivityQuery { limit: Some(limit), after, ..query.clone() }).await
+        };
+        let listed = up_to(self.limit, LARGEST_PAGE, ask).await?;
+        let width = if self.wide { None } else { width() };
+        answer(self.daemon.json, &listed, |listed| render(listed, width))?;
+        Ok(Exit::Done)
+    }
+}
+
+fn render(page: &ActivityPage, width: Option<usize>) -> String {
+    if page.items.is_empty() {
+        return "nothing\n".into();
+    }
+    let mut table = Table::new(["AT", "KIND", "ID", "WHERE", "WHAT", "EVENT", "DETAIL"]);
+    for line in &page.items {
+        table.row([
+            exact(line.at).into(),
+            line.entity.kind().as_str().into(),
+            line.entity.id().into(),
+            line.sink.as_deref().unwrap_or("directory").into(),
+            line.what.replace('_', " ").into(),
+            line.event.as_deref().unwrap_or("-").into(),
+            line.detail.as_deref().unwrap_or_default().into(),
+        ]);
+    }
+    let mut out = table.render(0, width);
+    if page.next.is_some() {
+        out.push_str("… and more: see it with --limit, or narrow it down with --sink, --entity or --since\n");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The answer as programs know it.
+    const GOLDEN: &str = r#"{"now": "2026-11-24T10:00:00Z", "items": [
+        {"kind": "user", "id": "diruser_1", "at": "2026-11-24T09:49:00Z", "sink": "ldap",
+         "what": "dead_letter", "event": "evt_2", "detail": "no such\nparent"},
+        {"kind": "user", "id": "diruser_1", "at": "2026-11-24T09:48:00Z", "what": "created"}],
+        "next": "7"}"#;
+
+    #[test]
+    fn activity_is_a_table() {
+        let page: ActivityPage = serde_json::from_str(GOLDEN).unwrap();
+        let golden: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
+        assert_eq!(serde_json::to_value(&page).unwrap(), golden);
+        let expected = "\
+AT                    KIND  ID         WHERE      WHAT         EVENT  DETAIL
+2026-11-24T09:49:00Z  user  diruser_1  ldap       dead letter  evt_2  no such parent
+2026-11-24T09:48:00Z  user  diruser_1  directory  created      -
+… and more: see it with --limit, or narrow it down with --sink, --entity or --since
+";
+        assert_eq!(anstream::adapter::strip_str(&render(&page, None)).to_string(), expected);
+        assert_eq!(render(&ActivityPage { items: Vec::new(), ..page }, None), "nothing\n");
+    }
+}
