@@ -14,6 +14,7 @@ use crate::admin::{
     self, AdminListener, AdminSocket, AdminState, Gate, ListenError, Pages, Readiness, SocketError, Tokens,
     Within,
 };
+use crate::alerts::{Alerts, Observed};
 use crate::config::{Config, RetentionConfig};
 use crate::console::{BrokenTemplates, Console};
 use crate::deliver::{ConfiguredSink, Deliveries};
@@ -171,6 +172,16 @@ impl Daemon {
             others.spawn(tls.keep_renewed(stop_the_rest.clone()));
         }
         let readiness = Readiness::new(Arc::clone(&store), committer.progress(), stop_receiving.clone());
+        let observed = Observed {
+            store: Arc::clone(&store),
+            deliveries: deliveries.clone(),
+            rulebook: rulebook.clone(),
+            tls: tls.iter().cloned().collect(),
+            received: Arc::clone(&received),
+        };
+        let alerts = Alerts::new(config.alerts, observed, clock)
+            .map_err(|error| DaemonError::Config { section: "alerts".into(), error })?;
+        others.spawn(alerts.clone().run(stop_the_rest.clone()));
         let state = AdminState {
             readiness,
             store,
@@ -179,9 +190,10 @@ impl Daemon {
             gate: Arc::new(gate),
             received,
             commits: committer.metrics(),
-            tls: tls.clone(),
             traces,
             replay,
+            alerts,
+            tls: tls.clone(),
             clock,
             started_at: clock(),
         };
@@ -213,7 +225,7 @@ impl Daemon {
             _ = &mut self.receiver => "receiver",
             _ = &mut self.committer => "committer",
             Some(_) = self.workers.join_next() => "delivery worker of a sink",
-            Some(_) = self.others.join_next() => "admin API, the retention, the replay, the care for certificates, the reloads or the report to the service manager",
+            Some(_) = self.others.join_next() => "admin API, the retention, the replay, the alerts, the care for certificates, the reloads or the report to the service manager",
         };
         DaemonError::Ended(part)
     }

@@ -2,6 +2,7 @@
 //! every configured sink up to date with it. `ARCHITECTURE.md` is the map.
 
 pub mod admin;
+pub mod alerts;
 pub mod cli;
 pub mod config;
 pub mod console;

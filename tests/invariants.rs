@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the daemon that know only some of the others, and which those are. What is not named here (the
 /// command line and what puts the parts together) may know everything; nothing here may know it.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("directory", &[]),
     ("metrics", &[]),
     ("progress", &[]),
@@ -20,9 +20,11 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("deliver", &["metrics", "progress", "store", "traces", "yaml"]),
     ("config", &["deliver", "receive", "rules", "source", "tls", "traces", "yaml"]),
     ("rulebook", &["config", "rules", "store", "yaml"]),
+    ("alerts", &["config", "deliver", "receive", "rulebook", "store", "tls"]),
     (
         "admin",
         &[
+            "alerts",
             "config",
             "deliver",
             "directory",

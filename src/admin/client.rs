@@ -18,13 +18,13 @@ use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::api::{
-    self, ActivityPage, ActivityQuery, Changed, CheckQuery, DaemonStatus, EventDetail, EventQuery,
-    EventsPage, EventsQuery, ExplainQuery, ExportQuery, ExportedGroups, ExportedUsers, GroupDetail,
-    GroupQuery, GroupsPage, GroupsQuery, Health, HistoryQuery, HoldDecided, HoldDetail, HoldPath, HoldQuery,
-    HoldsPage, HoldsQuery, InForce, MembersPage, MembersQuery, NothingMore, PauseRequest, PlanRequest,
-    Problem, QueuePage, QueueQuery, Readiness, ReplayPage, ReplayRequest, RollbackRequest, RulesHistory,
-    RulesText, RulesVersionQuery, Selection, SinkDetail, SinkPaused, SinkQuery, Sinks, UserDetail, UserQuery,
-    Users, UsersPage, UsersQuery,
+    self, ActivityPage, ActivityQuery, AlertsList, AlertsTested, Changed, CheckQuery, DaemonStatus,
+    EventDetail, EventQuery, EventsPage, EventsQuery, ExplainQuery, ExportQuery, ExportedGroups,
+    ExportedUsers, GroupDetail, GroupQuery, GroupsPage, GroupsQuery, Health, HistoryQuery, HoldDecided,
+    HoldDetail, HoldPath, HoldQuery, HoldsPage, HoldsQuery, InForce, MembersPage, MembersQuery, NothingMore,
+    PauseRequest, PlanRequest, Problem, QueuePage, QueueQuery, Readiness, ReplayPage, ReplayRequest,
+    RollbackRequest, RulesHistory, RulesText, RulesVersionQuery, Selection, SinkDetail, SinkPath, SinkPaused,
+    Sinks, UserDetail, UserQuery, Users, UsersPage, UsersQuery,
 };
 use crate::deliver::Probed;
 use crate::rulebook::PlanPage;
@@ -126,7 +126,7 @@ impl AdminClient {
     /// # Errors
     /// When the daemon does not answer or cannot note it, or there is no such sink.
     pub async fn pause_sink(&self, name: &str, reason: Option<String>) -> Result<SinkPaused, ClientError> {
-        self.post_to(api::SINK_PAUSE, SinkQuery { name: name.to_owned() }, &PauseRequest { reason }).await
+        self.post_to(api::SINK_PAUSE, SinkPath { name: name.to_owned() }, &PauseRequest { reason }).await
     }
 
     /// Goes on with a sink that is paused.
@@ -134,7 +134,7 @@ impl AdminClient {
     /// # Errors
     /// As [`pause_sink`](AdminClient::pause_sink).
     pub async fn resume_sink(&self, name: &str) -> Result<SinkPaused, ClientError> {
-        self.post_to(api::SINK_RESUME, SinkQuery { name: name.to_owned() }, &NothingMore {}).await
+        self.post_to(api::SINK_RESUME, SinkPath { name: name.to_owned() }, &NothingMore {}).await
     }
 
     /// Asks a sink whether it can be worked with.
@@ -142,7 +142,7 @@ impl AdminClient {
     /// # Errors
     /// When the daemon does not answer, or there is no such sink.
     pub async fn probe_sink(&self, name: &str) -> Result<Probed, ClientError> {
-        self.post_to(api::SINK_PROBE, SinkQuery { name: name.to_owned() }, &NothingMore {}).await
+        self.post_to(api::SINK_PROBE, SinkPath { name: name.to_owned() }, &NothingMore {}).await
     }
 
     /// Whether webhooks can be received and stored.
@@ -166,7 +166,7 @@ impl AdminClient {
     /// # Errors
     /// When the daemon does not answer, or there is no such sink.
     pub async fn sink(&self, name: &str) -> Result<SinkDetail, ClientError> {
-        self.get(api::SINK, SinkQuery { name: name.to_owned() }).await
+        self.get(api::SINK, SinkPath { name: name.to_owned() }).await
     }
 
     /// One page of users.
@@ -247,6 +247,22 @@ impl AdminClient {
     /// When the daemon does not answer or cannot store them, or the journal does not hold the one that is named.
     pub async fn replay(&self, request: &ReplayRequest) -> Result<ReplayPage, ClientError> {
         self.post(api::EVENTS_REPLAY, request).await
+    }
+
+    /// What needs a person now.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn alerts(&self) -> Result<AlertsList, ClientError> {
+        self.get(api::ALERTS, ()).await
+    }
+
+    /// Sends a test message to everybody who is told of alerts.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn test_alerts(&self) -> Result<AlertsTested, ClientError> {
+        self.post(api::ALERTS_TEST, &NothingMore {}).await
     }
 
     /// The rules that were in force, newest first.

@@ -29,6 +29,7 @@ pub use server::{AdminListener, ListenError, Pages, serve};
 pub use socket::{AdminSocket, SocketError};
 pub use within::Within;
 
+use crate::alerts::Alerts;
 use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};
 use crate::rulebook::Rulebook;
@@ -59,6 +60,8 @@ pub struct AdminState {
     pub traces: Traces,
     /// Reads stored messages again.
     pub replay: Replay,
+    /// What needs a person, and who is told.
+    pub alerts: Alerts,
     /// The time now.
     pub clock: fn() -> Timestamp,
     /// When the daemon started.

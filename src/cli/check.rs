@@ -1,22 +1,27 @@
 //! `rolecall check`
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use rolecall_sink_api::{Findings, Sink, SinkDown, Timespan};
 use serde::Serialize;
 
 use super::output::answer;
-use super::text::{BAD, GOOD, HEADING, plain, styled};
+use super::text::{BAD, GOOD, HEADING, exact, plain, styled};
 use super::{Exit, Failure};
 use crate::config::Config;
+use crate::receive::ListenConfig;
+use crate::tls::{Certificate, Validity};
 
 /// Check the configuration and the rules, and with --connect every sink
 ///
-/// The exit code is 2 when the configuration or the rules are wrong, and 1 when a sink is.
+/// The exit code is 2 when the configuration or the rules are wrong, and 1 when a sink is, or the certificate is not valid
+/// now.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rolecall check --connect")]
 pub(super) struct Check {
@@ -55,6 +60,7 @@ impl Check {
         Report {
             config: path.to_owned(),
             errors: Vec::new(),
+            listen: Some(ListenReport::of(&config.listen, Timestamp::now())),
             sources: sources.collect(),
             tests: config.rules.tests(),
             rules: config.rules_file,
@@ -80,11 +86,53 @@ struct Report {
     config: PathBuf,
     /// What is wrong with the configuration and the rules; with any, nothing else was looked at.
     errors: Vec<String>,
+    /// Where webhooks are received.
+    listen: Option<ListenReport>,
     sources: Vec<SourceReport>,
     rules: Option<PathBuf>,
     /// How many tests of their own the rules passed.
     tests: usize,
     sinks: Vec<SinkReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListenReport {
+    address: SocketAddr,
+    /// None: plain HTTP.
+    certificate: Option<Certificate>,
+    validity: Option<Validity>,
+}
+
+impl ListenReport {
+    fn of(listen: &ListenConfig, now: Timestamp) -> Self {
+        // One that cannot be used is an error of the configuration, told by now.
+        let certificate = listen.tls.as_ref().and_then(|tls| tls.check().ok());
+        let validity = certificate.as_ref().map(|certificate| certificate.validity(now));
+        Self { address: listen.address, certificate, validity }
+    }
+
+    /// Nobody who checks the certificate takes it now.
+    fn is_wrong(&self) -> bool {
+        matches!(self.validity, Some(Validity::Expired | Validity::NotYetValid))
+    }
+
+    fn render(&self, out: &mut String) {
+        let (Some(certificate), Some(validity)) = (&self.certificate, self.validity) else {
+            let _ = writeln!(out, "  {}, plain HTTP", self.address);
+            return;
+        };
+        let _ = writeln!(out, "  {}, HTTPS", self.address);
+        let names = plain(&certificate.names.join(", "));
+        let said = match validity {
+            Validity::Valid => format!("valid until {}", exact(certificate.not_after)),
+            Validity::EndsSoon => styled(BAD, &format!("ends soon: {}", exact(certificate.not_after))),
+            Validity::Expired => styled(BAD, &format!("expired {}", exact(certificate.not_after))),
+            Validity::NotYetValid => {
+                styled(BAD, &format!("not valid before {}", exact(certificate.not_before)))
+            }
+        };
+        let _ = writeln!(out, "    certificate for {names}, {said}");
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -127,6 +175,7 @@ impl Report {
         Self {
             config: config.to_owned(),
             errors,
+            listen: None,
             sources: Vec::new(),
             rules: None,
             tests: 0,
@@ -142,7 +191,8 @@ impl Report {
             .sinks
             .iter()
             .any(|sink| matches!(sink.finding, Finding::Wrong { .. } | Finding::Faulty { .. }));
-        if wrong { Exit::Problems } else { Exit::Done }
+        let certificate = self.listen.as_ref().is_some_and(ListenReport::is_wrong);
+        if wrong || certificate { Exit::Problems } else { Exit::Done }
     }
 
     fn render(&self) -> String {
@@ -156,6 +206,10 @@ impl Report {
         let heading = |out: &mut String, title| {
             let _ = writeln!(out, "\n{}", styled(HEADING, title));
         };
+        if let Some(listen) = &self.listen {
+            heading(&mut out, "Listens");
+            listen.render(&mut out);
+        }
         heading(&mut out, "Sources");
         for source in &self.sources {
             let secrets = super::text::count(source.secrets as u64, "secret", "secrets");
@@ -254,6 +308,11 @@ mod tests {
         Report {
             config: "/etc/rolecall.yaml".into(),
             errors: Vec::new(),
+            listen: Some(ListenReport {
+                address: "0.0.0.0:443".parse().unwrap(),
+                certificate: Some(certificate()),
+                validity: Some(Validity::Valid),
+            }),
             sources: vec![SourceReport {
                 name: "scalekit".into(),
                 path: "/webhooks/scalekit".into(),
@@ -263,6 +322,28 @@ mod tests {
             tests: 2,
             sinks,
         }
+    }
+
+    fn certificate() -> Certificate {
+        Certificate {
+            names: vec!["hooks.example".into()],
+            serial: "01".into(),
+            not_before: Timestamp::UNIX_EPOCH,
+            not_after: "2026-11-24T10:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_nobody_takes_is_a_problem() {
+        let mut report = report(Vec::new());
+        assert_eq!(report.exit(), Exit::Done);
+        report.listen.as_mut().unwrap().validity = Some(Validity::Expired);
+        assert_eq!(report.exit(), Exit::Problems);
+        assert!(
+            shown(&report).contains("certificate for hooks.example, expired 2026-11-24"),
+            "{}",
+            shown(&report)
+        );
     }
 
     fn shown(report: &Report) -> String {
@@ -281,6 +362,10 @@ mod tests {
         let report = report(join_all(sinks).await);
         let expected = "\
 /etc/rolecall.yaml is right
+
+Listens
+  0.0.0.0:443, HTTPS
+    certificate for hooks.example, valid until 2026-11-24T10:00:00Z
 
 Sources
   scalekit: POST /webhooks/scalekit, 2 secrets

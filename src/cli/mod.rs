@@ -5,6 +5,7 @@
 //! says why somebody has a role, `exit` how a command ended.
 
 mod activity;
+mod alerts;
 mod check;
 mod daemon;
 mod demo;
@@ -85,6 +86,8 @@ enum Command {
     #[command(subcommand)]
     Rules(rules::Rules),
     #[command(subcommand)]
+    Alerts(alerts::Alerts),
+    #[command(subcommand)]
     Plugin(plugin::Plugin),
     Demo(demo::Demo),
 }
@@ -109,6 +112,7 @@ pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
         Command::Groups(groups) => groups.run(config).await,
         Command::Activity(activity) => activity.run(config).await,
         Command::Rules(rules) => rules.run(config).await,
+        Command::Alerts(alerts) => alerts.run(config).await,
         Command::Plugin(plugin) => plugin.run().await,
         Command::Demo(demo) => demo.run(inherited).await,
     };

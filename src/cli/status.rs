@@ -1,6 +1,5 @@
 //! `rolecall status`
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -17,6 +16,7 @@ use super::{Exit, Failure};
 use crate::admin::api::{DaemonStatus, SinkStatus};
 use crate::deliver::Breaker;
 use crate::rulebook::Rejected;
+use crate::tls::{RejectedFiles, TlsStatus, Validity};
 
 /// Show what the daemon is doing
 ///
@@ -104,8 +104,8 @@ pub(super) fn render(status: &DaemonStatus, width: Option<usize>) -> String {
         out.push_str("  none is configured: nothing is kept in step\n");
         return out;
     }
-    out.push_str(&sinks(status.now, &status.sinks, 2, width));
-    out.push_str(&troubles(status.now, &status.sinks));
+    out.push_str(&sinks(status, 2, width));
+    out.push_str(&troubles(status));
     out
 }
 
@@ -124,12 +124,34 @@ fn receiving(out: &mut String, status: &DaemonStatus) {
         .collect();
     let answers = if answers.is_empty() { "nothing".to_owned() } else { answers.join(", ") };
     line(out, "answered", &format!("{answers}, since the start"));
+    if let Some(tls) = &status.listen.tls {
+        certificate(out, status.now, tls);
+    }
     if status.store.unreadable_events > 0 {
         let kept = count(status.store.unreadable_events, "message is", "messages are");
         let kept = styled(BAD, &format!("{kept} kept and not in the directory"));
         line(out, "unreadable", &format!("{kept}; why: rolecall events list --unreadable"));
     }
     out.push('\n');
+}
+
+/// What is shown to senders, and what is wrong with it.
+fn certificate(out: &mut String, now: Timestamp, TlsStatus { certificate, rejected, .. }: &TlsStatus) {
+    let names = plain(&certificate.names.join(", "));
+    let until = moment(now, certificate.not_after);
+    let said = match certificate.validity(now) {
+        Validity::Valid => format!("{names}, valid until {until}"),
+        Validity::EndsSoon => format!("{names}, {} {until}", styled(BAD, "ends soon:")),
+        Validity::Expired => format!("{names}, {} {until}", styled(BAD, "expired")),
+        Validity::NotYetValid => {
+            format!("{names}, {} {}", styled(BAD, "valid only from"), moment(now, certificate.not_before))
+        }
+    };
+    line(out, "certificate", &said);
+    if let Some(RejectedFiles { at, error }) = rejected {
+        let others = styled(BAD, "its files cannot be used");
+        line(out, "", &format!("{others} since {}: {}", moment(now, *at), plain(error)));
+    }
 }
 
 fn directory(out: &mut String, status: &DaemonStatus) {
@@ -177,12 +199,7 @@ fn line(out: &mut String, name: &str, value: &str) {
 }
 
 /// The sinks as a table, so far from the left.
-pub(super) fn sinks(
-    now: Timestamp,
-    sinks: &BTreeMap<SinkName, SinkStatus>,
-    indent: usize,
-    width: Option<usize>,
-) -> String {
+pub(super) fn sinks(status: &DaemonStatus, indent: usize, width: Option<usize>) -> String {
     let mut table = Table::new([
         "SINK",
         "STATE",
@@ -194,8 +211,8 @@ pub(super) fn sinks(
         ">CONFIRMED",
         "LAST CONFIRMED",
     ]);
-    let ago = |at: Option<Timestamp>| at.map_or("-".into(), |at| relative(now, at));
-    for (name, sink) in sinks {
+    let ago = |at: Option<Timestamp>| at.map_or("-".into(), |at| relative(status.now, at));
+    for (name, sink) in &status.sinks {
         let number = |n: u64| if n > 0 { Cell::styled(BAD, n.to_string()) } else { Cell::from(n) };
         table.row([
             name.as_str().into(),
@@ -213,10 +230,10 @@ pub(super) fn sinks(
 }
 
 /// What is wrong with the sinks, and what to do about it.
-pub(super) fn troubles(now: Timestamp, sinks: &BTreeMap<SinkName, SinkStatus>) -> String {
+pub(super) fn troubles(status: &DaemonStatus) -> String {
     let mut out = String::new();
-    for (name, sink) in sinks {
-        troubles_of(&mut out, now, name, sink);
+    for (name, sink) in &status.sinks {
+        troubles_of(&mut out, status.now, name, sink);
     }
     out
 }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::layers::{self, Variable};
 use super::name::is_name;
-use super::{AdminConfig, Config, ConfigErrors, LogConfig, SinkEntry, sinks};
+use super::{AdminConfig, AlertsConfig, Config, ConfigErrors, LogConfig, SinkEntry, sinks};
 use crate::receive::{ListenConfig, NamedSource};
 use crate::rules::{Rules, Scopes};
 use crate::source::{SourceConfig, SourceName};
@@ -21,8 +21,8 @@ use crate::yaml::{
 };
 
 /// The keys of the file.
-pub(super) const SECTIONS: [&str; 8] =
-    ["listen", "admin", "store", "sources", "rules", "sinks", "log", "traces"];
+pub(super) const SECTIONS: [&str; 9] =
+    ["listen", "admin", "store", "sources", "rules", "sinks", "alerts", "log", "traces"];
 
 impl Config {
     /// Reads the file, lays the process's environment over it, and checks all of it: secrets, certificates and
@@ -148,6 +148,10 @@ impl Loader<'_> {
         if let (Some(admin), Some(entry)) = (&admin, root.entry("admin")) {
             self.check(admin.check(), &entry.value);
         }
+        let alerts: Option<AlertsConfig> = self.section(root, "alerts");
+        if let (Some(alerts), Some(entry)) = (&alerts, root.entry("alerts")) {
+            self.check(alerts.check(), &entry.value);
+        }
         let store = self.section(root, "store");
         let log: Option<LogConfig> = self.section(root, "log");
         if let (Some(log), Some(entry)) = (&log, root.entry("log")) {
@@ -172,6 +176,7 @@ impl Loader<'_> {
             rules_text,
             scopes,
             sinks,
+            alerts: alerts?,
             log: log?,
             traces: traces?,
         })

@@ -8,6 +8,7 @@
 //! keys, wrong types, secrets and files that cannot be read, templates that do not compile, rules.
 
 mod admin;
+mod alerts;
 mod layers;
 mod load;
 mod log;
@@ -34,6 +35,7 @@ use crate::traces::TracesConfig;
 use crate::yaml::Reports;
 
 pub use admin::{Access, AdminConfig, AdminListenConfig, TokenConfig};
+pub use alerts::{AlertFormat, AlertKind, AlertWebhook, AlertsConfig};
 pub use load::read_rules;
 pub use log::{LogConfig, LogFormat};
 pub use schema::{rules_schema, schema};
@@ -64,6 +66,8 @@ pub struct Config {
     pub scopes: Scopes,
     /// What is kept in step, ready to work.
     pub sinks: BTreeMap<SinkName, SinkEntry>,
+    /// Who is told when something needs a person.
+    pub alerts: AlertsConfig,
     /// Logging.
     pub log: LogConfig,
     /// Where traces are sent to, if anywhere.

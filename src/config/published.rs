@@ -7,7 +7,7 @@ use rcgen::{CertificateParams, KeyPair};
 
 use super::reference::{paths, reference};
 use super::tests::Host;
-use super::{AdminConfig, LogConfig, RetentionConfig, rules_schema, schema};
+use super::{AdminConfig, AlertsConfig, LogConfig, RetentionConfig, rules_schema, schema};
 use crate::deliver::registry::exec::protocol;
 use crate::deliver::{DeliveryConfig, SafeguardConfig, registry};
 use crate::receive::ListenConfig;
@@ -84,12 +84,13 @@ fn host(example: &str) -> Host {
     );
     std::fs::create_dir(host.dir().join("secrets")).unwrap();
     std::fs::create_dir(host.dir().join("tls")).unwrap();
-    for name in ["scalekit", "signing"] {
+    for name in ["alerts", "scalekit", "signing"] {
         host.file(&format!("secrets/{name}"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
     }
     for name in ["admin", "ldap", "postgres", "application"] {
         host.file(&format!("secrets/{name}"), "hunter2-hunter2-hunter2\n");
     }
+    host.file("secrets/slack-url", "https://hooks.slack.example/services/T0/B0/x");
     let key = KeyPair::generate().unwrap();
     let certificate =
         CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap().pem();
@@ -136,6 +137,8 @@ fn the_example_loads_with_every_key_that_it_shows() {
     assert_eq!(config.listen, ListenConfig { tls: config.listen.tls.clone(), ..ListenConfig::default() });
     assert_eq!(config.admin, AdminConfig { listen: config.admin.listen.clone(), ..AdminConfig::default() });
     assert_eq!(config.store.retention, RetentionConfig::default());
+    let alerts = AlertsConfig { webhooks: config.alerts.webhooks.clone(), ..AlertsConfig::default() };
+    assert_eq!(config.alerts, alerts);
     assert_eq!(config.log, LogConfig::default());
     let of_ldap = DeliveryConfig { batch: Some(500), ..DeliveryConfig::default() };
     assert_eq!(config.sinks["corp-ldap"].delivery, of_ldap);

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::sinks::OFF;
-use super::{AdminConfig, LogConfig, StoreConfig};
+use super::{AdminConfig, AlertsConfig, LogConfig, StoreConfig};
 use crate::deliver::{DeliveryConfig, SafeguardConfig, registry};
 use crate::receive::ListenConfig;
 use crate::rules::{RulesFile, ScopeEntry};
@@ -31,6 +31,8 @@ struct ConfigFile {
     rules: Option<PathBuf>,
     /// What is kept in step, each under a name of its own.
     sinks: Option<BTreeMap<String, AnySink>>,
+    /// Who is told when something needs a person.
+    alerts: Option<AlertsConfig>,
     /// What is logged, and how it looks.
     log: Option<LogConfig>,
     /// Where traces are sent to. Default: nowhere.

@@ -500,7 +500,7 @@ DIR/rolecall.yaml: there is no source, so nothing would ever come in
 DIR/rolecall.yaml:1:1: this must be a map of keys
  1 | - a
    | ^
-   = its keys are listen, admin, store, sources, rules, sinks, log, traces",
+   = its keys are listen, admin, store, sources, rules, sinks, alerts, log, traces",
     );
     Host::new("sources: [{type: scalekit}]\n").is_told(
         "\

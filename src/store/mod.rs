@@ -297,6 +297,13 @@ pub trait Store: Send + Sync + 'static {
     /// The next step of looking whether all is well in the store; the first without a place. Changes nothing.
     async fn check(&self, after: Option<CheckPlace>, now: Timestamp) -> Result<CheckStep, StoreError>;
 
+    /// What was last noted under this name by [`remember`](Store::remember).
+    async fn remembered(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Notes something that is to outlive a restart, in place of what was noted under the name. Names are one for each
+    /// part of the daemon, and the text is short.
+    async fn remember(&self, name: &str, text: &str) -> Result<(), StoreError>;
+
     /// Takes an unreadable message of a source out of the journal: for one that has been read since, and is
     /// journalled under the id that was found in it. Returns whether it was there; one that was read stays.
     async fn forget_unreadable(&self, id: &EventId, source: &str) -> Result<bool, StoreError>;

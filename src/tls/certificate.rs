@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use jiff::{SignedDuration, Timestamp};
+use rolecall_sink_api::Moment;
 use rustls::pki_types::CertificateDer;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -18,15 +20,17 @@ const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 const SOON_PART: i32 = 5;
 
 /// The certificate that a listener shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Certificate {
     /// The host names and addresses that it is for; at most 16.
     pub names: Vec<String>,
     /// Its serial number: hexadecimal bytes joined by colons.
     pub serial: String,
     /// It is valid from then on.
+    #[schemars(with = "Moment")]
     pub not_before: Timestamp,
     /// It is valid until then.
+    #[schemars(with = "Moment")]
     pub not_after: Timestamp,
 }
 

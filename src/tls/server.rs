@@ -5,7 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use rolecall_sink_api::ConfigError;
+use rolecall_sink_api::{ConfigError, Moment};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
@@ -46,20 +47,22 @@ struct State {
 }
 
 /// Files that were not put into force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RejectedFiles {
     /// When they were first found so.
+    #[schemars(with = "Moment")]
     pub at: Timestamp,
     /// What is wrong with them.
     pub error: String,
 }
 
 /// Which certificate is served.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TlsStatus {
     /// The certificate.
     pub certificate: Certificate,
     /// Since when it is served, by this process.
+    #[schemars(with = "Moment")]
     pub since: Timestamp,
     /// The files as they are now cannot be used; the certificate is that of before.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 //! application and in a SCIM server is looked at from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is the report")]
 
+mod alerts;
 mod answers;
 mod bad_input;
 mod care;

@@ -4,6 +4,7 @@
 //! What stands between braces in a path is a field of the request by that name; its other fields are in the query.
 
 mod activity;
+mod alerts;
 mod events;
 mod groups;
 mod holds;
@@ -17,6 +18,7 @@ mod store;
 mod users;
 
 pub use activity::*;
+pub use alerts::*;
 pub use events::*;
 pub use groups::*;
 pub use holds::*;

@@ -20,6 +20,14 @@ pub const SINK_RESUME: &str = "/v1/sinks/{name}/resume";
 /// said: [`Probed`](crate::deliver::Probed).
 pub const SINK_PROBE: &str = "/v1/sinks/{name}/probe";
 
+/// Which sink is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SinkPath {
+    /// Its name.
+    pub name: String,
+}
+
 /// Why a sink is paused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -41,17 +49,8 @@ pub struct SinkPaused {
 
 /// Where `GET` answers [`Sinks`].
 pub const SINKS: &str = "/v1/sinks";
-/// Where `GET` of a [`SinkQuery`] answers a [`SinkDetail`].
+/// Where `GET` of a [`SinkPath`] answers a [`SinkDetail`].
 pub const SINK: &str = "/v1/sinks/{name}";
-
-/// Which sink.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SinkQuery {
-    /// Its name in the configuration.
-    pub name: String,
-}
-
 /// Every configured sink.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sinks {

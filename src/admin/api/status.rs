@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RulesStatus, SinkStatus};
+use crate::tls::TlsStatus;
 
 /// Where `GET` answers [`Health`], to anybody.
 pub const HEALTH: &str = "/v1/health";
@@ -55,6 +56,9 @@ pub struct DaemonStatus {
     #[serde(default)]
     #[schemars(with = "Option<Moment>")]
     pub last_event: Option<Timestamp>,
+    /// The webhooks' listener.
+    #[serde(default)]
+    pub listen: ListenStatus,
     /// What the store holds.
     pub store: StoreStatus,
     /// Connections to identity providers, as last announced.
@@ -63,6 +67,14 @@ pub struct DaemonStatus {
     pub sinks: BTreeMap<SinkName, SinkStatus>,
     /// The rules.
     pub rules: RulesStatus,
+}
+
+/// The webhooks' listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListenStatus {
+    /// The certificate that it shows; none where it speaks plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsStatus>,
 }
 
 /// What the store holds, in numbers.

@@ -40,8 +40,9 @@ async fn group(Call { state, params, .. }: Call<GroupQuery>) -> Result<GroupDeta
     let in_force = state.rulebook.in_force();
     let scopes = in_force.scopes();
     let sinks = sinks.into_iter().map(|(name, view)| {
-        let breaker = deliveries.get(&name).map(|delivery| delivery.breaker.clone());
-        let paused = deliveries.get(&name).and_then(|delivery| delivery.paused.clone());
+        let delivery = deliveries.get(&name);
+        let breaker = delivery.map(|delivery| delivery.breaker.clone());
+        let paused = delivery.and_then(|delivery| delivery.paused.clone());
         let scope = scopes.of(&name);
         let out_of_scope = scope.is_some_and(|scope| !desired::gets_group(scope, &id, &group));
         (name, SinkExplanation { view, breaker, paused, out_of_scope })

@@ -1,6 +1,7 @@
 //! Every route, by subject. Adding one is an entry in its subject's list.
 
 mod activity;
+mod alerts;
 mod events;
 mod groups;
 mod holds;
@@ -38,6 +39,7 @@ pub(super) fn all() -> Vec<Route> {
         events::routes(),
         rules::routes(),
         store::routes(),
+        alerts::routes(),
     ]
     .concat()
 }

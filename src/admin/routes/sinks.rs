@@ -1,4 +1,4 @@
-//! The sinks: how they are; pausing, resuming and probing one.
+//! The sinks: how they are, and pausing, resuming and probing one.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use rolecall_sink_api::SinkName;
 use super::sink_exists;
 use crate::admin::AdminState;
 use crate::admin::api::{
-    self, NothingMore, PauseRequest, SinkDetail, SinkPaused, SinkQuery, SinkStatus, Sinks,
+    self, NothingMore, PauseRequest, SinkDetail, SinkPath, SinkPaused, SinkStatus, Sinks,
 };
 use crate::admin::refusal::Refusal;
 use crate::admin::route::{Call, Route};
@@ -34,7 +34,7 @@ async fn sinks(Call { state, .. }: Call<()>) -> Result<Sinks, Refusal> {
     Ok(Sinks { now: (state.clock)(), sinks: statuses(&state, queues) })
 }
 
-async fn sink(Call { state, params, .. }: Call<SinkQuery>) -> Result<SinkDetail, Refusal> {
+async fn sink(Call { state, params, .. }: Call<SinkPath>) -> Result<SinkDetail, Refusal> {
     sink_exists(&state, &params.name)?;
     let queues = state.store.overview().await?.sinks;
     let found = statuses(&state, queues).remove_entry(params.name.as_str());
@@ -56,7 +56,7 @@ pub(super) fn statuses(
 }
 
 async fn pause(
-    Call { state, who, params, body, .. }: Call<SinkQuery, PauseRequest>,
+    Call { state, who, params, body, .. }: Call<SinkPath, PauseRequest>,
 ) -> Result<SinkPaused, Refusal> {
     let sink = named(&state, params)?;
     let reason = body.reason.filter(|reason| !reason.is_empty());
@@ -69,19 +69,19 @@ async fn pause(
     Ok(SinkPaused { sink, paused: Some(pause) })
 }
 
-async fn resume(Call { state, params, .. }: Call<SinkQuery, NothingMore>) -> Result<SinkPaused, Refusal> {
+async fn resume(Call { state, params, .. }: Call<SinkPath, NothingMore>) -> Result<SinkPaused, Refusal> {
     let sink = named(&state, params)?;
     state.deliveries.resume(&sink).await?.ok_or_else(gone)?;
     tracing::info!(%sink, "resumed by the administrator");
     Ok(SinkPaused { sink, paused: None })
 }
 
-async fn probe(Call { state, params, .. }: Call<SinkQuery, NothingMore>) -> Result<Probed, Refusal> {
+async fn probe(Call { state, params, .. }: Call<SinkPath, NothingMore>) -> Result<Probed, Refusal> {
     let sink = named(&state, params)?;
     state.deliveries.probe_now(&sink).await.ok_or_else(gone)
 }
 
-fn named(state: &AdminState, SinkQuery { name }: SinkQuery) -> Result<SinkName, Refusal> {
+fn named(state: &AdminState, SinkPath { name }: SinkPath) -> Result<SinkName, Refusal> {
     sink_exists(state, &name)?;
     Ok(SinkName::new(name))
 }

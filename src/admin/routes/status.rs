@@ -3,10 +3,11 @@
 use http::StatusCode;
 
 use super::{rules, sinks};
-use crate::admin::api::{self, ConnectionStatus, DaemonStatus, Health, Readiness, StoreStatus};
+use crate::admin::api::{self, ConnectionStatus, DaemonStatus, Health, ListenStatus, Readiness, StoreStatus};
 use crate::admin::refusal::Refusal;
 use crate::admin::route::{Call, Route};
 use crate::admin::{AdminState, openapi};
+use crate::tls::TlsServer;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -57,6 +58,7 @@ async fn status(Call { state, .. }: Call<()>) -> Result<DaemonStatus, Refusal> {
         not_ready: state.readiness.obstacles().await,
         received: state.received.iter().map(|(answer, times)| (answer.as_str().to_owned(), times)).collect(),
         last_event: store.last_event,
+        listen: ListenStatus { tls: state.tls.as_ref().map(TlsServer::status) },
         store: StoreStatus {
             active_users: store.active_users,
             inactive_users: store.inactive_users,

@@ -28,7 +28,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{AdminClient, AdminListener, AdminSocket, AdminState, Gate, Readiness, Within, serve};
-use crate::config::AdminListenConfig;
+use crate::alerts::{Alerts, Observed};
+use crate::config::{AdminListenConfig, AlertsConfig};
 use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig, SafeguardConfig};
 use crate::directory::{Event, EventId, Fact, GroupProfile, Stamp};
 use crate::receive::signature::Verifier;
@@ -167,6 +168,14 @@ impl Daemon {
         let socket = AdminSocket::bind(&directory.path().join("admin.sock")).unwrap();
         let client = AdminClient::new(socket.path());
         let stop_receiving = CancellationToken::new();
+        let observed = Observed {
+            store: Arc::clone(&store),
+            deliveries: deliveries.clone(),
+            rulebook: rulebook.clone(),
+            tls: Vec::new(),
+            received: Arc::clone(&received),
+        };
+        let alerts = Alerts::new(AlertsConfig::default(), observed, now).unwrap();
         let state = AdminState {
             readiness: Readiness::new(Arc::clone(&store), progress, stop_receiving.clone()),
             store: Arc::clone(&store),
@@ -178,6 +187,7 @@ impl Daemon {
             tls: Some(certificate(directory.path())),
             traces: Traces::default(),
             replay: replay.clone(),
+            alerts,
             clock: now,
             started_at: time("2026-11-24T07:30:00Z"),
         };

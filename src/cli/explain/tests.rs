@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::QueueState;
 
 fn ada() -> Explanation {
     serde_json::from_str(GOLDEN).unwrap()
@@ -101,7 +102,7 @@ fn what_is_held_or_paused_says_what_to_do() {
     let mut ada = ada();
     let crm = ada.sinks.get_mut("crm").unwrap();
     let item = crm.view.queued.as_mut().unwrap();
-    (item.state, item.hold) = (crate::store::QueueState::Held, Some(crate::store::HoldId(3)));
+    (item.state, item.hold) = (QueueState::Held, Some(crate::store::HoldId(3)));
     let since = "2026-11-24T09:50:00Z".parse().unwrap();
     crm.paused = Some(crate::store::Pause { since, reason: None, by: None });
     let shown = shown("ada", vec![ada]);

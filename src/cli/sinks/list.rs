@@ -4,10 +4,10 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::admin::api::Sinks;
 use crate::cli::daemon::Daemon;
 use crate::cli::output::{answer, width};
-use crate::cli::{Exit, Failure, status};
+use crate::cli::status::{sinks, troubles};
+use crate::cli::{Exit, Failure};
 
 /// List the sinks: whether each is up, what waits for it and what is wrong with it
 #[derive(Args, Debug)]
@@ -19,12 +19,16 @@ pub(in crate::cli) struct List {
 
 impl List {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let listed = self.daemon.client(config)?.sinks().await?;
-        answer(self.daemon.json, &listed, |Sinks { now, sinks }| {
-            if sinks.is_empty() {
+        let status = self.daemon.client(config)?.status().await?;
+        if self.daemon.json {
+            answer(true, &status.sinks, |_| String::new())?;
+            return Ok(Exit::Done);
+        }
+        answer(false, &status, |status| {
+            if status.sinks.is_empty() {
                 return "none is configured: nothing is kept in step\n".into();
             }
-            status::sinks(*now, sinks, 0, width()) + &status::troubles(*now, sinks)
+            sinks(status, 0, width()) + &troubles(status)
         })?;
         Ok(Exit::Done)
     }

@@ -9,6 +9,8 @@ const GOLDEN: &str = r#"{
         "version": "0.1.0", "started_at": "2026-11-24T07:30:00Z", "now": "2026-11-24T10:00:00Z",
         "received": {"committed": 1204, "duplicate": 3, "not_found": 1, "refused": 0},
         "last_event": "2026-11-24T09:58:00Z",
+        "listen": {"tls": {"certificate": {"names": ["hooks.example"], "serial": "0a:1b", "not_before": "2026-09-01T00:00:00Z",
+                                           "not_after": "2026-11-30T00:00:00Z"}, "since": "2026-11-24T07:30:00Z"}},
         "store": {"active_users": 1204, "inactive_users": 12, "groups": 48, "stale_users": 0,
                   "unreadable_events": 0, "bytes": 12897484,
                   "free_bytes": 41943040, "low_on_space": true},
@@ -79,6 +81,7 @@ rolecall 0.1.0, running for 2 h 30 min, since 2026-11-24T07:30:00Z
 Receiving
   last webhook  2026-11-24T09:58:00Z (2 min ago)
   answered      1204 committed, 3 duplicate, 1 not found, since the start
+  certificate   hooks.example, ends soon: 2026-11-30T00:00:00Z (in 5 d 14 h)
 
 Directory
   users         1204 active, 12 inactive

@@ -587,8 +587,23 @@ impl Store for SqliteStore {
         self.read(move |c| check::step(c, Some(&scopes), after, now)).await
     }
 
+    async fn remembered(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let name = remembered_as(name);
+        self.read(move |c| rules::setting(c, &name)).await
+    }
+
+    async fn remember(&self, name: &str, text: &str) -> Result<(), StoreError> {
+        let (name, text) = (remembered_as(name), text.to_owned());
+        self.write(move |c| rules::set(c, &name, &text)).await
+    }
+
     async fn forget_unreadable(&self, id: &EventId, source: &str) -> Result<bool, StoreError> {
         let (id, source) = (id.clone(), source.to_owned());
         self.write(move |c| events::forget_unreadable(c, &id, &source)).await
     }
+}
+
+/// The name in the table of settings, apart from those of the store itself.
+fn remembered_as(name: &str) -> String {
+    format!("remembered {name}")
 }
