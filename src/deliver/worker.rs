@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use rolecall_sink_api::{Attempted, Change, Outcome, Sink, SinkDown, SinkName};
+use rolecall_sink_api::{Attempted, Change, Entity, Outcome, Sink, SinkDown, SinkName};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_retry::strategy::{ExponentialBackoff, jitter};
@@ -63,6 +63,8 @@ struct Trouble {
     batch: u32,
     /// Whether it confirmed anything since it last went down on a single change.
     confirmed: bool,
+    /// The change on which it went down alone: others get their turn first, until one is confirmed.
+    suspect: Option<Entity>,
 }
 
 /// How one handing-over to the sink ended.
@@ -79,7 +81,8 @@ impl Worker {
     /// Delivers until `stop` is cancelled, and then no further than the batch in hand; closes the sink.
     pub(super) async fn run(self, stop: CancellationToken) {
         let batch = self.batch;
-        let mut trouble = Trouble { failures: 0, probe_at: Instant::now(), batch, confirmed: false };
+        let mut trouble =
+            Trouble { failures: 0, probe_at: Instant::now(), batch, confirmed: false, suspect: None };
         while !stop.is_cancelled() {
             // The store is asked, which takes no time to speak of.
             self.progress.within(Duration::ZERO);
@@ -110,7 +113,7 @@ impl Worker {
             self.ask(since, trouble, stop).await;
             return Ok(());
         }
-        let batch = self.store.due(&self.name, (self.clock)(), trouble.batch).await?;
+        let batch = self.take(trouble).await?;
         if batch.is_empty() {
             let next = self.store.next_due(&self.name).await?;
             self.pause(next.map_or(MAX_SLEEP, |next| self.until(next).max(MIN_SLEEP)), stop).await;
@@ -139,6 +142,18 @@ impl Worker {
             return Ok(());
         }
         self.store.settle(&self.name, settlements, (self.clock)()).await.map(drop)
+    }
+
+    /// The changes whose turn it is. The one on which the sink went down alone lets another go first, however long it has
+    /// waited: only when that goes through is it known which of the two is to blame, the change or the sink.
+    async fn take(&self, trouble: &Trouble) -> Result<Vec<Due>, StoreError> {
+        let one_more = u32::from(trouble.suspect.is_some());
+        let mut batch = self.store.due(&self.name, (self.clock)(), trouble.batch + one_more).await?;
+        if batch.len() > 1 {
+            batch.retain(|due| Some(&due.change.entity) != trouble.suspect.as_ref());
+        }
+        batch.truncate(trouble.batch as usize);
+        Ok(batch)
     }
 
     /// Notes what a sink that does not read its target is about to be handed: if it is never confirmed, a later
@@ -229,6 +244,9 @@ impl Worker {
                 trouble.batch = (trouble.batch + trouble.batch.div_ceil(8)).min(self.batch);
                 trouble.confirmed |=
                     outcomes.iter().any(|outcome| matches!(outcome, Outcome::Applied { .. }));
+                if trouble.confirmed {
+                    trouble.suspect = None;
+                }
                 self.settle(changes, outcomes, began, stop).await;
             }
             Delivered::Down(down) => self.went_down(changes, down, trouble, stop).await,
@@ -275,6 +293,7 @@ impl Worker {
             // While nothing goes through the sink is to blame, and no attempt is counted.
             let after = (!trouble.confirmed).then(|| self.config.initial_backoff.get());
             trouble.confirmed = false;
+            trouble.suspect = changes.first().map(|change| change.entity.clone());
             let reason = format!("the sink went down on this change alone: {}", down.reason);
             self.settle(changes, vec![Outcome::retry_after(reason, after)], (self.clock)(), stop).await;
         }

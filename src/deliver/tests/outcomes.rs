@@ -374,6 +374,7 @@ async fn a_change_on_which_the_sink_goes_down_is_found_and_given_up_while_the_ot
     let mut fixture = Fixture::start(&users, script, vec![], quick()).await;
     let mut others = 0;
     while fixture.status().dead == 0 {
+        assert!(others < 150, "it is not found");
         fixture.call().await;
         // Others keep coming: without them nothing says that it is not the sink.
         others += 1;
