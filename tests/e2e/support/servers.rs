@@ -173,9 +173,16 @@ impl Stores {
 
     /// A site that keeps all three in step.
     pub(crate) async fn site(&self) -> Site {
+        self.site_with("").await
+    }
+
+    /// The same, with one more line in each sink's section.
+    pub(crate) async fn site_with(&self, line: &str) -> Site {
         let site = Site::new();
         let (ldap, tables) = tokio::join!(self.ldap.section(&site), self.tables.section(&site));
-        site.sink("ldap", &ldap).sink("postgres", &tables).sink("app", &self.app.section())
+        let section = |section: &str| format!("{}\n{line}", section.trim_end());
+        let site = site.sink("ldap", &section(&ldap)).sink("postgres", &section(&tables));
+        site.sink("app", &section(&self.app.section()))
     }
 
     /// Everybody in each store: in LDAP, in PostgreSQL, in the application.
