@@ -114,6 +114,10 @@ impl Worker {
             return Ok(());
         }
         let batch = self.take(trouble).await?;
+        // Whoever paused it meanwhile was told that it is handed nothing more.
+        if self.status.get().paused.is_some() {
+            return Ok(());
+        }
         if batch.is_empty() {
             let next = self.store.next_due(&self.name).await?;
             self.pause(next.map_or(MAX_SLEEP, |next| self.until(next).max(MIN_SLEEP)), stop).await;
