@@ -191,13 +191,18 @@ async fn sink_then_fail(
     outcomes.unwrap().remove(0)
 }
 
-#[tokio::test]
-async fn sessions_end_after_access_is_taken_and_before_somebody_is_removed() {
-    let application = HttpApplication::start().await;
+/// A sink that ends the sessions of those who lose access.
+fn ending_sessions(application: &HttpApplication) -> RestSink {
     let mut base = one_by_one(&application.url());
     base["operations"]["session_revoke"] =
         json!({"method": "DELETE", "path": "/users/{{ remote }}/sessions"});
-    let sink = RestSink::new("app", serde_json::from_value(base).unwrap()).unwrap();
+    RestSink::new("app", serde_json::from_value(base).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn sessions_end_after_access_is_taken_and_before_somebody_is_removed() {
+    let application = HttpApplication::start().await;
+    let sink = ending_sessions(&application);
     sink.apply(&[joins(user("ada"))]).await.unwrap();
     application.forget_requests();
 
@@ -222,10 +227,7 @@ async fn sessions_end_after_access_is_taken_and_before_somebody_is_removed() {
 #[tokio::test]
 async fn who_goes_is_removed_although_their_sessions_cannot_be_ended_and_a_person_is_told() {
     let application = HttpApplication::start().await;
-    let mut base = one_by_one(&application.url());
-    base["operations"]["session_revoke"] =
-        json!({"method": "DELETE", "path": "/users/{{ remote }}/sessions"});
-    let sink = RestSink::new("app", serde_json::from_value(base).unwrap()).unwrap();
+    let sink = ending_sessions(&application);
     sink.apply(&[joins(user("ada"))]).await.unwrap();
     application.fail_next(1, Fault::status(400).body(json!("no such thing as a session")));
     let outcomes = sink.apply(&[leaves(user("ada"), "user-1")]).await.unwrap();
@@ -239,10 +241,7 @@ async fn who_goes_is_removed_although_their_sessions_cannot_be_ended_and_a_perso
 #[tokio::test]
 async fn who_goes_is_removed_before_the_end_of_their_sessions_is_tried_again() {
     let application = HttpApplication::start().await;
-    let mut base = one_by_one(&application.url());
-    base["operations"]["session_revoke"] =
-        json!({"method": "DELETE", "path": "/users/{{ remote }}/sessions"});
-    let sink = RestSink::new("app", serde_json::from_value(base).unwrap()).unwrap();
+    let sink = ending_sessions(&application);
     sink.apply(&[joins(user("ada"))]).await.unwrap();
     application.fail_next(1, Fault::status(500));
     let gone = leaves(user("ada"), "user-1");
