@@ -14,6 +14,7 @@ use warp::reply::Response;
 
 use super::AdminState;
 use super::access::Who;
+use super::body;
 use super::openapi::{Said, Shapes};
 use super::refusal::Refusal;
 use super::transfer::Pace;
@@ -122,7 +123,7 @@ impl Route {
                 Said::json::<P, A>(shapes, Some(body))
             },
             text: None,
-            handler: Arc::new(move |raw| match read_call(raw, read_body) {
+            handler: Arc::new(move |raw| match read_call(raw, body::read) {
                 Ok(call) => handler(call).map(|done| done.map(|answer| json(&answer))).boxed(),
                 Err(refusal) => std::future::ready(Err(refusal)).boxed(),
             }),
@@ -279,10 +280,6 @@ fn read_call<P: DeserializeOwned, B>(
     let params =
         serde_path_to_error::deserialize(pairs).map_err(|error| Refusal::unreadable("the query", error))?;
     Ok(Call { state, who, params, body: body(&bytes)?, pace })
-}
-
-fn read_body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, Refusal> {
-    serde_json::from_slice(bytes).map_err(|error| Refusal::unreadable("the body", error))
 }
 
 fn json(answer: &impl Serialize) -> Response {
