@@ -181,7 +181,8 @@ mod tests {
     fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
         assert_eq!(accepted(r#"{"number": 3.0, "cursor": [1e3, -2.0]}"#).cursor, Some((1000, -2)));
         assert_eq!(accepted(r#"{"number": 1e19}"#).number, Some(10_000_000_000_000_000_000));
-        for body in [r#"{"number": 3.5}"#, r#"{"number": -1.0}"#, r#"{"number": 2e19}"#, r#"{"number": "3"}"#] {
+        for body in [r#"{"number": 3.5}"#, r#"{"number": -1.0}"#, r#"{"number": 2e19}"#, r#"{"number": "3"}"#]
+        {
             assert!(refused(body).contains("number"), "{}", refused(body));
         }
         for beyond in ["-9223372036854775809", "9223372036854775808", "18446744073709551616", "1e300"] {
