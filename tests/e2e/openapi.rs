@@ -106,7 +106,8 @@ async fn whatever_is_asked_is_answered_as_the_document_says() {
     let site = site(&app);
     let daemon = site.start().await;
     keep_busy(&site, &daemon, &mut app).await;
-    // First all that looks, while there is something to see; then what changes things, the dropping of all of it too.
+    // First all that looks, while there is something to see; then what changes things, the dropping of all of it last.
     finds_no_fault(&site, &daemon, &["--include-method", "GET"]).await;
+    finds_no_fault(&site, &daemon, &["--include-path-regex", "approve$"]).await;
     finds_no_fault(&site, &daemon, &["--exclude-method", "GET"]).await;
 }
