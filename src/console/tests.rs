@@ -9,10 +9,10 @@ use http_body_util::{BodyExt as _, Full};
 use rolecall_sink_api::{Profile, UserId};
 
 use super::{Console, Sessions};
-use crate::admin::Peer;
 use crate::admin::tests::access::{OWNER, READER, at_an_address};
 use crate::admin::tests::{Daemon, dead};
-use crate::config::AdminListenConfig;
+use crate::admin::{Gate, Peer, Tokens};
+use crate::config::{Access, AdminListenConfig, ClientConfig};
 use crate::directory::Fact;
 
 const HOST: &str = "localhost:8081";
@@ -53,10 +53,20 @@ impl Browser {
     }
 
     fn on_the_network(daemon: &Daemon, address: SocketAddr) -> Self {
-        let listen =
-            AdminListenConfig { address, names: Vec::new(), tokens: Vec::new(), allow_plaintext: false };
+        let listen = AdminListenConfig {
+            address,
+            names: Vec::new(),
+            tls: None,
+            clients: Vec::new(),
+            tokens: Vec::new(),
+            allow_plaintext: false,
+        };
         let console = Arc::new(Console::new(daemon.within(), Some(&listen)).unwrap());
-        Self { console, peer: Peer::Address(([127, 0, 0, 1], 40_000).into()), cookie: None }
+        Self {
+            console,
+            peer: Peer::Network { address: ([127, 0, 0, 1], 40_000).into(), certificate: None },
+            cookie: None,
+        }
     }
 
     /// Another one that looks at the same console.
@@ -305,6 +315,25 @@ async fn on_the_network_nobody_sees_anything_before_they_have_signed_in() {
     assert_eq!(wrong.status, StatusCode::FORBIDDEN);
     assert!(wrong.body.contains("none of those that are let in"), "{}", wrong.body);
     assert_eq!(browser.get("/console").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn whoever_shows_a_certificate_is_signed_in_by_that_as_far_as_their_access_goes() {
+    let client = |name: &str, access| ClientConfig { name: name.into(), access };
+    let clients = vec![client("olga", Access::Full), client("alice", Access::Read)];
+    let daemon = Daemon::start_with(Gate::new(Tokens::default(), clients)).await;
+    let mut browser = Browser::on_the_network(&daemon, ([127, 0, 0, 1], 8081).into());
+    for (name, status, words) in [
+        ("olga", StatusCode::OK, "certificate olga"),
+        ("alice", StatusCode::OK, "certificate alice"),
+        ("mallory", StatusCode::SEE_OTHER, ""),
+    ] {
+        let certificate = Some([name.to_owned()].into());
+        browser.peer = Peer::Network { address: ([127, 0, 0, 1], 40_000).into(), certificate };
+        let got = browser.get("/console").await;
+        assert_eq!(got.status, status, "{name}");
+        assert!(got.body.contains(words) && !got.body.contains("Sign out"), "{name}: {}", got.body);
+    }
 }
 
 #[tokio::test]
