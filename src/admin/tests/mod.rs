@@ -3,7 +3,7 @@
 pub(crate) mod access;
 mod certificates;
 mod events;
-mod holds;
+pub(crate) mod holds;
 mod listings;
 mod metrics;
 mod queue;
