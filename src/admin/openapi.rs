@@ -91,7 +91,11 @@ pub(super) fn document(routes: &[Route]) -> Value {
         "components": {
             "schemas": shapes.definitions(),
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "One of admin.listen.tokens."},
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "One of admin.listen.tokens. A certificate of one of admin.listen.clients needs none.",
+                },
             },
         },
     });
