@@ -129,7 +129,8 @@ fn unreachable_socket(socket: &Path, error: &io::Error) -> String {
 
 fn untrusted(error: &CertificateError) -> String {
     match error {
-        CertificateError::UnknownIssuer => {
+        // An authority of the same name that is another one makes a signature that is wrong.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its issuer is not known; name the authority that issued it with --admin-ca".into()
         }
         error => error.to_string(),
