@@ -17,6 +17,7 @@ mod metrics;
 mod openapi;
 mod outage;
 mod plugin;
+mod remote;
 mod rules;
 mod scim;
 mod support;
