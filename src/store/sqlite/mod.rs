@@ -9,6 +9,7 @@ mod commit;
 mod convert;
 mod events;
 mod file;
+mod held;
 mod holds;
 mod items;
 mod load;
@@ -53,9 +54,9 @@ use self::sync::Syncer;
 use super::{
     ActivityCursor, ActivityFilter, ActivityItem, Adopted, CheckPlace, CheckStep, Consequence, Cursor,
     Cutoffs, Decision, Due, Durability, EntityFilter, EventCursor, EventFilter, EventItem, Found, GroupItem,
-    GroupView, Guarded, Hold, HoldFilter, HoldId, JournalEntry, Lately, NewRules, Pause, PersonView,
-    QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot, Space, Stale, StatedGroup, Store,
-    StoreError, StoreSize, StoreView, Transaction, UserItem, UserView, Withdrawn,
+    GroupView, Guarded, HeldItem, Hold, HoldFilter, HoldId, JournalEntry, Lately, NewRules, Pause,
+    PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot, Space, Stale,
+    StatedGroup, Store, StoreError, StoreSize, StoreView, Transaction, UserItem, UserView, Withdrawn,
 };
 use crate::directory::EventId;
 use crate::rules::Scopes;
@@ -401,6 +402,18 @@ impl Store for SqliteStore {
     async fn holds(&self, filter: &HoldFilter, limit: u32) -> Result<Vec<Hold>, StoreError> {
         let filter = filter.clone();
         self.read(move |c| holds::holds(c, &filter, limit)).await
+    }
+
+    async fn held(
+        &self,
+        hold: HoldId,
+        after: Option<Cursor>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<HeldItem>, StoreError> {
+        let sinks = self.sinks();
+        let scopes = Arc::clone(&self.scopes.read().unwrap_or_else(PoisonError::into_inner));
+        self.read(move |c| held::held(c, &sinks, &scopes, hold, (after, limit), now)).await
     }
 
     async fn decide(
