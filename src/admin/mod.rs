@@ -1,6 +1,6 @@
 //! The admin API: what the daemon tells the administrator of the host, and what it does for them. It is served on a
 //! Unix socket, whose file permissions say who may ask, and where it is configured over the network, to whoever has a
-//! token; the commands are its client.
+//! token or a certificate; the commands are its client.
 
 mod access;
 pub mod api;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use access::{Credential, Gate, Peer, Tokens, Who};
-pub use client::{AdminClient, ClientError, Download};
+pub use client::{Address, AdminClient, AdminUrl, ClientError, Download, Plaintext, Remote, RemoteError};
 pub use readiness::Readiness;
 pub use server::{AdminListener, ListenError, Pages, serve};
 pub use socket::{AdminSocket, SocketError};
@@ -54,8 +54,8 @@ pub struct AdminState {
     pub received: Arc<Acknowledgements>,
     /// What the committer counts and measures.
     pub commits: CommitMetrics,
-    /// TLS of the receiver, where it has any.
-    pub tls: Option<TlsServer>,
+    /// The certificates of the listeners that speak TLS.
+    pub tls: Vec<TlsServer>,
     /// Where spans go.
     pub traces: Traces,
     /// Reads stored messages again.

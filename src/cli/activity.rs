@@ -1,7 +1,5 @@
 //! `rolecall activity`
 
-use std::path::Path;
-
 use clap::Args;
 
 use super::daemon::Daemon;
@@ -10,6 +8,7 @@ use super::pages::up_to;
 use super::span::Span;
 use super::table::Table;
 use super::text::exact;
+use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::admin::api::{ActivityPage, ActivityQuery, LARGEST_PAGE};
 
@@ -46,7 +45,7 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = ActivityQuery {
             sink: self.sink,
             entity: self.entity,
@@ -56,7 +55,7 @@ impl Activity {
             until: self.span.until,
             ..ActivityQuery::default()
         };
-        let client = self.daemon.client(config)?;
+        let client = self.daemon.client(whom)?;
         let ask = async |limit, after| {
             client.activity(&ActivityQuery { limit: Some(limit), after, ..query.clone() }).await
         };

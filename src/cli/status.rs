@@ -1,7 +1,6 @@
 //! `rolecall status`
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -12,6 +11,7 @@ use super::output::{answer, width};
 use super::rules::by;
 use super::table::{Cell, Table};
 use super::text::{BAD, GOOD, HEADING, bytes, count, exact, length, moment, plain, relative, styled};
+use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::admin::api::{DaemonStatus, SinkStatus};
 use crate::deliver::Breaker;
@@ -33,8 +33,8 @@ pub(super) struct Status {
 }
 
 impl Status {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let status = self.daemon.client(config)?.status().await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let status = self.daemon.client(whom)?.status().await?;
         answer(self.daemon.json, &status, |status| render(status, width()))?;
         Ok(exit(&status))
     }
@@ -99,6 +99,11 @@ pub(super) fn render(status: &DaemonStatus, width: Option<usize>) -> String {
     receiving(&mut out, status);
     directory(&mut out, status);
     rules(&mut out, status);
+    if let Some(tls) = &status.admin.tls {
+        let _ = writeln!(out, "{}", styled(HEADING, "Admin API"));
+        certificate(&mut out, status.now, tls);
+        out.push('\n');
+    }
     let _ = writeln!(out, "{}", styled(HEADING, "Sinks"));
     if status.sinks.is_empty() {
         out.push_str("  none is configured: nothing is kept in step\n");
@@ -135,7 +140,7 @@ fn receiving(out: &mut String, status: &DaemonStatus) {
     out.push('\n');
 }
 
-/// What is shown to senders, and what is wrong with it.
+/// What is shown to whoever connects, and what is wrong with it.
 fn certificate(out: &mut String, now: Timestamp, TlsStatus { certificate, rejected, .. }: &TlsStatus) {
     let names = plain(&certificate.names.join(", "));
     let until = moment(now, certificate.not_after);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rolecall_sink_api::tls::Tls;
 use rustls::pki_types::ServerName;
@@ -54,6 +54,27 @@ impl Site {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// Revokes the certificates with these serial numbers.
+    fn revoke(&self, serials: &[u64]) {
+        let (this_update, next_update) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 2, 1));
+        let revoked = serials.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: this_update,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update,
+            next_update,
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        std::fs::write(self.path("crl.pem"), list.signed_by(&self.authority).unwrap().pem().unwrap())
+            .unwrap();
+    }
+
     fn issue(&self, serial: u64) {
         let (certificate, key) = self.pair(serial, ExtendedKeyUsagePurpose::ServerAuth);
         std::fs::write(self.path("cert.pem"), certificate).unwrap();
@@ -65,12 +86,13 @@ impl Site {
             certificate: self.path("cert.pem"),
             key: self.path("key.pem"),
             client_ca: None,
+            client_crl: None,
             min_version: TlsVersion::default(),
         }
     }
 
     fn server(&self) -> TlsServer {
-        TlsServer::load(self.tls(), Clients::Certified, now).unwrap()
+        TlsServer::load(self.tls(), Listener::Webhooks, now).unwrap()
     }
 
     /// What a client that trusts the authority is; with a certificate of its own, if it has one.
@@ -162,7 +184,7 @@ async fn a_certificate_behind_a_link_that_is_swapped_is_noticed() {
     swap("a");
     let live =
         ServerTls { certificate: site.path("live/cert.pem"), key: site.path("live/key.pem"), ..site.tls() };
-    let server = TlsServer::load(live, Clients::Certified, now).unwrap();
+    let server = TlsServer::load(live, Listener::Webhooks, now).unwrap();
     assert_eq!(server.status().certificate.serial, "01");
     swap("b");
     server.reload().await;
@@ -215,12 +237,40 @@ async fn where_there_is_an_authority_for_clients_only_theirs_are_served() {
     let (site, stranger) = (Site::new(), Site::new());
     let tls = ServerTls { client_ca: Some(site.path("ca.pem")), ..site.tls() };
     let (ours, theirs, none) = (site.client(Some(&site)), site.client(Some(&stranger)), site.client(None));
-    for (clients, without_one) in [(Clients::Certified, false), (Clients::CertifiedOrNot, true)] {
-        let server = TlsServer::load(tls.clone(), clients, now).unwrap();
+    for (listener, without_one) in [(Listener::Webhooks, false), (Listener::Admin, true)] {
+        let server = TlsServer::load(tls.clone(), listener, now).unwrap();
         assert!(Connection::open(&server, &ours).await.is_ok());
         assert!(Connection::open(&server, &theirs).await.is_err());
-        assert_eq!(Connection::open(&server, &none).await.is_ok(), without_one, "{clients:?}");
+        assert_eq!(Connection::open(&server, &none).await.is_ok(), without_one, "{listener:?}");
     }
+}
+
+#[tokio::test]
+async fn who_is_revoked_is_not_served_any_more_and_others_are() {
+    let (site, other) = (Site::new(), Site::new());
+    site.revoke(&[7]);
+    let (ca, crl) = (site.path("ca.pem"), site.path("crl.pem"));
+    let tls = ServerTls { client_ca: Some(ca), client_crl: Some(crl.clone()), ..site.tls() };
+    let server = TlsServer::load(tls.clone(), Listener::Webhooks, now).unwrap();
+    let ours = site.client(Some(&site));
+    assert!(Connection::open(&server, &ours).await.is_ok());
+    site.revoke(&[7, 99]);
+    server.reload().await;
+    assert!(Connection::open(&server, &ours).await.is_err());
+
+    // A list that cannot be used lets nobody in again.
+    std::fs::write(&crl, "").unwrap();
+    server.reload().await;
+    assert!(server.status().rejected.unwrap().error.contains("no X509 CRL block"));
+    assert!(Connection::open(&server, &ours).await.is_err());
+    // One of another authority says nothing about ours.
+    other.revoke(&[]);
+    std::fs::copy(other.path("crl.pem"), &crl).unwrap();
+    server.reload().await;
+    assert!(Connection::open(&server, &ours).await.is_err());
+
+    let without = ServerTls { client_ca: None, ..tls };
+    assert!(without.check().unwrap_err().to_string().contains("client_ca says who issues them"));
 }
 
 #[tokio::test]
@@ -228,7 +278,7 @@ async fn authorities_that_are_replaced_count_for_who_comes_next() {
     let (site, other) = (Site::new(), Site::new());
     let tls = ServerTls { client_ca: Some(site.path("clients.pem")), ..site.tls() };
     std::fs::copy(site.path("ca.pem"), site.path("clients.pem")).unwrap();
-    let server = TlsServer::load(tls, Clients::Certified, now).unwrap();
+    let server = TlsServer::load(tls, Listener::Webhooks, now).unwrap();
     let (ours, theirs) = (site.client(Some(&site)), site.client(Some(&other)));
     let mut early = Connection::open(&server, &ours).await.unwrap();
     std::fs::copy(other.path("ca.pem"), site.path("clients.pem")).unwrap();
@@ -243,7 +293,7 @@ async fn an_older_version_than_configured_is_not_spoken() {
     let site = Site::new();
     let oldest = |min_version| {
         let tls = ServerTls { min_version, ..site.tls() };
-        TlsServer::load(tls, Clients::Certified, now).unwrap()
+        TlsServer::load(tls, Listener::Webhooks, now).unwrap()
     };
     let mut roots = RootCertStore::empty();
     roots.add(site.authority.der().clone()).unwrap();

@@ -1,7 +1,5 @@
 //! `rolecall events list`
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 
 use super::status;
@@ -12,6 +10,7 @@ use crate::cli::pages::up_to;
 use crate::cli::span::Span;
 use crate::cli::table::Table;
 use crate::cli::text::relative;
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::EventStatus;
 
@@ -62,7 +61,7 @@ enum Became {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let status = match self.status {
             Some(Became::Merged) => Some(EventStatus::Merged),
             Some(Became::Ignored) => Some(EventStatus::Ignored),
@@ -78,7 +77,7 @@ impl List {
             until: self.span.until,
             ..EventsQuery::default()
         };
-        let client = self.daemon.client(config)?;
+        let client = self.daemon.client(whom)?;
         let ask = async |limit, after| {
             client.events(&EventsQuery { limit: Some(limit), after, ..query.clone() }).await
         };

@@ -1,7 +1,5 @@
 //! `rolecall groups list`
 
-use std::path::Path;
-
 use clap::Args;
 
 use crate::admin::api::{GroupsPage, GroupsQuery, LARGEST_PAGE};
@@ -9,6 +7,7 @@ use crate::cli::daemon::Daemon;
 use crate::cli::output::{answer, width};
 use crate::cli::pages::up_to;
 use crate::cli::table::Table;
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::Status;
 
@@ -30,10 +29,10 @@ pub(in crate::cli) struct List {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let status = self.absent.then_some(Status::Absent);
         let query = GroupsQuery { search: self.search, status, ..GroupsQuery::default() };
-        let client = self.daemon.client(config)?;
+        let client = self.daemon.client(whom)?;
         let ask = async |limit, after| {
             client.list_groups(&GroupsQuery { limit: Some(limit), after, ..query.clone() }).await
         };

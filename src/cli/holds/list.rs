@@ -1,7 +1,5 @@
 //! `rolecall holds list`
 
-use std::path::Path;
-
 use clap::Args;
 
 use super::{cause, state, what};
@@ -11,6 +9,7 @@ use crate::cli::output::{answer, width};
 use crate::cli::pages::up_to;
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::{BAD, relative};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 
 /// List what waits for somebody to decide, newest first
@@ -31,9 +30,9 @@ pub(in crate::cli) struct List {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = HoldsQuery { sink: self.sink, all: self.all, ..HoldsQuery::default() };
-        let client = self.daemon.client(config)?;
+        let client = self.daemon.client(whom)?;
         let ask = async |limit, after| {
             client.holds(&HoldsQuery { limit: Some(limit), after, ..query.clone() }).await
         };

@@ -1,7 +1,5 @@
 //! `rolecall queue list`
 
-use std::path::Path;
-
 use clap::Args;
 use jiff::Timestamp;
 
@@ -12,6 +10,7 @@ use crate::cli::output::{answer, width};
 use crate::cli::pages::up_to;
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::{BAD, relative};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::{Priority, QueueItem, QueueState};
 
@@ -32,14 +31,14 @@ pub(in crate::cli) struct List {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = QueueQuery {
             state: self.filter.state(),
             sink: self.filter.sink,
             id: self.filter.id,
             ..QueueQuery::default()
         };
-        let client = self.daemon.client(config)?;
+        let client = self.daemon.client(whom)?;
         let ask = async |limit, after| {
             client.queue(&QueueQuery { limit: Some(limit), after, ..query.clone() }).await
         };

@@ -1,7 +1,5 @@
 //! `rolecall users list`
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 use rolecall_sink_api::RoleName;
 
@@ -11,6 +9,7 @@ use crate::cli::explain::{look, word};
 use crate::cli::output::{answer, width};
 use crate::cli::pages::up_to;
 use crate::cli::table::{Cell, Table};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::{Status, UserItem};
 
@@ -58,14 +57,14 @@ impl From<InStatus> for Status {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = UsersQuery {
             search: self.search,
             status: self.status.map(Status::from),
             role: self.role.map(RoleName::new),
             ..UsersQuery::default()
         };
-        let client = self.daemon.client(config)?;
+        let client = self.daemon.client(whom)?;
         let ask = async |limit, after| {
             client.list_users(&UsersQuery { limit: Some(limit), after, ..query.clone() }).await
         };
