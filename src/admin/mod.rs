@@ -23,7 +23,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use access::{Credential, Gate, Peer, Tokens, Who};
-pub use client::{AdminClient, ClientError, Download};
+pub use client::{Address, AdminClient, AdminUrl, ClientError, Download, Plaintext, Remote, RemoteError};
 pub use readiness::Readiness;
 pub use server::{AdminListener, ListenError, Pages, serve};
 pub use socket::{AdminSocket, SocketError};

@@ -1,13 +1,12 @@
 //! `rolecall activity`
 
-use std::path::Path;
-
 use clap::Args;
 
 use super::listing::Listing;
 use super::span::Span;
 use super::table::Table;
 use super::text::exact;
+use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::admin::AdminClient;
 use crate::admin::api::{ActivityPage, ActivityQuery};
@@ -39,7 +38,7 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = ActivityQuery {
             sink: self.sink,
             entity: self.entity,
@@ -52,7 +51,7 @@ impl Activity {
         let ask = async |client: &AdminClient, limit, after| {
             client.activity(&ActivityQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        self.listing.run(config, ask, render).await
+        self.listing.run(whom, ask, render).await
     }
 }
 

@@ -1,13 +1,12 @@
 //! How every listing is asked for and shown.
 
-use std::path::Path;
-
 use clap::Args;
 use serde::Serialize;
 
 use super::daemon::Daemon;
 use super::output::{answer, width};
 use super::pages::up_to;
+use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::admin::api::{LARGEST_PAGE, Page, PageToken};
 use crate::admin::{AdminClient, ClientError};
@@ -30,11 +29,11 @@ impl Listing {
     /// where the page before ended.
     pub(super) async fn run<T: Serialize>(
         self,
-        config: &Path,
+        whom: &Whom,
         ask: impl AsyncFn(&AdminClient, u32, Option<PageToken>) -> Result<Page<T>, ClientError>,
         render: impl FnOnce(&Page<T>, Option<usize>) -> String,
     ) -> Result<Exit, Failure> {
-        let client = self.daemon.client(config)?;
+        let client = self.daemon.client(whom)?;
         let listed =
             up_to(self.limit, LARGEST_PAGE, async |limit, after| ask(&client, limit, after).await).await?;
         let width = if self.wide { None } else { width() };

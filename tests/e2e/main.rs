@@ -16,6 +16,7 @@ mod lifecycle;
 mod metrics;
 mod outage;
 mod plugin;
+mod remote;
 mod rules;
 mod scim;
 mod support;

@@ -1,7 +1,5 @@
 //! `rolecall events list`
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 
 use super::status;
@@ -11,6 +9,7 @@ use crate::cli::listing::Listing;
 use crate::cli::span::Span;
 use crate::cli::table::Table;
 use crate::cli::text::relative;
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::EventStatus;
 
@@ -55,7 +54,7 @@ enum Became {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let status = match self.status {
             Some(Became::Merged) => Some(EventStatus::Merged),
             Some(Became::Ignored) => Some(EventStatus::Ignored),
@@ -74,7 +73,7 @@ impl List {
         let ask = async |client: &AdminClient, limit, after| {
             client.events(&EventsQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        self.listing.run(config, ask, render).await
+        self.listing.run(whom, ask, render).await
     }
 }
 

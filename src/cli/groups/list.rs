@@ -1,13 +1,12 @@
 //! `rolecall groups list`
 
-use std::path::Path;
-
 use clap::Args;
 
 use crate::admin::AdminClient;
 use crate::admin::api::{GroupsPage, GroupsQuery};
 use crate::cli::listing::Listing;
 use crate::cli::table::Table;
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::Status;
 
@@ -26,13 +25,13 @@ pub(in crate::cli) struct List {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let status = self.absent.then_some(Status::Absent);
         let query = GroupsQuery { search: self.search, status, ..GroupsQuery::default() };
         let ask = async |client: &AdminClient, limit, after| {
             client.list_groups(&GroupsQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        self.listing.run(config, ask, render).await
+        self.listing.run(whom, ask, render).await
     }
 }
 

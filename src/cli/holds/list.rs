@@ -1,7 +1,5 @@
 //! `rolecall holds list`
 
-use std::path::Path;
-
 use clap::Args;
 
 use super::{cause, state, what};
@@ -10,6 +8,7 @@ use crate::admin::api::{HoldsPage, HoldsQuery};
 use crate::cli::listing::Listing;
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::{BAD, relative};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 
 /// List what waits for somebody to decide, newest first
@@ -27,12 +26,12 @@ pub(in crate::cli) struct List {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = HoldsQuery { sink: self.sink, all: self.all, ..HoldsQuery::default() };
         let ask = async |client: &AdminClient, limit, after| {
             client.holds(&HoldsQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        self.listing.run(config, ask, render).await
+        self.listing.run(whom, ask, render).await
     }
 }
 

@@ -1,7 +1,5 @@
 //! `rolecall queue retry` and `rolecall queue drop`
 
-use std::path::Path;
-
 use clap::{ArgGroup, Args};
 
 use super::Filter;
@@ -9,6 +7,7 @@ use crate::admin::api::{Changed, Selection};
 use crate::cli::daemon::Daemon;
 use crate::cli::output::{print, print_json};
 use crate::cli::text::count;
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 
 /// Try items again now, with their attempts forgotten
@@ -32,16 +31,16 @@ pub(in crate::cli) struct DropItems {
 }
 
 impl RetryItems {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let client = self.items.daemon.client(config)?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let client = self.items.daemon.client(whom)?;
         let changed = client.retry(&self.items.selection()).await?;
         self.items.report(&changed, "due now")
     }
 }
 
 impl DropItems {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let client = self.items.daemon.client(config)?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let client = self.items.daemon.client(whom)?;
         let changed = client.drop_items(&self.items.selection()).await?;
         self.items.report(&changed, "dropped")
     }

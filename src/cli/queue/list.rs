@@ -1,7 +1,5 @@
 //! `rolecall queue list`
 
-use std::path::Path;
-
 use clap::Args;
 use jiff::Timestamp;
 
@@ -11,6 +9,7 @@ use crate::admin::api::{QueuePage, QueueQuery};
 use crate::cli::listing::Listing;
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::{BAD, relative};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::{Priority, QueueItem, QueueState};
 
@@ -25,7 +24,7 @@ pub(in crate::cli) struct List {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = QueueQuery {
             state: self.filter.state(),
             sink: self.filter.sink,
@@ -35,7 +34,7 @@ impl List {
         let ask = async |client: &AdminClient, limit, after| {
             client.queue(&QueueQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        self.listing.run(config, ask, render).await
+        self.listing.run(whom, ask, render).await
     }
 }
 

@@ -1,7 +1,6 @@
 //! `rolecall store size`
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +9,7 @@ use super::which::{Place, Which, configured};
 use crate::cli::output::{answer, width};
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::{bytes, exact};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::StoreSize;
 
@@ -22,16 +22,19 @@ pub(in crate::cli) struct Size {
 }
 
 impl Size {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let size = match self.which.find(config).await? {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let size = match self.which.find(whom).await? {
             Place::Running(client) => client.store_size().await?,
             Place::Stopped(store) => {
                 let size = tokio::task::spawn_blocking(move || store.size()).await;
                 size.map_err(|error| Failure::Failed(error.into()))??
             }
         };
-        // Whoever may ask the daemon need not be able to read its configuration.
-        let kept = configured(config).ok().map(|store| store.retention.journal.get());
+        // Whoever may ask the daemon need not be able to read its configuration, and one on another host has another.
+        let kept = match whom.url()? {
+            None => configured(&whom.config).ok().map(|store| store.retention.journal.get()),
+            Some(_) => None,
+        };
         answer(self.which.daemon.json, &size, |size| render(size, kept, width()))?;
         Ok(Exit::Done)
     }

@@ -1,7 +1,5 @@
 //! `rolecall users list`
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 use rolecall_sink_api::RoleName;
 
@@ -10,6 +8,7 @@ use crate::admin::api::{UsersPage, UsersQuery};
 use crate::cli::explain::{look, word};
 use crate::cli::listing::Listing;
 use crate::cli::table::{Cell, Table};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::{Status, UserItem};
 
@@ -54,7 +53,7 @@ impl From<InStatus> for Status {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = UsersQuery {
             search: self.search,
             status: self.status.map(Status::from),
@@ -64,7 +63,7 @@ impl List {
         let ask = async |client: &AdminClient, limit, after| {
             client.list_users(&UsersQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        self.listing.run(config, ask, render).await
+        self.listing.run(whom, ask, render).await
     }
 }
 
