@@ -4,6 +4,7 @@
 
 mod access;
 pub mod api;
+mod body;
 mod client;
 mod explain;
 mod metrics;

@@ -14,6 +14,7 @@ mod dead_letters;
 mod holds;
 mod lifecycle;
 mod metrics;
+mod openapi;
 mod outage;
 mod plugin;
 mod remote;

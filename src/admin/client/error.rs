@@ -140,6 +140,8 @@ fn untrusted(error: &CertificateError) -> String {
 fn elsewhere(at: &Address) -> &'static str {
     match at {
         Address::Socket(_) => "name its socket with --socket",
-        Address::Url(_) => "name with --admin the address that its admin.listen says",
+        Address::Url(_) => {
+            "name with --admin the address of its admin.listen, by https:// where it has a certificate"
+        }
     }
 }
