@@ -2,15 +2,14 @@
 
 use clap::Args;
 
-use super::daemon::Daemon;
-use super::output::{answer, width};
-use super::pages::up_to;
+use super::listing::Listing;
 use super::span::Span;
 use super::table::Table;
 use super::text::exact;
 use super::whom::Whom;
 use super::{Exit, Failure};
-use crate::admin::api::{ActivityPage, ActivityQuery, LARGEST_PAGE};
+use crate::admin::AdminClient;
+use crate::admin::api::{ActivityPage, ActivityQuery};
 
 /// List what was done to whom: where, when and because of which event, newest first
 ///
@@ -34,14 +33,8 @@ pub(super) struct Activity {
     what: Option<String>,
     #[command(flatten)]
     span: Span,
-    /// Most lines to list
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-    /// Show particulars in full, however wide the terminal is
-    #[arg(long)]
-    wide: bool,
     #[command(flatten)]
-    daemon: Daemon,
+    listing: Listing,
 }
 
 impl Activity {
@@ -55,14 +48,10 @@ impl Activity {
             until: self.span.until,
             ..ActivityQuery::default()
         };
-        let client = self.daemon.client(whom)?;
-        let ask = async |limit, after| {
+        let ask = async |client: &AdminClient, limit, after| {
             client.activity(&ActivityQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        let listed = up_to(self.limit, LARGEST_PAGE, ask).await?;
-        let width = if self.wide { None } else { width() };
-        answer(self.daemon.json, &listed, |listed| render(listed, width))?;
-        Ok(Exit::Done)
+        self.listing.run(whom, ask, render).await
     }
 }
 

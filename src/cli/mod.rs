@@ -1,8 +1,9 @@
 //! The command line: one file for each command, and what they share.
 //!
-//! `text` and `table` make answers readable, `output` writes them, `whom` is what every command is told, `daemon` finds the daemon to ask, `pages` asks on, `span` is a
-//! stretch of time, `standing` how somebody stands in the sinks, `progress` shows how long work gets on, `reasons`
-//! says why somebody has a role, `exit` how a command ended.
+//! `text` and `table` make answers readable, `output` writes them, `whom` is what every command is told, `daemon` finds
+//! the daemon to ask, `pages` asks on, `listing` is what all listings share, `span` a stretch of time, `standing` how
+//! somebody stands in the sinks, `progress` shows how long work gets on, `reasons` says why somebody has a role, `exit` how
+//! a command ended.
 
 mod activity;
 mod alerts;
@@ -15,6 +16,7 @@ mod explain;
 mod export;
 mod groups;
 mod holds;
+mod listing;
 mod output;
 mod pages;
 mod plugin;
