@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio_retry::strategy::{ExponentialBackoff, jitter};
 
-/// The longest that a target can ask us to wait: a day. What asks for more has its clock wrong.
-const MAX_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest that a target can ask us to wait, for one change or as a whole: a quarter of an hour, since leavers wait too.
+/// Whoever asks for more is asked again before.
+const MAX_ASKED: Duration = Duration::from_secs(15 * 60);
 
 /// The longest wait after the attempt with this number, from 1: `initial`, doubled with each further attempt, at
 /// most `max`.

@@ -25,8 +25,6 @@ use crate::traces::Traces;
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 /// The shortest: what is due and not handed out waits for something else that is under way.
 const MIN_SLEEP: Duration = Duration::from_millis(50);
-/// The longest that a sink which is down is left alone because it asked for it: leavers wait too.
-const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
 /// How long to wait after the store failed before a delivery.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// The longest reason that is kept, in characters.
@@ -217,12 +215,8 @@ impl Worker {
         trouble.failures = trouble.failures.saturating_add(1);
         let config = &self.config;
         let ceiling = config.max_probe_interval.get();
-        let wait = schedule::wait(
-            trouble.failures,
-            config.initial_backoff.get().min(ceiling),
-            ceiling,
-            down.after.map(|after| after.min(MAX_SILENCE)),
-        );
+        let wait =
+            schedule::wait(trouble.failures, config.initial_backoff.get().min(ceiling), ceiling, down.after);
         trouble.probe_at = Instant::now() + wait;
         let now = (self.clock)();
         let reason = bounded(&down.reason);
