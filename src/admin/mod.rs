@@ -33,7 +33,7 @@ use crate::alerts::Alerts;
 use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};
 use crate::rulebook::Rulebook;
-use crate::store::{CommitMetrics, Store};
+use crate::store::{Backups, CommitMetrics, Store};
 use crate::tls::TlsServer;
 use crate::traces::Traces;
 
@@ -56,6 +56,8 @@ pub struct AdminState {
     pub commits: CommitMetrics,
     /// TLS of the receiver, where it has any.
     pub tls: Option<TlsServer>,
+    /// Backups that are made by themselves, where any are.
+    pub backups: Option<Backups>,
     /// Where spans go.
     pub traces: Traces,
     /// Reads stored messages again.

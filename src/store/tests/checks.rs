@@ -81,6 +81,11 @@ async fn what_is_wrong_is_told() {
             "DELETE FROM membership; DELETE FROM membership_new",
             "user u1: their membership in g0 is in no index",
         ),
+        ("UPDATE population SET users = users + 1", "2 users are counted in the sink a, and it confirmed 1"),
+        (
+            "UPDATE applied SET document = json_set(document, '$.organization', 'org_1') WHERE document IS NOT NULL",
+            "0 users of org_1 are counted in the sink a, and it confirmed 1",
+        ),
         ("INSERT INTO stale VALUES (78)", "a user is to be evaluated again and is nobody: key 78"),
     ] {
         std::fs::write(&path, &whole).unwrap();
