@@ -33,7 +33,8 @@ async fn sound(path: &Path) {
     running.send(event(1, "e1", vec![profile("u1", "ann"), group(0), group(1), member("u1", 0)])).await;
     running.send(event(1, "e2", vec![profile("u2", "bob"), member("u2", 1), member("u3", 0)])).await;
     running.send(event(2, "e3", vec![Fact::UserGone { user: UserId::new("u2") }])).await;
-    for due in running.store.due(&sink("a"), clock(), 2).await.unwrap() {
+    running.send(event(3, "e4", vec![profile("u4", "dan")])).await;
+    for due in running.store.due(&sink("a"), clock(), 3).await.unwrap() {
         let Change { entity, generation, desired, .. } = due.change;
         let resolution =
             Resolution::Applied { document: desired, remote: None, action: Action::Created, again: None };
