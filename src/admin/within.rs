@@ -65,8 +65,23 @@ impl Within {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Problem> {
+        self.post_to(who, path, (), body).await
+    }
+
+    /// What the API answers to `POST` at a path whose parameters are in `params`.
+    ///
+    /// # Errors
+    /// What the API answers when it does not do it.
+    pub async fn post_to<T: DeserializeOwned>(
+        &self,
+        who: &Who,
+        path: &str,
+        params: impl Serialize,
+        body: &impl Serialize,
+    ) -> Result<T, Problem> {
+        let target = target(path, params).map_err(odd)?;
         let body = serde_json::to_vec(body).map_err(odd)?;
-        self.ask(who, Method::POST, path, Bytes::from(body)).await
+        self.ask(who, Method::POST, &target, Bytes::from(body)).await
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -4,12 +4,13 @@ use http::StatusCode;
 
 use crate::admin::api::{
     self, Changed, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, ExplainQuery,
-    HistoryQuery, InForce, NothingMore, PlanRequest, Problem, QueuePage, QueueQuery, ReplayPage,
-    ReplayRequest, RollbackRequest, RulesHistory, RulesText, RulesVersionQuery, Selection, Users,
+    HistoryQuery, HoldDecided, HoldDetail, HoldPath, HoldQuery, HoldsPage, HoldsQuery, InForce, NothingMore,
+    PlanRequest, Problem, QueuePage, QueueQuery, ReplayPage, ReplayRequest, RollbackRequest, RulesHistory,
+    RulesText, RulesVersionQuery, Selection, Users,
 };
 use crate::admin::{Who, Within};
 use crate::rulebook::PlanPage;
-use crate::store::RulesVersion;
+use crate::store::{HoldId, RulesVersion};
 
 /// The admin API, for one who asks.
 pub(super) struct Api<'a> {
@@ -61,6 +62,26 @@ impl Api<'_> {
 
     pub(super) async fn drop_items(&self, selection: &Selection) -> Asked<Changed> {
         Ok(self.within.post(self.who, api::QUEUE_DROP, selection).await?)
+    }
+
+    pub(super) async fn holds(&self, query: &HoldsQuery) -> Asked<HoldsPage> {
+        Ok(self.within.get(self.who, api::HOLDS, query).await?)
+    }
+
+    pub(super) async fn hold(&self, query: &HoldQuery) -> Asked<HoldDetail> {
+        Ok(self.within.get(self.who, api::HOLD, query).await?)
+    }
+
+    pub(super) async fn approve_hold(&self, id: HoldId) -> Asked<HoldDecided> {
+        self.decide(api::HOLD_APPROVE, id).await
+    }
+
+    pub(super) async fn reject_hold(&self, id: HoldId) -> Asked<HoldDecided> {
+        self.decide(api::HOLD_REJECT, id).await
+    }
+
+    async fn decide(&self, path: &str, id: HoldId) -> Asked<HoldDecided> {
+        Ok(self.within.post_to(self.who, path, HoldPath { id }, &NothingMore {}).await?)
     }
 
     pub(super) async fn explain(&self, name: &str) -> Asked<Users> {

@@ -19,7 +19,7 @@ const MOST_SHOWN: usize = 300;
 const MOST_BLOCK: usize = 256 * 1024;
 
 /// Every page, by its name.
-const TEMPLATES: [(&str, &str); 18] = [
+const TEMPLATES: [(&str, &str); 21] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("parts.html", include_str!("templates/parts.html")),
     ("overview.html", include_str!("templates/overview.html")),
@@ -28,6 +28,9 @@ const TEMPLATES: [(&str, &str); 18] = [
     ("lines.html", include_str!("templates/lines.html")),
     ("queue.html", include_str!("templates/queue.html")),
     ("drop.html", include_str!("templates/drop.html")),
+    ("holds.html", include_str!("templates/holds.html")),
+    ("hold.html", include_str!("templates/hold.html")),
+    ("decide.html", include_str!("templates/decide.html")),
     ("users.html", include_str!("templates/users.html")),
     ("user.html", include_str!("templates/user.html")),
     ("events.html", include_str!("templates/events.html")),

@@ -113,6 +113,10 @@ fn notice(visit: &Visit) -> Option<String> {
         "retried" if n == 0 => "Nothing matched: it was tried or dropped meanwhile.".into(),
         "retried" => format!("{items} {is} due now."),
         "dropped" => format!("{items} {is} dropped."),
+        "approved" if n == 1 => "Approved: 1 change is handed to the sink now.".into(),
+        "approved" => format!("Approved: {n} changes are handed to the sink now."),
+        "rejected" if n == 1 => "Rejected: 1 change is dropped, and the sink stays as it is.".into(),
+        "rejected" => format!("Rejected: {n} changes are dropped, and the sink stays as it is."),
         "read" => format!(
             "{} read again; what could not be read is still listed.",
             if n == 1 { "1 message was".into() } else { format!("{n} messages were") }

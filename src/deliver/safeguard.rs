@@ -3,7 +3,9 @@
 use rolecall_sink_api::{Change, Entity};
 
 use super::config::SafeguardConfig;
-use crate::store::{Guarded, Held, HeldBecause, HeldIn, Lately, Reached, Tally, Withdrawal, Withdrawn};
+use crate::store::{
+    Guarded, Held, HeldBecause, HeldIn, Lately, Losing, Reached, Tally, Withdrawal, Withdrawn,
+};
 
 /// A withdrawal that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,16 +24,7 @@ pub(super) fn withdrawn(change: &Change) -> Option<Withdrawn> {
         return None;
     }
     let before = [change.applied_user(), change.attempted_user()].into_iter().flatten();
-    let withdrawal = match change.desired_user() {
-        None => before.clone().next().map(|_| Withdrawal::Removal),
-        Some(user) if !user.active => {
-            before.clone().any(|before| before.active).then_some(Withdrawal::Removal)
-        }
-        Some(user) => before
-            .clone()
-            .any(|before| !before.roles.is_subset(&user.roles))
-            .then_some(Withdrawal::Revocation),
-    };
+    let withdrawal = Losing::of(before.clone(), change.desired_user()).map(Losing::withdrawal);
     let organization = before.into_iter().find_map(|user| user.organization.clone());
     withdrawal.map(|withdrawal| Withdrawn { entity: change.entity.clone(), withdrawal, organization })
 }

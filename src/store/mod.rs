@@ -14,6 +14,7 @@ pub mod desired;
 mod draft;
 mod durability;
 mod events;
+mod held;
 mod hold;
 mod in_force;
 mod intake;
@@ -50,6 +51,7 @@ pub use check::{CheckPlace, CheckStep, Finding, NoPlace, Remedy};
 pub use committer::Committer;
 pub use durability::Durability;
 pub use events::{Consequence, EventCursor, EventFilter, EventItem, EventStatus};
+pub use held::{HeldItem, Losing, Loss};
 pub use hold::{
     Counted, Decided, Decision, Guarded, Held, HeldBecause, Hold, HoldFilter, HoldId, Lately, Pause, Reached,
     Tally, Withdrawal, Withdrawn,
@@ -177,6 +179,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// Holds that are kept, newest first, at most `limit`.
     async fn holds(&self, filter: &HoldFilter, limit: u32) -> Result<Vec<Hold>, StoreError>;
+
+    /// What is in a hold, in an order that stays, with what each would lose; at most `limit`, behind the place `after`.
+    async fn held(
+        &self,
+        hold: HoldId,
+        after: Option<Cursor>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<HeldItem>, StoreError>;
 
     /// Does with what is in a hold as a person decided, and returns how many changes that were; `None` when no hold of
     /// this number is open, nor left half done with the same decision. Approved changes are due at once, removals as leavers, and what passed before no longer

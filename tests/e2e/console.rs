@@ -1,9 +1,10 @@
-//! The console, in a real browser: signing in, what needs a look, dead letters, somebody's way to each store, new rules.
+//! The console, in a real browser: signing in, what needs a look, dead letters, holds, a pause, somebody's way to each
+//! store, new rules.
 
 use rolecall_testkit::Fault;
 use serde_json::json;
 
-use crate::support::{Application, Browser, Daemon, Group, Person, Site, Standing, people};
+use crate::support::{Application, Browser, Daemon, Group, Person, Site, Standing, Tables, people, postgres};
 
 const TOKEN: &str = "a-token-of-the-night-shift";
 const RULES: &str = "\
@@ -16,12 +17,37 @@ rules:
 
 /// A site that keeps an application in step, and whose console is on the network.
 fn site(app: &Application) -> Site {
-    let site = Site::new().sink("app", &app.section());
+    with_console(Site::new().sink("app", &app.section()))
+}
+
+fn with_console(site: Site) -> Site {
     let token = site.file("token", TOKEN);
     let tokens = format!("[{{name: night-shift, access: full, secret: {{file: {}}}}}]", token.display());
     let site = site.admin(&format!("listen: {{address: '127.0.0.1:0', tokens: {tokens}}}"));
     site.rules(RULES);
     site
+}
+
+/// A site that keeps these tables in step, whose safeguard lets one user go unasked.
+async fn guarded(schema: &str) -> (Site, Tables) {
+    let tables = Tables::new(postgres().await, schema);
+    let site = Site::new();
+    let section = tables.section(&site).await + "safeguard: {removals: 1, removals_percent: 0}\n";
+    (with_console(site.sink("db", &section)), tables)
+}
+
+/// Ada, Ben and Cy are in the tables, and go all at once: one of them is removed, and two are held.
+async fn held(site: &Site, tables: &Tables) -> (Daemon, Vec<String>) {
+    let daemon = site.start().await;
+    let staff = ["ada", "ben", "cy"].map(Person::new);
+    daemon.send(&staff.each_ref().map(Person::created)).await;
+    site.settled().await;
+    assert_eq!(tables.people().await.len(), 3);
+    daemon.send(&staff.each_ref().map(Person::deleted)).await;
+    site.settled().await;
+    let left: Vec<String> = tables.people().await.into_keys().collect();
+    assert_eq!(left.len(), 2, "one goes unasked");
+    (daemon, left)
 }
 
 /// Somebody who has signed in to the console.
@@ -70,6 +96,53 @@ async fn what_was_refused_is_retried_by_whoever_signs_in_and_nobody_else() {
     browser.open("/console/queue").await;
     assert!(browser.location().await.starts_with("/console/login"));
     assert!(daemon.log().contains("token night-shift"), "who retried stands in the log");
+    browser.leave().await;
+}
+
+#[tokio::test]
+async fn a_wave_that_is_meant_is_approved_and_the_leavers_are_gone() {
+    let (site, tables) = guarded("console_approved").await;
+    let (daemon, left) = held(&site, &tables).await;
+    let browser = signed_in(&daemon).await;
+    let overview = browser.text().await;
+    assert!(overview.contains("1 hold waits for you: 2 users keep what they have in db"), "{overview}");
+    browser.click("Decide").await;
+    let text = browser.text().await;
+    assert!(text.contains("2 users would be removed from db"), "{text}");
+    for who in &left {
+        assert!(text.contains(&format!("{who}@example.com")), "{who} in {text}");
+    }
+    assert_eq!(text.matches("their account, role member").count(), 2, "{text}");
+
+    browser.click("Approve…").await;
+    assert!(browser.text().await.contains("Remove 2 users from db?"), "{}", browser.text().await);
+    browser.click("Leave it held").await;
+    assert_eq!(tables.people().await.len(), 2, "looking at the question decides nothing");
+    browser.click("Approve…").await;
+    browser.click("Approve: remove 2 users").await;
+    let text = browser.text().await;
+    assert!(text.contains("Approved: 2 changes are handed to the sink now."), "{text}");
+    assert!(text.contains("by token night-shift"), "{text}");
+    site.settled().await;
+    assert_eq!(tables.people().await, people([]));
+    browser.until("/console", "All is well").await;
+    browser.leave().await;
+}
+
+#[tokio::test]
+async fn a_wave_that_is_a_mistake_is_rejected_and_everybody_stays() {
+    let (site, tables) = guarded("console_rejected").await;
+    let (daemon, left) = held(&site, &tables).await;
+    let browser = signed_in(&daemon).await;
+    browser.open("/console/holds").await;
+    browser.click("Hold 1").await;
+    browser.click("Reject…").await;
+    assert!(browser.text().await.contains("Keep 2 users in db as they are?"), "{}", browser.text().await);
+    browser.click("Reject: keep 2 users").await;
+    assert!(browser.text().await.contains("Rejected: 2 changes are dropped"), "{}", browser.text().await);
+    site.settled().await;
+    assert_eq!(tables.people().await.into_keys().collect::<Vec<_>>(), left);
+    browser.until("/console", "All is well").await;
     browser.leave().await;
 }
 

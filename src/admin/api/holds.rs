@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Page, PageToken};
-use crate::store::{Hold, HoldId, QueueItem};
+use crate::store::{HeldItem, Hold, HoldId};
 
 /// Where `GET` with a [`HoldsQuery`] answers a [`HoldsPage`].
 pub const HOLDS: &str = "/v1/holds";
@@ -72,8 +72,8 @@ pub struct HoldDetail {
     pub now: Timestamp,
     /// The hold.
     pub hold: Hold,
-    /// What is in it, in the order in which the users were first heard of.
-    pub items: Vec<QueueItem>,
+    /// What is in it, in the order in which the users were first heard of, and what each of them would lose.
+    pub items: Vec<HeldItem>,
     /// Hand this back as `after` for more of it; none when that is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<PageToken>,

@@ -10,7 +10,7 @@ use crate::admin::api::{
 };
 use crate::admin::refusal::Refusal;
 use crate::admin::route::{Call, Route};
-use crate::store::{Decision, Hold, HoldFilter, HoldId, QueueFilter, StoreError};
+use crate::store::{Decision, Hold, HoldFilter, HoldId, StoreError};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -47,9 +47,9 @@ async fn hold(Call { state, params, .. }: Call<HoldQuery>) -> Result<HoldDetail,
     let limit = page_size(limit)?;
     let after = cursor(after.as_ref())?;
     let hold = find(&state, id).await?;
-    let filter = QueueFilter { hold: Some(id), after, ..QueueFilter::default() };
-    let found = state.store.queue(&filter, limit + 1).await?;
-    let Page { now, items, next } = page((state.clock)(), found, limit, |item| item.cursor);
+    let now = (state.clock)();
+    let found = state.store.held(id, after, limit + 1, now).await?;
+    let Page { now, items, next } = page(now, found, limit, |held| held.item.cursor);
     Ok(HoldDetail { now, hold, items, next })
 }
 

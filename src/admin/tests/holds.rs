@@ -13,9 +13,14 @@ use crate::store::{
     Decision, Guarded, Held, HeldBecause, Hold, HoldId, QueueState, Reached, Resolution, Withdrawal,
 };
 
-/// Ada and Grace are in the CRM, are gone, and are held there.
 async fn held() -> (Daemon, Hold) {
     let daemon = Daemon::with_ada_and_grace().await;
+    let hold = held_in(&daemon).await;
+    (daemon, hold)
+}
+
+/// Ada and Grace are in the CRM, are gone, and are held there.
+pub(crate) async fn held_in(daemon: &Daemon) -> Hold {
     let crm = SinkName::new("crm");
     for user in ["diruser_ada", "diruser_grace"] {
         let due = daemon.store.due(&crm, now(), 100).await.unwrap();
@@ -38,8 +43,7 @@ async fn held() -> (Daemon, Hold) {
         }),
     });
     let guarded = Guarded { held: held.collect(), since: now(), ..Guarded::default() };
-    let opened = daemon.store.guard(&crm, guarded, now()).await.unwrap().remove(0);
-    (daemon, opened)
+    daemon.store.guard(&crm, guarded, now()).await.unwrap().remove(0)
 }
 
 fn all() -> HoldsQuery {
@@ -58,13 +62,22 @@ async fn a_hold_is_listed_and_shown_page_by_page() {
     loop {
         let detail = daemon.client.hold(&query).await.unwrap();
         assert_eq!(detail.hold, hold);
-        shown.extend(detail.items.into_iter().map(|item| (item.entity.id().to_owned(), item.hold)));
+        shown.extend(detail.items.into_iter().map(|held| {
+            let who = (held.item.entity.id().to_owned(), held.name, held.email);
+            (who, held.item.hold, held.loses.map(|loss| loss.to_string()))
+        }));
         match detail.next {
             Some(next) => query.after = Some(next),
             None => break,
         }
     }
-    assert_eq!(shown, ["diruser_ada", "diruser_grace"].map(|id| (id.to_owned(), Some(hold.id))));
+    let expected =
+        [("ada", "account; roles engineer, member; group Engineering"), ("grace", "account; role member")];
+    let expected = expected.map(|(name, loss)| {
+        let who = (format!("diruser_{name}"), Some(name.to_owned()), Some("team@example.com".to_owned()));
+        (who, Some(hold.id), Some(loss.to_owned()))
+    });
+    assert_eq!(shown, expected);
 
     let status = daemon.client.status().await.unwrap();
     let crm = &status.sinks[&SinkName::new("crm")];

@@ -2,7 +2,7 @@
 
 pub(crate) mod access;
 mod events;
-mod holds;
+pub(crate) mod holds;
 mod listings;
 mod metrics;
 mod queue;

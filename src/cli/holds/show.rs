@@ -14,7 +14,7 @@ use crate::cli::pages::up_to;
 use crate::cli::table::Table;
 use crate::cli::text::{BAD, HEADING, count, length, moment, plain, relative, styled};
 use crate::cli::{Exit, Failure};
-use crate::store::{Hold, HoldId, QueueState};
+use crate::store::{HeldItem, Hold, HoldId, Loss, QueueState};
 
 /// Show who is in a hold, why, and how to decide
 #[derive(Args, Debug)]
@@ -71,10 +71,12 @@ fn render(detail: &HoldDetail, width: Option<usize>) -> String {
     }
     if !items.is_empty() {
         out.push('\n');
-        let mut table = Table::new(["ID", "STATE", "WAITS SINCE", "EVENT"]);
-        for item in items {
+        let mut table = Table::new(["ID", "NAME", "WOULD LOSE", "STATE", "WAITS SINCE", "EVENT"]);
+        for HeldItem { item, name, email, loses } in items {
             table.row([
                 item.entity.id().into(),
+                name.as_deref().or(email.as_deref()).unwrap_or("-").into(),
+                loses.as_ref().map_or_else(|| "nothing any more".into(), Loss::to_string).into(),
                 if item.state == QueueState::Held { "held" } else { "changed, looked at again" }.into(),
                 relative(*now, item.since).into(),
                 item.event.as_deref().unwrap_or("-").into(),
@@ -118,7 +120,9 @@ mod tests {
             r#"{{"now": "2026-11-24T10:00:00Z", "next": "x", "hold": {GOLDEN}, "items": [
             {{"sink": "ldap", "kind": "user", "id": "diruser_1", "event": "evt_9", "generation": 3,
               "state": "held", "hold": 3, "priority": "leaver", "attempts": 0,
-              "since": "2026-11-24T09:48:00Z", "due": "2026-11-24T09:48:00Z", "cursor": [1, 1]}}]}}"#
+              "since": "2026-11-24T09:48:00Z", "due": "2026-11-24T09:48:00Z", "cursor": [1, 1],
+              "name": "Ada Example", "email": "ada@example.com",
+              "loses": {{"what": "account", "roles": ["member"], "groups": []}}}}]}}"#
         ))
         .unwrap()
     }
@@ -132,8 +136,8 @@ Hold 3 of ldap: 150 users removed
   newest    event evt_9
   decided   not yet
 
-  ID         STATE  WAITS SINCE  EVENT
-  diruser_1  held   12 min ago   evt_9
+  ID         NAME         WOULD LOSE            STATE  WAITS SINCE  EVENT
+  diruser_1  Ada Example  account; role member  held   12 min ago   evt_9
   … and more: see them with --limit
 
 Whoever of them should be there: rolecall explain ID says what the directory knows.

@@ -1,6 +1,7 @@
 //! What each path shows, and what each form does.
 
 mod events;
+mod holds;
 pub(super) mod login;
 mod overview;
 mod plan;
@@ -18,6 +19,7 @@ use super::api::{Api, Refused};
 use super::reply::Shown;
 use super::session::{SessionId, Sessions};
 use super::visit::{Fields, Visit};
+use crate::store::Decision;
 
 /// How many lines a page of a listing has.
 const PAGE: u32 = 50;
@@ -45,6 +47,10 @@ pub(super) async fn show(api: &Api<'_>, visit: &Visit) -> Result<Answer, Refused
         "sink" => overview::sink(api, visit).await,
         "queue" => queue::list(api, visit).await,
         "queue/drop" => queue::confirm_drop(api, visit).await,
+        "holds" => holds::list(api, visit).await,
+        "hold" => holds::hold(api, visit).await,
+        "hold/approve" => holds::confirm(api, visit, Decision::Approved).await,
+        "hold/reject" => holds::confirm(api, visit, Decision::Rejected).await,
         "users" => users::find(api, visit).await,
         "user" => users::user(api, visit).await,
         "events" => events::list(api, visit).await,
@@ -68,6 +74,8 @@ pub(super) async fn act(
         "logout" => Ok(login::sign_out(sessions, visit)),
         "queue/retry" => queue::retry(api, form).await,
         "queue/drop" => queue::drop_items(api, form).await,
+        "hold/approve" => holds::decide(api, form, Decision::Approved).await,
+        "hold/reject" => holds::decide(api, form, Decision::Rejected).await,
         "events/replay" => events::replay(api, form).await,
         "rules/reload" => rules::reload(api).await,
         "rules/plan" => plan::plan(api, sessions, visit, form).await,

@@ -7,15 +7,17 @@ use serde::Serialize;
 
 use super::rules::origin_text;
 use super::{Answer, value};
-use crate::admin::api::{DaemonStatus, QueueQuery, SinkStatus};
+use crate::admin::api::{DaemonStatus, HoldsQuery, QueueQuery, SinkStatus};
 use crate::console::api::{Api, Refused};
 use crate::console::reply::Shown;
 use crate::console::visit::{Visit, link};
 use crate::deliver::Breaker;
-use crate::store::QueueState;
+use crate::store::{Hold, QueueState};
 
 /// How many items of a queue stand on the page of its sink.
 const FIRST: u32 = 10;
+/// How many open holds are counted.
+const MOST_HOLDS: u32 = 100;
 
 /// Something that somebody should look at.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -88,12 +90,14 @@ impl<'a> SinkCard<'a> {
 
 pub(super) async fn overview(api: &Api<'_>) -> Result<Answer, Refused> {
     let status = api.status().await?;
+    let holds = HoldsQuery { limit: Some(MOST_HOLDS), ..HoldsQuery::default() };
+    let holds = api.holds(&holds).await?.items;
     let sinks: Vec<SinkCard<'_>> =
         status.sinks.iter().map(|(name, sink)| SinkCard::new(name, sink)).collect();
     let answers: Vec<_> = status.received.iter().filter(|(_, times)| **times > 0).collect();
     let context = context! {
         now => value(status.now),
-        problems => value(problems(&status)),
+        problems => value(problems(&status, &holds)),
         sinks => value(&sinks),
         answers => value(answers),
         origin => status.rules.in_force.as_ref().map(|version| origin_text(version.origin)),
@@ -128,8 +132,8 @@ pub(super) async fn sink(api: &Api<'_>, visit: &Visit) -> Result<Answer, Refused
 }
 
 /// What needs a look, the most urgent first.
-fn problems(status: &DaemonStatus) -> Vec<Problem> {
-    let mut problems = Vec::new();
+fn problems(status: &DaemonStatus, holds: &[Hold]) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = held(holds).into_iter().collect();
     if let Some(rejected) = &status.rules.rejected {
         problems.push(Problem {
             what: "New rules were turned down; the old ones stay in force.".into(),
@@ -166,15 +170,6 @@ fn problems(status: &DaemonStatus) -> Vec<Problem> {
             });
         }
     }
-    for (name, sink) in status.sinks.iter().filter(|(_, sink)| sink.held > 0) {
-        let changes = crate::text::count(sink.held, "change", "changes");
-        problems.push(Problem {
-            what: format!("{name} has {changes} held until somebody decides: rolecall holds list."),
-            detail: None,
-            link: Some(link("/console/queue", &[("state", Some("held")), ("sink", Some(name.as_str()))])),
-            action: "See whom",
-        });
-    }
     if status.store.unreadable_events > 0 {
         let kept = crate::text::count(status.store.unreadable_events, "message", "messages");
         problems.push(Problem {
@@ -185,6 +180,29 @@ fn problems(status: &DaemonStatus) -> Vec<Problem> {
         });
     }
     problems
+}
+
+/// What waits for a decision.
+fn held(holds: &[Hold]) -> Option<Problem> {
+    let oldest = holds.last()?;
+    let (waits, to) = match holds {
+        [hold] => ("1 hold waits".to_owned(), link("/console/hold", &[("id", Some(&hold.id.to_string()))])),
+        _ if holds.len() < MOST_HOLDS as usize => {
+            (format!("{} holds wait", holds.len()), "/console/holds".to_owned())
+        }
+        _ => (format!("{MOST_HOLDS} holds or more wait"), "/console/holds".to_owned()),
+    };
+    let users: u64 = holds.iter().map(|hold| hold.changes).sum();
+    let (users, is) = (crate::text::count(users, "user", "users"), if users == 1 { "keeps" } else { "keep" });
+    Some(Problem {
+        what: format!(
+            "{waits} for you: {users} {is} what they have in {} until somebody decides.",
+            oldest.sink
+        ),
+        detail: None,
+        link: Some(to),
+        action: "Decide",
+    })
 }
 
 fn waiting(sink: &SinkStatus) -> String {

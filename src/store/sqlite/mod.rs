@@ -9,6 +9,7 @@ mod commit;
 mod convert;
 mod events;
 mod file;
+mod held;
 mod holds;
 mod items;
 mod load;
@@ -54,9 +55,10 @@ use self::sync::Syncer;
 use super::{
     ActivityCursor, ActivityFilter, ActivityItem, Adopted, BackupContents, CheckPlace, CheckStep,
     Consequence, Cursor, Cutoffs, Decision, Due, Durability, EntityFilter, EventCursor, EventFilter,
-    EventItem, Found, GroupItem, GroupView, Guarded, Hold, HoldFilter, HoldId, JournalEntry, Lately,
-    NewRules, Pause, PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot, Space,
-    Stale, StatedGroup, Store, StoreError, StoreSize, StoreView, Transaction, UserItem, UserView, Withdrawn,
+    EventItem, Found, GroupItem, GroupView, Guarded, HeldItem, Hold, HoldFilter, HoldId, JournalEntry,
+    Lately, NewRules, Pause, PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot,
+    Space, Stale, StatedGroup, Store, StoreError, StoreSize, StoreView, Transaction, UserItem, UserView,
+    Withdrawn,
 };
 use crate::directory::EventId;
 use crate::rules::Scopes;
@@ -411,6 +413,18 @@ impl Store for SqliteStore {
     async fn holds(&self, filter: &HoldFilter, limit: u32) -> Result<Vec<Hold>, StoreError> {
         let filter = filter.clone();
         self.read(move |c| holds::holds(c, &filter, limit)).await
+    }
+
+    async fn held(
+        &self,
+        hold: HoldId,
+        after: Option<Cursor>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<HeldItem>, StoreError> {
+        let sinks = self.sinks();
+        let scopes = Arc::clone(&self.scopes.read().unwrap_or_else(PoisonError::into_inner));
+        self.read(move |c| held::held(c, &sinks, &scopes, hold, (after, limit), now)).await
     }
 
     async fn decide(

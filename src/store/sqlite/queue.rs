@@ -44,7 +44,7 @@ pub(super) fn due(
              LEFT JOIN hold h ON h.id = q.hold
          WHERE q.sink = ?1 AND q.entity = ?2",
     )?;
-    let mut groups = Groups { connection, states: BTreeMap::new(), scope: scope.as_deref(), now };
+    let mut groups = Groups::new(connection, scope.as_deref(), now);
     let mut due = Vec::new();
     for entity_key in turn::due(&transaction, *key, micros(now), limit)? {
         let mut rows = select.query([*key, entity_key])?;
@@ -94,7 +94,7 @@ fn held_in(row: &Row<'_>) -> Result<Option<HeldIn>, StoreError> {
 }
 
 /// What was kept of an earlier delivery; what cannot be read is as good as not known.
-fn readable<T: DeserializeOwned>(json: Option<&str>, entity: &Entity) -> Option<T> {
+pub(super) fn readable<T: DeserializeOwned>(json: Option<&str>, entity: &Entity) -> Option<T> {
     let parsed = json.map(|json| parse(json, "an earlier delivery")).transpose();
     parsed.unwrap_or_else(|error| {
         tracing::error!(%entity, %error, "what a sink confirmed is not known any more");
@@ -103,16 +103,20 @@ fn readable<T: DeserializeOwned>(json: Option<&str>, entity: &Entity) -> Option<
 }
 
 /// The states of groups, each read once, and whom they are for.
-struct Groups<'c> {
+pub(super) struct Groups<'c> {
     connection: &'c Connection,
     states: BTreeMap<GroupId, GroupState>,
     scope: Option<&'c Scope>,
     now: Timestamp,
 }
 
-impl Groups<'_> {
+impl<'c> Groups<'c> {
+    pub(super) fn new(connection: &'c Connection, scope: Option<&'c Scope>, now: Timestamp) -> Self {
+        Self { connection, states: BTreeMap::new(), scope, now }
+    }
+
     /// What the sink should hold, and whether it is given the entity at all.
-    fn desired(
+    pub(super) fn desired(
         &mut self,
         entity: &Entity,
         state: &str,

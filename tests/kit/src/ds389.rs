@@ -40,8 +40,18 @@ impl Program for Instance {
 
     fn command(&self, directory: &Path) -> Vec<OsString> {
         let configuration = directory.join("config").into_os_string();
-        // With a debug level it stays in the foreground; 0 is what is always worth writing.
-        vec!["/usr/sbin/ns-slapd".into(), "-D".into(), configuration, "-d".into(), "0".into()]
+        let pid = directory.join("pid").into_os_string();
+        // With a debug level it stays in the foreground; 0 is what is always worth writing. Without a file for its pid
+        // it writes that to /dev/null, and as root it would take that device away from everybody else (mode 0644).
+        vec![
+            "/usr/sbin/ns-slapd".into(),
+            "-D".into(),
+            configuration,
+            "-i".into(),
+            pid,
+            "-d".into(),
+            "0".into(),
+        ]
     }
 
     async fn answers(&self, _: &Path) -> Result<(), String> {

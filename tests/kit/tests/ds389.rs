@@ -1,6 +1,8 @@
 //! 389 Directory Server starts, answers, survives and is gone.
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use rolecall_testkit::Ds389;
@@ -12,8 +14,14 @@ fn person(uid: &str) -> String {
     )
 }
 
+/// Who may use the device that everybody needs: as root, the server has been seen to take it away from all others.
+fn mode_of_dev_null() -> u32 {
+    fs::metadata("/dev/null").unwrap().mode() & 0o777
+}
+
 #[tokio::test]
 async fn it_keeps_members_locks_accounts_and_comes_back_with_its_entries() {
+    let before = mode_of_dev_null();
     let mut server = Ds389::start().await;
     let (ann, staff) = ("uid=ann,ou=people,dc=example,dc=com", "cn=staff,ou=groups,dc=example,dc=com");
     server.add_ldif(&person("ann")).await;
@@ -39,5 +47,6 @@ async fn it_keeps_members_locks_accounts_and_comes_back_with_its_entries() {
 
     let certificate: PathBuf = server.ca_path();
     drop(server);
+    assert_eq!(mode_of_dev_null(), before);
     assert!(!certificate.exists());
 }

@@ -1,0 +1,70 @@
+//! Who has signed in, and who has not.
+
+use super::*;
+
+#[tokio::test]
+async fn on_the_network_nobody_sees_anything_before_they_have_signed_in() {
+    let (daemon, address) = at_an_address().await;
+    daemon.hears_of_ada_and_grace().await;
+    let mut browser = Browser::on_the_network(&daemon, address);
+    for page in ["/console", "/console/user?id=diruser_ada", "/console/nothing"] {
+        let to = super::super::visit::link("/console/login", &[("next", Some(page))]);
+        assert_eq!(browser.get(page).await.location(), to);
+    }
+    let csrf = browser.get("/console/login").await.field("csrf");
+    let refused = browser.post("/console/queue/retry", &[("csrf", &csrf), ("sink", "crm")]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+
+    let wrong = browser.sign_in("do-all-do-all-do-al").await;
+    assert_eq!(wrong.status, StatusCode::FORBIDDEN);
+    assert!(wrong.body.contains("none of those that are let in"), "{}", wrong.body);
+    assert_eq!(browser.get("/console").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_session_begins_with_a_new_id_and_ends_when_it_is_signed_out() {
+    let (daemon, address) = at_an_address().await;
+    let mut browser = Browser::on_the_network(&daemon, address);
+    browser.get("/console/login").await;
+    let before = browser.cookie.clone();
+    let signed_in = browser.sign_in(OWNER).await;
+    assert_eq!(signed_in.location(), "/console");
+    let cookie = signed_in.headers["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.ends_with("; Path=/console; HttpOnly; SameSite=Strict"), "{cookie}");
+    let session = browser.cookie.clone();
+    assert_ne!(session, before);
+    let page = browser.get("/console").await;
+    assert!(page.body.contains("token ops"), "{}", page.body);
+
+    // Whoever knew the id that the browser had before has nothing.
+    let mut other = browser.another();
+    other.cookie = before;
+    assert_eq!(other.get("/console").await.status, StatusCode::SEE_OTHER);
+
+    let csrf = page.field("csrf");
+    assert_eq!(browser.post("/console/logout", &[("csrf", &csrf)]).await.location(), "/console/login");
+    browser.cookie = session;
+    assert_eq!(browser.get("/console").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_page_asked_for_before_signing_in_is_shown_afterwards_and_no_other_site() {
+    let (daemon, address) = at_an_address().await;
+    daemon.hears_of_ada_and_grace().await;
+    let mut browser = Browser::on_the_network(&daemon, address);
+    let login = browser.get("/console/user?id=diruser_ada").await.location().to_owned();
+    let form = browser.get(&login).await;
+    assert!(
+        form.body.contains("name=\"next\" value=\"&#x2f;console&#x2f;user?id=diruser_ada\""),
+        "{}",
+        form.body
+    );
+    let csrf = form.field("csrf");
+    let fields = [("csrf", csrf.as_str()), ("token", OWNER), ("next", "/console/user?id=diruser_ada")];
+    assert_eq!(browser.post("/console/login", &fields).await.location(), "/console/user?id=diruser_ada");
+
+    let mut another = browser.another();
+    let csrf = another.get("/console/login").await.field("csrf");
+    let fields = [("csrf", csrf.as_str()), ("token", OWNER), ("next", "//evil.example")];
+    assert_eq!(another.post("/console/login", &fields).await.location(), "/console");
+}
