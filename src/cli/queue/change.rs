@@ -8,6 +8,7 @@ use super::Filter;
 use crate::admin::api::{Changed, Selection};
 use crate::cli::daemon::Daemon;
 use crate::cli::output::{print, print_json};
+use crate::cli::progress::Bar;
 use crate::cli::text::count;
 use crate::cli::{Exit, Failure};
 
@@ -34,7 +35,9 @@ pub(in crate::cli) struct DropItems {
 impl RetryItems {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
         let client = self.items.daemon.client(config)?;
+        let bar = Bar::of_unknown("making items due");
         let changed = client.retry(&self.items.selection()).await?;
+        drop(bar);
         self.items.report(&changed, "due now")
     }
 }
@@ -42,7 +45,9 @@ impl RetryItems {
 impl DropItems {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
         let client = self.items.daemon.client(config)?;
+        let bar = Bar::of_unknown("dropping items");
         let changed = client.drop_items(&self.items.selection()).await?;
+        drop(bar);
         self.items.report(&changed, "dropped")
     }
 }

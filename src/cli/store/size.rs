@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::which::{Place, Which, configured};
 use crate::cli::output::{answer, width};
+use crate::cli::progress::Bar;
 use crate::cli::status::last_backup;
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::{bytes, exact};
@@ -25,13 +26,16 @@ pub(in crate::cli) struct Size {
 
 impl Size {
     pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let size = match self.which.find(config).await? {
+        let place = self.which.find(config).await?;
+        let bar = Bar::of_unknown("reading the whole store");
+        let size = match place {
             Place::Running(client) => client.store_size().await?,
             Place::Stopped(store) => {
                 let size = tokio::task::spawn_blocking(move || store.size()).await;
                 size.map_err(|error| Failure::Failed(error.into()))??
             }
         };
+        drop(bar);
         // Whoever may ask the daemon need not be able to read its configuration.
         let kept = configured(config).ok().map(|store| store.retention.journal.get());
         answer(self.which.daemon.json, &size, |size| render(size, kept, Timestamp::now(), width()))?;
