@@ -24,7 +24,7 @@ use crate::service_manager::{ServiceManager, Vitals};
 use crate::store::{
     BackupSchedule, Backups, Committer, Intake, Retention, SqliteStore, Store, StoreError, watch_space,
 };
-use crate::tls::TlsServer;
+use crate::tls::{Listener, TlsServer};
 use crate::traces::Traces;
 
 /// How long sinks may take to finish the batches in their hands when the daemon stops. What is cut off comes again.
@@ -83,7 +83,7 @@ pub struct Daemon {
     workers: JoinSet<()>,
     others: JoinSet<()>,
     rulebook: Rulebook,
-    tls: Option<TlsServer>,
+    tls: Vec<TlsServer>,
     vitals: Vitals,
 }
 
@@ -122,7 +122,7 @@ impl Daemon {
         let receiver = Receiver::new(config.listen, sources, intake, clock, traces.clone())
             .map_err(|error| DaemonError::Config { section: "listen".into(), error })?;
         let received = receiver.acknowledgements();
-        let tls = receiver.tls();
+        let mut tls: Vec<TlsServer> = receiver.tls().into_iter().collect();
         let socket = inherited
             .tcp_listener()
             .map_err(|error| DaemonError::System { what: "use the sockets that systemd passed", error })?;
@@ -132,9 +132,16 @@ impl Daemon {
         let (admin_listener, gate) = match &config.admin.listen {
             None => (None, Gate::default()),
             Some(listen) => {
-                let tokens = Tokens::read(&listen.tokens)
-                    .map_err(|error| DaemonError::Config { section: "admin".into(), error })?;
-                (Some(AdminListener::bind(listen).await?), Gate::new(tokens))
+                let fail = |section: &'static str| {
+                    move |error| DaemonError::Config { section: section.into(), error }
+                };
+                let tokens = Tokens::read(&listen.tokens).map_err(fail("admin"))?;
+                let certificate =
+                    listen.tls.clone().map(|tls| TlsServer::load(tls, Listener::Admin, clock)).transpose();
+                let certificate = certificate.map_err(fail("admin.listen"))?;
+                tls.extend(certificate.clone());
+                let listener = AdminListener::bind(listen.address, certificate).await?;
+                (Some(listener), Gate::new(tokens, listen.clients.clone()))
             }
         };
 
@@ -175,15 +182,15 @@ impl Daemon {
         if let Some(backups) = backups.clone() {
             others.spawn(backups.run(stop_the_rest.clone()));
         }
-        if let Some(tls) = tls.clone() {
-            others.spawn(tls.keep_renewed(stop_the_rest.clone()));
+        for tls in &tls {
+            others.spawn(tls.clone().keep_renewed(stop_the_rest.clone()));
         }
         let readiness = Readiness::new(Arc::clone(&store), committer.progress(), stop_receiving.clone());
         let observed = Observed {
             store: Arc::clone(&store),
             deliveries: deliveries.clone(),
             rulebook: rulebook.clone(),
-            tls: tls.iter().cloned().collect(),
+            tls: tls.clone(),
             received: Arc::clone(&received),
             backups: backups.clone(),
         };
@@ -281,14 +288,14 @@ async fn reload_on(
     mut hangup: Signal,
     manager: ServiceManager,
     rulebook: Rulebook,
-    tls: Option<TlsServer>,
+    tls: Vec<TlsServer>,
     stop: CancellationToken,
 ) {
     let reloads = async {
         while hangup.recv().await.is_some() {
             manager.reloading().await;
             drop(rulebook.reload().await);
-            if let Some(tls) = &tls {
+            for tls in &tls {
                 tls.reload().await;
             }
             manager.ready().await;
@@ -297,7 +304,7 @@ async fn reload_on(
     stop.run_until_cancelled(reloads).await;
 }
 
-/// Runs the daemon until SIGTERM or SIGINT; SIGHUP has it read its rules file and its certificate again. A second signal
+/// Runs the daemon until SIGTERM or SIGINT; SIGHUP has it read its rules file and its certificates again. A second signal
 /// ends it at once, which loses nothing either: what was acknowledged is on disk.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
 //! Who asks, and what they may do. On the Unix socket that is whoever may write to it; over the network, whoever
-//! presents a token.
+//! presents a token or shows a certificate.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 use tokio::sync::Mutex as Turn;
 
 use super::refusal::Refusal;
-use crate::config::{Access, TokenConfig};
+use crate::config::{Access, ClientConfig, TokenConfig};
 
 /// For how long an address has to wait after each wrong token that comes from there.
 const AFTER_A_WRONG_TOKEN: Duration = Duration::from_millis(500);
@@ -24,7 +24,7 @@ const AFTER_A_WRONG_TOKEN: Duration = Duration::from_millis(500);
 pub struct Who {
     /// By what they are known.
     pub by: Credential,
-    /// The token's name, or the user's number.
+    /// The token's or the certificate's name, or the user's number.
     pub name: String,
     /// What they may do.
     pub access: Access,
@@ -37,6 +37,8 @@ pub enum Credential {
     Socket,
     /// They have a token.
     Token,
+    /// They have a certificate.
+    Certificate,
 }
 
 impl Who {
@@ -52,6 +54,7 @@ impl fmt::Display for Who {
         match self.by {
             Credential::Socket => write!(f, "socket, user {}", self.name),
             Credential::Token => write!(f, "token {}", self.name),
+            Credential::Certificate => write!(f, "certificate {}", self.name),
         }
     }
 }
@@ -65,24 +68,19 @@ pub enum Peer {
         uid: Option<u32>,
     },
     /// Somebody on the network.
-    Address(SocketAddr),
-}
-
-impl Peer {
-    /// Who it is, where the connection alone says so.
-    pub(super) fn who(&self) -> Option<Who> {
-        match self {
-            Peer::Process { uid } => Some(Who::by_socket(*uid)),
-            Peer::Address(_) => None,
-        }
-    }
+    Network {
+        /// From where.
+        address: SocketAddr,
+        /// What the certificate is for that they showed; it verified. None where none was shown.
+        certificate: Option<Arc<[String]>>,
+    },
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Peer::Process { .. } => f.write_str("the socket"),
-            Peer::Address(address) => address.fmt(f),
+            Peer::Network { address, .. } => address.fmt(f),
         }
     }
 }
@@ -146,26 +144,49 @@ impl Tokens {
 #[derive(Debug, Default)]
 pub struct Gate {
     tokens: Tokens,
+    clients: Vec<ClientConfig>,
     turns: Turns,
 }
 
 impl Gate {
-    /// Lets in who has one of these tokens.
-    pub fn new(tokens: Tokens) -> Self {
-        Self { tokens, turns: Turns::default() }
+    /// Lets in who has one of these tokens, or a certificate for one of these names.
+    pub fn new(tokens: Tokens, clients: Vec<ClientConfig>) -> Self {
+        Self { tokens, clients, turns: Turns::default() }
     }
 
-    /// Who asks from there with these headers.
+    /// Who it is, where the connection alone says so.
+    pub(super) fn known(&self, peer: &Peer) -> Option<Who> {
+        match peer {
+            Peer::Process { uid } => Some(Who::by_socket(*uid)),
+            Peer::Network { certificate: Some(names), .. } => {
+                let client = self.clients.iter().find(|client| names.contains(&client.name))?;
+                let (by, name) = (Credential::Certificate, client.name.clone());
+                Some(Who { by, name, access: client.access })
+            }
+            Peer::Network { certificate: None, .. } => None,
+        }
+    }
+
+    /// Who asks from there with these headers. A token that comes with a request counts before the connection's certificate.
     ///
     /// # Errors
     /// When it is nobody who is let in.
     pub(super) async fn admit(&self, peer: &Peer, headers: &HeaderMap) -> Result<Who, Refusal> {
-        let address = match peer {
+        let (address, certificate) = match peer {
             Peer::Process { uid } => return Ok(Who::by_socket(*uid)),
-            Peer::Address(address) => address.ip(),
+            Peer::Network { address, certificate } => (address.ip(), certificate),
         };
         let Some(presented) = headers.get(header::AUTHORIZATION) else {
-            return Err(unauthorized("a token is needed: send it as Authorization: Bearer TOKEN"));
+            return self.known(peer).ok_or_else(|| match certificate {
+                None => unauthorized("a token is needed: send it as Authorization: Bearer TOKEN"),
+                Some(names) => {
+                    tracing::warn!(%peer, ?names, "a certificate of none of admin.listen.clients was shown");
+                    unauthorized(&format!(
+                        "this certificate is for {names:?}: none of admin.listen.clients; a token may be sent as \
+                         Authorization: Bearer TOKEN"
+                    ))
+                }
+            });
         };
         let token = presented.to_str().ok().and_then(bearer);
         let Some(token) = token else {

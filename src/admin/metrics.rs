@@ -305,7 +305,11 @@ async fn rules(page: &mut Page, state: &AdminState) {
 }
 
 fn certificates(page: &mut Page, state: &AdminState) {
-    let status = state.tls.as_ref().map(|tls| (vec![("listener", "webhooks".to_owned())], tls.status()));
+    let status = state.tls.iter().map(|tls| {
+        let listener = tls.listener().as_str().to_owned();
+        (vec![("listener", listener)], tls.status())
+    });
+    let status: Vec<_> = status.collect();
     page.gauges(
         "rolecall_certificate_expiry_timestamp_seconds",
         "Until when the certificate that a listener shows is valid, in seconds since 1970; missing without TLS",

@@ -1,6 +1,6 @@
 //! The admin API: what the daemon tells the administrator of the host, and what it does for them. It is served on a
 //! Unix socket, whose file permissions say who may ask, and where it is configured over the network, to whoever has a
-//! token; the commands are its client.
+//! token or a certificate; the commands are its client.
 
 mod access;
 pub mod api;
@@ -54,10 +54,10 @@ pub struct AdminState {
     pub received: Arc<Acknowledgements>,
     /// What the committer counts and measures.
     pub commits: CommitMetrics,
-    /// TLS of the receiver, where it has any.
-    pub tls: Option<TlsServer>,
     /// Backups that are made by themselves, where any are.
     pub backups: Option<Backups>,
+    /// The certificates of the listeners that speak TLS.
+    pub tls: Vec<TlsServer>,
     /// Where spans go.
     pub traces: Traces,
     /// Reads stored messages again.

@@ -12,11 +12,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -24,11 +24,11 @@ use warp::reply::Response;
 use super::access::Peer;
 use super::transfer::Pace;
 use super::{AdminSocket, AdminState, router};
-use crate::config::AdminListenConfig;
+use crate::tls::{TlsServer, client_names};
 
 /// Most connections at a time to the socket, and as many to the address; more wait in the backlog.
 const MOST_CONNECTIONS: usize = 32;
-/// How long a client may take to send a request's headers; an idle connection is closed after as long.
+/// How long a client may take to shake hands for TLS, and then to send a request's headers; an idle connection is closed after as long.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// The largest request head, in bytes.
 const MOST_HEAD: usize = 32 * 1024;
@@ -44,6 +44,7 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 pub struct AdminListener {
     listener: TcpListener,
     local_addr: SocketAddr,
+    tls: Option<TlsServer>,
 }
 
 /// The address cannot be listened on.
@@ -56,15 +57,15 @@ pub struct ListenError {
 }
 
 impl AdminListener {
-    /// Starts to listen: from now on connections wait.
+    /// Starts to listen, for HTTPS where there is a certificate, else for plain HTTP: from now on connections wait.
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub async fn bind(config: &AdminListenConfig) -> Result<Self, ListenError> {
-        let fail = |error| ListenError { address: config.address, error };
-        let listener = TcpListener::bind(config.address).await.map_err(fail)?;
+    pub async fn bind(address: SocketAddr, tls: Option<TlsServer>) -> Result<Self, ListenError> {
+        let fail = |error| ListenError { address, error };
+        let listener = TcpListener::bind(address).await.map_err(fail)?;
         let local_addr = listener.local_addr().map_err(fail)?;
-        Ok(Self { listener, local_addr })
+        Ok(Self { listener, local_addr, tls })
     }
 
     /// Where it listens; names the port where the configuration left it open (`:0`).
@@ -92,12 +93,12 @@ pub async fn serve(
 ) {
     let served = Served { filter: router::filter(state), pages };
     let at_address = async {
-        if let Some(AdminListener { listener, local_addr }) = address {
-            tracing::info!(address = %local_addr, "the admin API is served");
-            serve_at(listener, served.clone(), stop.clone()).await;
+        if let Some(AdminListener { listener, local_addr, tls }) = address {
+            tracing::info!(address = %local_addr, tls = tls.is_some(), "the admin API is served");
+            serve_at(listener, tls, served.clone(), stop.clone()).await;
         }
     };
-    tokio::join!(serve_at(socket, served.clone(), stop.clone()), at_address);
+    tokio::join!(serve_at(socket, None, served.clone(), stop.clone()), at_address);
 }
 
 /// What there is to be asked for.
@@ -131,11 +132,11 @@ impl Accept for TcpListener {
         let (stream, peer) = TcpListener::accept(self).await?;
         // Answers are small and go out whole: waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
-        Ok((stream, Peer::Address(peer)))
+        Ok((stream, Peer::Network { address: peer, certificate: None }))
     }
 }
 
-async fn serve_at<L: Accept>(listener: L, served: Served, stop: CancellationToken) {
+async fn serve_at<L: Accept>(listener: L, tls: Option<TlsServer>, served: Served, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let connections = GracefulShutdown::new();
     loop {
@@ -148,7 +149,17 @@ async fn serve_at<L: Accept>(listener: L, served: Served, stop: CancellationToke
             accepted = accepted => accepted,
         };
         match (place, accepted) {
-            (Ok(place), Ok((stream, peer))) => converse(stream, peer, &served, &connections, place),
+            (Ok(place), Ok((stream, peer))) => {
+                let (tls, served, stop) = (tls.clone(), served.clone(), stop.clone());
+                let watcher = connections.watcher();
+                tokio::spawn(async move {
+                    match tls {
+                        None => served.converse(stream, peer, watcher).await,
+                        Some(tls) => served.converse_in_private(&tls, stream, peer, watcher, stop).await,
+                    }
+                    drop(place);
+                });
+            }
             // The semaphore is never closed.
             (Err(_), _) => break,
             (Ok(_), Err(error)) => {
@@ -164,36 +175,58 @@ async fn serve_at<L: Accept>(listener: L, served: Served, stop: CancellationToke
     }
 }
 
-/// Serves one connection, in a task of its own.
-fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    peer: Peer,
-    served: &Served,
-    connections: &GracefulShutdown,
-    place: OwnedSemaphorePermit,
-) {
-    let answering = TowerToHyperService::new(warp::service(served.filter.clone()));
-    let pace = Pace::default();
-    let service = service_fn({
-        let (peer, pace, pages) = (peer.clone(), pace.clone(), served.pages.clone());
-        move |mut request: Request<Incoming>| {
-            if let Some(pages) = pages.as_ref().filter(|pages| pages.answers(request.uri().path())) {
-                return Arc::clone(pages).answer(request, peer.clone()).map(Ok).left_future();
+impl Served {
+    /// Shakes hands with whoever has connected, and serves them.
+    async fn converse_in_private<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        tls: &TlsServer,
+        stream: S,
+        mut peer: Peer,
+        watcher: Watcher,
+        stop: CancellationToken,
+    ) {
+        let handshake = tokio::time::timeout(HEADERS_WITHIN, tls.accept(stream));
+        let stream = match stop.run_until_cancelled(handshake).await {
+            Some(Ok(Ok(stream))) => stream,
+            Some(Ok(Err(error))) => {
+                return tracing::debug!(%peer, %error, "no TLS connection to the admin API came about");
             }
-            request.extensions_mut().insert(peer.clone());
-            request.extensions_mut().insert(pace.clone());
-            answering.call(request).right_future()
+            Some(Err(_)) => return tracing::debug!(%peer, "a TLS handshake with the admin API took too long"),
+            None => return,
+        };
+        if let Peer::Network { certificate, .. } = &mut peer {
+            *certificate = client_names(&stream);
         }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
-        .max_buf_size(MOST_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = connections.watch(connection);
-    tokio::spawn(async move {
+        self.converse(stream, peer, watcher).await;
+    }
+
+    /// Serves one connection.
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        peer: Peer,
+        watcher: Watcher,
+    ) {
+        let answering = TowerToHyperService::new(warp::service(self.filter));
+        let pace = Pace::default();
+        let service = service_fn({
+            let (peer, pace, pages) = (peer.clone(), pace.clone(), self.pages);
+            move |mut request: Request<Incoming>| {
+                if let Some(pages) = pages.as_ref().filter(|pages| pages.answers(request.uri().path())) {
+                    return Arc::clone(pages).answer(request, peer.clone()).map(Ok).left_future();
+                }
+                request.extensions_mut().insert(peer.clone());
+                request.extensions_mut().insert(pace.clone());
+                answering.call(request).right_future()
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS_WITHIN)
+            .max_buf_size(MOST_HEAD)
+            .serve_connection(TokioIo::new(stream), service);
         // A client that hangs up, sends nonsense or is slow is its own trouble.
-        let mut connection = std::pin::pin!(connection);
+        let mut connection = std::pin::pin!(watcher.watch(connection));
         let mut seen = pace.ticks();
         loop {
             match tokio::time::timeout(CONNECTION_LIFE, &mut connection).await {
@@ -210,6 +243,5 @@ fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
                 }
             }
         }
-        drop(place);
-    });
+    }
 }

@@ -33,7 +33,7 @@ impl Within {
 
     /// Who is at the other end of a connection, where that alone says it.
     pub fn known(&self, peer: &Peer) -> Option<Who> {
-        peer.who()
+        self.state.gate.known(peer)
     }
 
     /// Whose token this is that came from `address`. Wrong ones are slowed, as they are everywhere.

@@ -10,8 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AlertKind, AlertsConfig};
+use crate::tls::Listener;
 
-/// What an alert is about: a kind, and the sink if it is about one. There is one alert for each at a time.
+/// What an alert is about: a kind, and the sink or the listener if it is about one. There is one alert for each at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Subject {
     /// What it is.
@@ -19,6 +20,9 @@ pub struct Subject {
     /// The sink.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sink: Option<SinkName>,
+    /// The listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<Listener>,
 }
 
 /// Something that holds now, and may be an alert.

@@ -70,6 +70,9 @@ fn written(notice: &Notice) -> Value {
     if let (Some(sink), Some(fields)) = (&notice.subject.sink, written.as_object_mut()) {
         fields.insert("sink".into(), sink.as_str().into());
     }
+    if let (Some(listener), Some(fields)) = (notice.subject.listener, written.as_object_mut()) {
+        fields.insert("listener".into(), listener.as_str().into());
+    }
     written
 }
 

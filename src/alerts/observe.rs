@@ -10,7 +10,7 @@ use crate::config::AlertKind;
 use crate::deliver::{Breaker, DeliveryStatus};
 use crate::rulebook::Rejected;
 use crate::store::{BackupStatus, Space, StoreView};
-use crate::tls::{TlsStatus, Validity};
+use crate::tls::{Listener, TlsStatus, Validity};
 
 /// How the daemon is at one time: what `rolecall status` shows.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Picture {
     pub(super) space: Option<Space>,
     pub(super) deliveries: BTreeMap<SinkName, DeliveryStatus>,
     pub(super) rejected: Option<Rejected>,
-    pub(super) tls: Vec<TlsStatus>,
+    pub(super) tls: Vec<(Listener, TlsStatus)>,
     /// How backups go that are made by themselves.
     pub(super) backup: Option<BackupStatus>,
     /// How many messages were answered 503 since the start.
@@ -39,7 +39,9 @@ impl Observer {
         let mut conditions = Conditions { without_store: picture.store.is_err(), ..Conditions::default() };
         let now = picture.now;
         let mut hold = |kind, sink: Option<&SinkName>, since, text| {
-            conditions.hold.insert(Subject { kind, sink: sink.cloned() }, Condition { since, text });
+            conditions
+                .hold
+                .insert(Subject { kind, sink: sink.cloned(), listener: None }, Condition { since, text });
         };
         match &picture.store {
             Ok(store) => of_the_store(store, now, &mut hold),
@@ -54,27 +56,6 @@ impl Observer {
             let text = "rules were turned down; those of before stay in force".to_owned();
             hold(AlertKind::RulesRejected, None, rejected.at, text);
         }
-        for tls in &picture.tls {
-            let certificate = &tls.certificate;
-            match certificate.validity(now) {
-                Validity::Valid => {}
-                Validity::EndsSoon => {
-                    let since = now.min(certificate.not_after);
-                    hold(AlertKind::CertificateEnds, None, since, format!("{certificate} ends soon"));
-                }
-                Validity::Expired => {
-                    let text = format!("{certificate} has expired");
-                    hold(AlertKind::CertificateEnds, None, certificate.not_after, text);
-                }
-                Validity::NotYetValid => {
-                    hold(AlertKind::CertificateEnds, None, now, format!("{certificate} is not valid yet"));
-                }
-            }
-            if let Some(rejected) = &tls.rejected {
-                let text = format!("the files of a certificate cannot be used; {certificate} stays");
-                hold(AlertKind::CertificateRejected, None, rejected.at, text);
-            }
-        }
         if let Some(space) = picture.space.filter(|space| space.is_low()) {
             let text = format!("the store's disk has {} MiB left", space.free / (1024 * 1024));
             hold(AlertKind::DiskNearlyFull, None, now, text);
@@ -87,6 +68,12 @@ impl Observer {
             let text =
                 "messages are answered 503, because they cannot be stored now; the sender sends them again";
             hold(AlertKind::MessagesTurnedAway, None, now, text.into());
+        }
+        for (listener, tls) in &picture.tls {
+            of_a_certificate(*listener, tls, now, |kind, since, text| {
+                let subject = Subject { kind, sink: None, listener: Some(*listener) };
+                conditions.hold.insert(subject, Condition { since, text });
+            });
         }
         conditions
     }
@@ -120,6 +107,31 @@ fn of_the_store(
     if store.unreadable > 0 {
         let text = format!("messages that could not be read are kept: {}", store.unreadable);
         hold(AlertKind::UnreadableEvents, None, now, text);
+    }
+}
+
+fn of_a_certificate(
+    listener: Listener,
+    tls: &TlsStatus,
+    now: Timestamp,
+    mut hold: impl FnMut(AlertKind, Timestamp, String),
+) {
+    let certificate = &tls.certificate;
+    let shown = format!("{certificate} at {listener}");
+    match certificate.validity(now) {
+        Validity::Valid => {}
+        Validity::EndsSoon => {
+            let since = now.min(certificate.not_after);
+            hold(AlertKind::CertificateEnds, since, format!("{shown} ends soon"));
+        }
+        Validity::Expired => {
+            hold(AlertKind::CertificateEnds, certificate.not_after, format!("{shown} has expired"));
+        }
+        Validity::NotYetValid => hold(AlertKind::CertificateEnds, now, format!("{shown} is not valid yet")),
+    }
+    if let Some(rejected) = &tls.rejected {
+        let text = format!("the files of a certificate cannot be used; {shown} stays");
+        hold(AlertKind::CertificateRejected, rejected.at, text);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::config::{AlertFormat, AlertKind, AlertsConfig};
 use crate::deliver::{Breaker, DeliveryStatus};
 use crate::rulebook::Rejected;
 use crate::store::{BackupStatus, FailedBackup, SinkState, Space, StoreView};
-use crate::tls::{Certificate, RejectedFiles, TlsStatus};
+use crate::tls::{Certificate, Listener, RejectedFiles, TlsStatus};
 
 /// A time, in seconds since the beginning.
 fn at(seconds: i64) -> Timestamp {
@@ -23,7 +23,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn subject(kind: AlertKind, sink: Option<&str>) -> Subject {
-    Subject { kind, sink: sink.map(SinkName::new) }
+    Subject { kind, sink: sink.map(SinkName::new), listener: None }
 }
 
 fn dead_letters() -> Subject {
@@ -218,7 +218,7 @@ fn well() -> Picture {
         space: Some(Space { free: u64::MAX, store: 0 }),
         deliveries: BTreeMap::from([(SinkName::new("ldap"), up)]),
         rejected: None,
-        tls: vec![TlsStatus { certificate, since: at(0), rejected: None }],
+        tls: vec![(Listener::Webhooks, TlsStatus { certificate, since: at(0), rejected: None })],
         backup: None,
         turned_away: 0,
     }
@@ -292,12 +292,27 @@ fn each_thing_that_needs_a_person_is_seen() {
         one(AlertKind::BackupFailed, "backups of the store are not made: cannot write")
     );
     for (ends, expected) in [(5, "ends soon"), (0, "has expired")] {
-        let found = when(|picture| picture.tls[0].certificate.not_after = at(ends * DAY));
+        let found = when(|picture| picture.tls[0].1.certificate.not_after = at(ends * DAY));
         assert_eq!(found[0].0, AlertKind::CertificateEnds);
         assert!(found[0].1.contains("hooks.example") && found[0].1.ends_with(expected), "{found:?}");
     }
     let rejected = RejectedFiles { at: at(0), error: "key.pem: no".into() };
-    assert_eq!(when(|picture| picture.tls[0].rejected = Some(rejected))[0].0, AlertKind::CertificateRejected);
+    assert_eq!(
+        when(|picture| picture.tls[0].1.rejected = Some(rejected))[0].0,
+        AlertKind::CertificateRejected
+    );
+}
+
+#[test]
+fn the_certificates_of_both_listeners_are_looked_at_and_each_has_an_alert_of_its_own() {
+    let ending = when(|picture| {
+        let (_, tls) = picture.tls[0].clone();
+        picture.tls.push((Listener::Admin, tls));
+        picture.tls.iter_mut().for_each(|(_, tls)| tls.certificate.not_after = at(5 * DAY));
+    });
+    assert_eq!(ending.len(), 2, "{ending:?}");
+    assert!(ending[0].1.ends_with("at the webhooks' address ends soon"), "{ending:?}");
+    assert!(ending[1].1.ends_with("at the admin API's address ends soon"), "{ending:?}");
 }
 
 #[test]

@@ -213,7 +213,7 @@ impl Shared {
             space: space.ok().and_then(Result::ok),
             deliveries: deliveries.status(),
             rejected: rulebook.rejected(),
-            tls: tls.iter().map(TlsServer::status).collect(),
+            tls: tls.iter().map(|tls| (tls.listener(), tls.status())).collect(),
             backup: backups.as_ref().map(Backups::status),
             turned_away: received.of(Answer::Unavailable),
         }

@@ -15,12 +15,11 @@ use super::output::answer;
 use super::text::{BAD, GOOD, HEADING, exact, plain, styled};
 use super::{Exit, Failure};
 use crate::config::Config;
-use crate::receive::ListenConfig;
-use crate::tls::{Certificate, Validity};
+use crate::tls::{Certificate, ServerTls, Validity};
 
 /// Check the configuration and the rules, and with --connect every sink
 ///
-/// The exit code is 2 when the configuration or the rules are wrong, and 1 when a sink is, or the certificate is not valid
+/// The exit code is 2 when the configuration or the rules are wrong, and 1 when a sink is, or a certificate is not valid
 /// now.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rolecall check --connect")]
@@ -57,10 +56,12 @@ impl Check {
             kind: entry.kind,
             finding: if self.connect { self.ask(entry.sink).await } else { Finding::NotAsked },
         });
+        let (now, admin) = (Timestamp::now(), config.admin.listen.as_ref());
         Report {
             config: path.to_owned(),
             errors: Vec::new(),
-            listen: Some(ListenReport::of(&config.listen, Timestamp::now())),
+            listen: Some(ListenReport::of(config.listen.address, config.listen.tls.as_ref(), now)),
+            admin: admin.map(|admin| ListenReport::of(admin.address, admin.tls.as_ref(), now)),
             sources: sources.collect(),
             tests: config.rules.tests(),
             rules: config.rules_file,
@@ -88,6 +89,8 @@ struct Report {
     errors: Vec<String>,
     /// Where webhooks are received.
     listen: Option<ListenReport>,
+    /// Where the admin API is served beside its socket.
+    admin: Option<ListenReport>,
     sources: Vec<SourceReport>,
     rules: Option<PathBuf>,
     /// How many tests of their own the rules passed.
@@ -104,11 +107,11 @@ struct ListenReport {
 }
 
 impl ListenReport {
-    fn of(listen: &ListenConfig, now: Timestamp) -> Self {
+    fn of(address: SocketAddr, tls: Option<&ServerTls>, now: Timestamp) -> Self {
         // One that cannot be used is an error of the configuration, told by now.
-        let certificate = listen.tls.as_ref().and_then(|tls| tls.check().ok());
+        let certificate = tls.and_then(|tls| tls.check().ok());
         let validity = certificate.as_ref().map(|certificate| certificate.validity(now));
-        Self { address: listen.address, certificate, validity }
+        Self { address, certificate, validity }
     }
 
     /// Nobody who checks the certificate takes it now.
@@ -116,12 +119,12 @@ impl ListenReport {
         matches!(self.validity, Some(Validity::Expired | Validity::NotYetValid))
     }
 
-    fn render(&self, out: &mut String) {
+    fn render(&self, what: &str, out: &mut String) {
         let (Some(certificate), Some(validity)) = (&self.certificate, self.validity) else {
-            let _ = writeln!(out, "  {}, plain HTTP", self.address);
+            let _ = writeln!(out, "  {}, plain HTTP: {what}", self.address);
             return;
         };
-        let _ = writeln!(out, "  {}, HTTPS", self.address);
+        let _ = writeln!(out, "  {}, HTTPS: {what}", self.address);
         let names = plain(&certificate.names.join(", "));
         let said = match validity {
             Validity::Valid => format!("valid until {}", exact(certificate.not_after)),
@@ -176,6 +179,7 @@ impl Report {
             config: config.to_owned(),
             errors,
             listen: None,
+            admin: None,
             sources: Vec::new(),
             rules: None,
             tests: 0,
@@ -191,7 +195,7 @@ impl Report {
             .sinks
             .iter()
             .any(|sink| matches!(sink.finding, Finding::Wrong { .. } | Finding::Faulty { .. }));
-        let certificate = self.listen.as_ref().is_some_and(ListenReport::is_wrong);
+        let certificate = [&self.listen, &self.admin].into_iter().flatten().any(ListenReport::is_wrong);
         if wrong || certificate { Exit::Problems } else { Exit::Done }
     }
 
@@ -208,7 +212,10 @@ impl Report {
         };
         if let Some(listen) = &self.listen {
             heading(&mut out, "Listens");
-            listen.render(&mut out);
+            listen.render("webhooks", &mut out);
+        }
+        if let Some(admin) = &self.admin {
+            admin.render("admin API", &mut out);
         }
         heading(&mut out, "Sources");
         for source in &self.sources {
@@ -313,6 +320,11 @@ mod tests {
                 certificate: Some(certificate()),
                 validity: Some(Validity::Valid),
             }),
+            admin: Some(ListenReport {
+                address: "127.0.0.1:8081".parse().unwrap(),
+                certificate: None,
+                validity: None,
+            }),
             sources: vec![SourceReport {
                 name: "scalekit".into(),
                 path: "/webhooks/scalekit".into(),
@@ -364,8 +376,9 @@ mod tests {
 /etc/rolecall.yaml is right
 
 Listens
-  0.0.0.0:443, HTTPS
+  0.0.0.0:443, HTTPS: webhooks
     certificate for hooks.example, valid until 2026-11-24T10:00:00Z
+  127.0.0.1:8081, plain HTTP: admin API
 
 Sources
   scalekit: POST /webhooks/scalekit, 2 secrets

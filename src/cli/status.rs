@@ -102,6 +102,11 @@ pub(super) fn render(status: &DaemonStatus, width: Option<usize>) -> String {
     receiving(&mut out, status);
     directory(&mut out, status);
     rules(&mut out, status);
+    if let Some(tls) = &status.admin.tls {
+        let _ = writeln!(out, "{}", styled(HEADING, "Admin API"));
+        certificate(&mut out, status.now, tls);
+        out.push('\n');
+    }
     let _ = writeln!(out, "{}", styled(HEADING, "Sinks"));
     if status.sinks.is_empty() {
         out.push_str("  none is configured: nothing is kept in step\n");
@@ -138,7 +143,7 @@ fn receiving(out: &mut String, status: &DaemonStatus) {
     out.push('\n');
 }
 
-/// What is shown to senders, and what is wrong with it.
+/// What is shown to whoever connects, and what is wrong with it.
 fn certificate(out: &mut String, now: Timestamp, TlsStatus { certificate, rejected, .. }: &TlsStatus) {
     let names = plain(&certificate.names.join(", "));
     let until = moment(now, certificate.not_after);

@@ -34,7 +34,7 @@ use crate::source::{SourceConfig, SourceName};
 use crate::traces::TracesConfig;
 use crate::yaml::Reports;
 
-pub use admin::{Access, AdminConfig, AdminListenConfig, TokenConfig};
+pub use admin::{Access, AdminConfig, AdminListenConfig, ClientConfig, TokenConfig};
 pub use alerts::{AlertFormat, AlertKind, AlertWebhook, AlertsConfig};
 pub use load::read_rules;
 pub use log::{LogConfig, LogFormat};

@@ -552,7 +552,7 @@ fn a_file_that_cannot_be_read_says_why() {
 }
 
 #[test]
-fn nobody_overhears_the_admin_api_unasked_and_somebody_has_a_token_for_it() {
+fn nobody_overhears_the_admin_api_unasked_and_somebody_is_let_in() {
     let token = "tokens: [{name: ops, access: full, secret: {file: DIR/secret}}]";
     for (listen, word) in [
         (format!("{{address: '0.0.0.0:8081', {token}}}"), "allow_plaintext"),
@@ -579,4 +579,33 @@ fn nobody_overhears_the_admin_api_unasked_and_somebody_has_a_token_for_it() {
     }
     with(&format!("admin: {{listen: {{address: '0.0.0.0:8081', allow_plaintext: true, {token}}}}}\n"))
         .loads();
+}
+
+#[test]
+fn the_admin_api_asks_for_certificates_of_somebody_it_lets_in() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap();
+    let listening = |rest: &str| {
+        let host = with(&format!("admin: {{listen: {{address: '0.0.0.0:8081', {rest}}}}}\n"));
+        host.file("cert.pem", made.pem());
+        host.file("key.pem", key.serialize_pem());
+        host
+    };
+    let token = "tokens: [{name: ops, access: full, secret: {file: DIR/secret}}]";
+    let tls = "tls: {certificate: DIR/cert.pem, key: DIR/key.pem}";
+    let asking = "tls: {certificate: DIR/cert.pem, key: DIR/key.pem, client_ca: DIR/cert.pem}";
+    for (listen, path, word) in [
+        (tls.to_owned(), "listen.tokens", "nobody could ask"),
+        (format!("{tls}, clients: [{{name: a}}]"), "listen.clients", "tls.client_ca"),
+        (format!("{asking}, {token}"), "listen.tls.client_ca", "name under clients"),
+        (format!("{asking}, clients: [{{name: ''}}]"), "listen.clients[0].name", "1 to 256 characters"),
+        (format!("{asking}, clients: [{{name: a}}, {{name: a}}]"), "listen.clients[1].name", "another one"),
+        (tls.replace("cert.pem", "none.pem") + ", " + token, "listen.tls.certificate", "cannot be read"),
+    ] {
+        let errors = listening(&listen).load().unwrap_err().to_string();
+        assert!(errors.contains(path) && errors.contains(word), "{listen}: {errors}");
+    }
+    let config = listening(&format!("{asking}, clients: [{{name: grafana, access: full}}]")).loads();
+    assert_eq!(config.admin.listen.unwrap().clients[0].access, Access::Full);
+    listening(&format!("{tls}, {token}")).loads();
 }

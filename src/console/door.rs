@@ -34,10 +34,16 @@ pub(super) enum Door {
 impl Door {
     /// The address that is listened on.
     pub(super) fn network(listen: &AdminListenConfig) -> Self {
-        Door::Network { address: listen.address.ip(), names: listen.names.clone(), encrypted: false }
+        Door::Network {
+            address: listen.address.ip(),
+            names: listen.names.clone(),
+            encrypted: listen.tls.is_some(),
+        }
     }
 
-    /// What the cookie of a session is called here. A browser takes one with the prefix over TLS alone.
+    /// What the cookie of a session is called here. Nothing more is asked of the browser over TLS: HSTS would hold for every
+    /// port of the host (RFC 6797 §8.3), also where others speak plain HTTP; here, nobody answers to that anyway.
+    /// A browser takes one with the prefix over TLS alone.
     fn cookie(&self) -> &'static str {
         match self {
             Door::Network { encrypted: true, .. } => "__Secure-rolecall_session",
@@ -134,6 +140,7 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::yaml;
 
     fn head(headers: &[(&str, &str)]) -> Parts {
         let request = headers.iter().fold(Request::post("/console/queue/retry"), |request, (name, value)| {
@@ -184,11 +191,16 @@ mod tests {
 
     #[test]
     fn over_tls_a_session_stays_there() {
-        let door =
-            Door::Network { address: IpAddr::from([192, 0, 2, 7]), names: Vec::new(), encrypted: true };
-        let cookie = door.set_cookie(&SessionId::random());
+        let tls = "{certificate: cert.pem, key: key.pem}";
+        let door = |tls: &str| {
+            let listen = format!("{{address: '192.0.2.7:8443', allow_plaintext: true{tls}}}");
+            Door::network(&yaml::decode(&yaml::parse(&listen).unwrap()).unwrap())
+        };
+        let cookie = door(&format!(", tls: {tls}")).set_cookie(&SessionId::random());
         assert!(cookie.starts_with("__Secure-rolecall_session="), "{cookie}");
         assert!(cookie.ends_with("; Path=/console; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
+        let cookie = door("").set_cookie(&SessionId::random());
+        assert!(cookie.starts_with("rolecall_session=") && !cookie.contains("ecure"), "{cookie}");
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Console {
     {
         let (head, body) = request.into_parts();
         let door = match (peer, &self.network) {
-            (Peer::Address(_), Some(network)) => network,
+            (Peer::Network { .. }, Some(network)) => network,
             _ => &Door::Socket,
         };
         if let Err(refused) = door.check_host(&head) {

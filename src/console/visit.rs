@@ -28,7 +28,8 @@ impl Visitor {
         self.who.as_ref().is_some_and(|who| who.access >= Access::Full)
     }
 
-    /// Whether there is a session to end: who comes over the socket has signed in to the host.
+    /// Whether there is a session to end: who comes over the socket has signed in to the host, and a browser
+    /// shows its certificate again.
     pub(super) fn can_sign_out(&self) -> bool {
         self.who.as_ref().is_some_and(|who| who.by == Credential::Token)
     }

@@ -21,7 +21,7 @@ use super::connection::{Serving, Stopping};
 use super::refusals::Refusals;
 use super::webhooks::{Clock, NamedSource, Webhooks, filter};
 use crate::store::Intake;
-use crate::tls::{Clients, TlsServer};
+use crate::tls::{Listener, TlsServer};
 use crate::traces::Traces;
 
 /// How long to wait when the system has no descriptor or memory for another connection.
@@ -52,7 +52,7 @@ impl Receiver {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         let tls =
-            config.tls.clone().map(|tls| TlsServer::load(tls, Clients::Certified, clock)).transpose()?;
+            config.tls.clone().map(|tls| TlsServer::load(tls, Listener::Webhooks, clock)).transpose()?;
         let counts = Arc::new(Acknowledgements::new(sources.iter().map(|source| &source.name)));
         let webhooks = Arc::new(Webhooks {
             sources: sources.into_iter().map(|source| (source.name.clone(), source)).collect(),

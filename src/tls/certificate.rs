@@ -13,7 +13,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
 /// The most names that are kept of one certificate.
-const MOST_NAMES: usize = 16;
+pub(super) const MOST_NAMES: usize = 16;
 /// How long before its end a certificate is said to end soon. Whoever renews on time has done it by then.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// One that lives for a few days only ends soon when this part of its life is left.
@@ -99,7 +99,7 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     extension.value.general_names.iter().filter_map(shown).take(MOST_NAMES).collect()
 }
 
-fn address_of(bytes: &[u8]) -> Option<String> {
+pub(super) fn address_of(bytes: &[u8]) -> Option<String> {
     let v4 = || <[u8; 4]>::try_from(bytes).ok().map(|bytes| Ipv4Addr::from(bytes).to_string());
     let v6 = || <[u8; 16]>::try_from(bytes).ok().map(|bytes| Ipv6Addr::from(bytes).to_string());
     v4().or_else(v6)

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::certificate::Certificate;
 use super::files::Files;
-use super::server::Clients;
+use super::listener::Listener;
 
 /// A listener's certificate, and which clients it serves.
 ///
@@ -23,7 +23,8 @@ pub struct ServerTls {
     /// A PEM file with the certificate's private key.
     pub key: PathBuf,
     /// A PEM file with the authorities whose clients are served: whoever connects must show a certificate that one of
-    /// them issued for clients. Default: none, no client is asked for a certificate.
+    /// them issued for clients; under `admin.listen`, whoever shows none needs a token. Default: none, no client is asked
+    /// for a certificate.
     #[serde(default)]
     pub client_ca: Option<PathBuf>,
     /// The oldest version of TLS that is spoken, `tls1.2` or `tls1.3`. Default: `tls1.2`, with forward secrecy and
@@ -38,7 +39,8 @@ impl ServerTls {
     /// # Errors
     /// As [`TlsServer::load`](super::TlsServer::load).
     pub fn check(&self) -> Result<Certificate, ConfigError> {
-        Ok(Files::read(self)?.use_for(self, Clients::Certified)?.certificate)
+        // What the listeners differ in decides nothing here.
+        Ok(Files::read(self)?.use_for(self, Listener::Webhooks)?.certificate)
     }
 }
 

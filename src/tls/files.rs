@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::certificate::Certificate;
 use super::config::{ServerTls, TlsVersion};
-use super::server::Clients;
+use super::listener::Listener;
 
 /// The largest file that is read: a bundle of all public authorities has some two hundred kilobytes.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -57,8 +57,8 @@ impl Files {
         digest.finalize().into()
     }
 
-    /// Makes of them what connections are accepted with. HTTP/2 is offered first.
-    pub(super) fn use_for(self, tls: &ServerTls, clients: Clients) -> Result<Usable, ConfigError> {
+    /// Makes of them what connections are accepted with.
+    pub(super) fn use_for(self, tls: &ServerTls, listener: Listener) -> Result<Usable, ConfigError> {
         let chain = certificates(&self.certificate, &tls.certificate, "tls.certificate")?;
         let unusable = |why: String| {
             ConfigError::new(
@@ -77,7 +77,7 @@ impl Files {
         })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = match (&tls.client_ca, &self.client_ca) {
-            (Some(path), Some(authorities)) => Some(verifier(authorities, path, clients, &provider)?),
+            (Some(path), Some(authorities)) => Some(verifier(authorities, path, listener, &provider)?),
             _ => None,
         };
         let builder = ServerConfig::builder_with_provider(provider)
@@ -98,7 +98,7 @@ impl Files {
             ),
             error => unusable(error.to_string()),
         })?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = listener.protocols();
         Ok(Usable { config: Arc::new(config), certificate })
     }
 }
@@ -114,7 +114,7 @@ fn versions(oldest: TlsVersion) -> &'static [&'static SupportedProtocolVersion] 
 fn verifier(
     authorities: &str,
     path: &Path,
-    clients: Clients,
+    listener: Listener,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
     let unusable =
@@ -124,10 +124,7 @@ fn verifier(
         roots.add(authority).map_err(|error| unusable(error.to_string()))?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    let builder = match clients {
-        Clients::Certified => builder,
-        Clients::CertifiedOrNot => builder.allow_unauthenticated(),
-    };
+    let builder = if listener.needs_certificates() { builder } else { builder.allow_unauthenticated() };
     builder.build().map_err(|error| unusable(error.to_string()))
 }
 

@@ -20,7 +20,8 @@ impl TlsServer {
     pub async fn keep_renewed(self, stop: CancellationToken) {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        info!("{} is served", self.status().certificate);
+        let listener = self.listener().as_str();
+        info!(listener, "{} is served", self.status().certificate);
         let mut last = None;
         loop {
             tokio::select! {
@@ -31,7 +32,7 @@ impl TlsServer {
             let (status, now) = (self.status(), self.now());
             let validity = status.certificate.validity(now);
             if is_to_be_said(validity, now, last) {
-                say(&status, validity, now);
+                say(listener, &status, validity, now);
                 last = Some((validity, now));
             }
         }
@@ -49,19 +50,22 @@ fn is_to_be_said(validity: Validity, now: Timestamp, last: Option<(Validity, Tim
     }
 }
 
-fn say(status: &TlsStatus, validity: Validity, now: Timestamp) {
+fn say(listener: &str, status: &TlsStatus, validity: Validity, now: Timestamp) {
     let certificate = &status.certificate;
     match validity {
-        Validity::Valid => info!("{certificate} is good"),
+        Validity::Valid => info!(listener, "{certificate} is good"),
         Validity::EndsSoon => {
             let days = now.duration_until(certificate.not_after).as_hours() / 24;
-            warn!(days, "{certificate} ends soon: whatever renews it should have done so");
+            warn!(listener, days, "{certificate} ends soon: whatever renews it should have done so");
         }
         Validity::Expired => {
-            error!("{certificate} has expired: senders that check it turn away; replace its files");
+            error!(listener, "{certificate} has expired: whoever checks it turns away; replace its files");
         }
         Validity::NotYetValid => {
-            error!("{certificate} is not valid yet: is this host's clock right, or is it the wrong file?");
+            error!(
+                listener,
+                "{certificate} is not valid yet: is this host's clock right, or is it the wrong file?"
+            );
         }
     }
 }

@@ -16,15 +16,7 @@ use tracing::{error, info};
 use super::certificate::Certificate;
 use super::config::ServerTls;
 use super::files::{Files, Usable};
-
-/// Who may connect where `client_ca` is configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clients {
-    /// Those with a certificate alone.
-    Certified,
-    /// Those without one too, because there is another way to say who they are. One that is shown must be good.
-    CertifiedOrNot,
-}
+use super::listener::Listener;
 
 /// The server's side of TLS: the certificate in force, and how another takes its place. Cheap to clone.
 #[derive(Clone)]
@@ -32,7 +24,7 @@ pub struct TlsServer(Arc<Shared>);
 
 struct Shared {
     tls: ServerTls,
-    clients: Clients,
+    listener: Listener,
     clock: fn() -> Timestamp,
     /// Held while the files are read and what they hold is put into force, so that an older look never comes last.
     looking: Mutex<()>,
@@ -70,16 +62,16 @@ pub struct TlsStatus {
 }
 
 impl TlsServer {
-    /// Reads the files. `clients` only matters where `client_ca` is configured.
+    /// Reads the files.
     ///
     /// # Errors
     /// When a file cannot be read, holds no certificate or key, or they do not belong together. Paths begin with `tls`.
-    pub fn load(tls: ServerTls, clients: Clients, clock: fn() -> Timestamp) -> Result<Self, ConfigError> {
+    pub fn load(tls: ServerTls, listener: Listener, clock: fn() -> Timestamp) -> Result<Self, ConfigError> {
         let files = Files::read(&tls)?;
         let digest = files.digest();
-        let usable = files.use_for(&tls, clients)?;
+        let usable = files.use_for(&tls, listener)?;
         let state = Mutex::new(State { usable, digest, since: clock(), rejected: None });
-        Ok(Self(Arc::new(Shared { tls, clients, clock, looking: Mutex::new(()), state })))
+        Ok(Self(Arc::new(Shared { tls, listener, clock, looking: Mutex::new(()), state })))
     }
 
     /// Shakes hands with whoever has just connected. Not bounded in time.
@@ -100,6 +92,11 @@ impl TlsServer {
         let server = self.clone();
         // The files may be on a disk that hangs. A panic is in the log, and there is a next time.
         let _ = tokio::task::spawn_blocking(move || server.look()).await;
+    }
+
+    /// Whose it is.
+    pub fn listener(&self) -> Listener {
+        self.0.listener
     }
 
     /// Which certificate is served.
@@ -124,7 +121,7 @@ impl TlsServer {
         let found = Files::read(&self.0.tls).and_then(|files| {
             let digest = files.digest();
             let is_new = digest != in_force;
-            let usable = is_new.then(|| files.use_for(&self.0.tls, self.0.clients)).transpose()?;
+            let usable = is_new.then(|| files.use_for(&self.0.tls, self.0.listener)).transpose()?;
             Ok(usable.map(|usable| (usable, digest)))
         });
         let now = self.now();
@@ -132,8 +129,8 @@ impl TlsServer {
         match found {
             Ok(Some((usable, digest))) => {
                 info!(
-                    "{} is served from now on, in place of {}",
-                    usable.certificate, state.usable.certificate
+                    listener = self.0.listener.as_str(),
+                    "{} is served from now on, in place of {}", usable.certificate, state.usable.certificate
                 );
                 *state = State { usable, digest, since: now, rejected: None };
             }
@@ -141,7 +138,10 @@ impl TlsServer {
             Err(error) => {
                 let error = error.to_string();
                 if state.rejected.as_ref().is_none_or(|rejected| rejected.error != error) {
-                    error!("{} stays: {error}; the files are tried again", state.usable.certificate);
+                    error!(
+                        listener = self.0.listener.as_str(),
+                        "{} stays: {error}; the files are tried again", state.usable.certificate
+                    );
                 }
                 let at = state.rejected.take().map_or(now, |rejected| rejected.at);
                 state.rejected = Some(RejectedFiles { at, error });
@@ -156,6 +156,6 @@ impl TlsServer {
 
 impl fmt::Debug for TlsServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TlsServer").field(&self.0.tls).finish_non_exhaustive()
+        f.debug_tuple("TlsServer").field(&self.0.listener).field(&self.0.tls).finish_non_exhaustive()
     }
 }

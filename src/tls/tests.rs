@@ -70,7 +70,7 @@ impl Site {
     }
 
     fn server(&self) -> TlsServer {
-        TlsServer::load(self.tls(), Clients::Certified, now).unwrap()
+        TlsServer::load(self.tls(), Listener::Webhooks, now).unwrap()
     }
 
     /// What a client that trusts the authority is; with a certificate of its own, if it has one.
@@ -162,7 +162,7 @@ async fn a_certificate_behind_a_link_that_is_swapped_is_noticed() {
     swap("a");
     let live =
         ServerTls { certificate: site.path("live/cert.pem"), key: site.path("live/key.pem"), ..site.tls() };
-    let server = TlsServer::load(live, Clients::Certified, now).unwrap();
+    let server = TlsServer::load(live, Listener::Webhooks, now).unwrap();
     assert_eq!(server.status().certificate.serial, "01");
     swap("b");
     server.reload().await;
@@ -215,11 +215,11 @@ async fn where_there_is_an_authority_for_clients_only_theirs_are_served() {
     let (site, stranger) = (Site::new(), Site::new());
     let tls = ServerTls { client_ca: Some(site.path("ca.pem")), ..site.tls() };
     let (ours, theirs, none) = (site.client(Some(&site)), site.client(Some(&stranger)), site.client(None));
-    for (clients, without_one) in [(Clients::Certified, false), (Clients::CertifiedOrNot, true)] {
-        let server = TlsServer::load(tls.clone(), clients, now).unwrap();
+    for (listener, without_one) in [(Listener::Webhooks, false), (Listener::Admin, true)] {
+        let server = TlsServer::load(tls.clone(), listener, now).unwrap();
         assert!(Connection::open(&server, &ours).await.is_ok());
         assert!(Connection::open(&server, &theirs).await.is_err());
-        assert_eq!(Connection::open(&server, &none).await.is_ok(), without_one, "{clients:?}");
+        assert_eq!(Connection::open(&server, &none).await.is_ok(), without_one, "{listener:?}");
     }
 }
 
@@ -228,7 +228,7 @@ async fn authorities_that_are_replaced_count_for_who_comes_next() {
     let (site, other) = (Site::new(), Site::new());
     let tls = ServerTls { client_ca: Some(site.path("clients.pem")), ..site.tls() };
     std::fs::copy(site.path("ca.pem"), site.path("clients.pem")).unwrap();
-    let server = TlsServer::load(tls, Clients::Certified, now).unwrap();
+    let server = TlsServer::load(tls, Listener::Webhooks, now).unwrap();
     let (ours, theirs) = (site.client(Some(&site)), site.client(Some(&other)));
     let mut early = Connection::open(&server, &ours).await.unwrap();
     std::fs::copy(other.path("ca.pem"), site.path("clients.pem")).unwrap();
@@ -243,7 +243,7 @@ async fn an_older_version_than_configured_is_not_spoken() {
     let site = Site::new();
     let oldest = |min_version| {
         let tls = ServerTls { min_version, ..site.tls() };
-        TlsServer::load(tls, Clients::Certified, now).unwrap()
+        TlsServer::load(tls, Listener::Webhooks, now).unwrap()
     };
     let mut roots = RootCertStore::empty();
     roots.add(site.authority.der().clone()).unwrap();

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::AlertKind;
+use crate::tls::Listener;
 
 /// Where `GET` answers an [`AlertsList`].
 pub const ALERTS: &str = "/v1/alerts";
@@ -34,6 +35,9 @@ pub struct AlertItem {
     /// The sink, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sink: Option<SinkName>,
+    /// The listener whose certificate it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<Listener>,
     /// Since when.
     #[schemars(with = "Moment")]
     pub since: Timestamp,

@@ -60,6 +60,9 @@ pub struct DaemonStatus {
     /// The webhooks' listener.
     #[serde(default)]
     pub listen: ListenStatus,
+    /// The admin API's address on the network.
+    #[serde(default)]
+    pub admin: ListenStatus,
     /// What the store holds.
     pub store: StoreStatus,
     /// Connections to identity providers, as last announced.
@@ -70,10 +73,10 @@ pub struct DaemonStatus {
     pub rules: RulesStatus,
 }
 
-/// The webhooks' listener.
+/// A listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListenStatus {
-    /// The certificate that it shows; none where it speaks plain HTTP.
+    /// The certificate that it shows; none where it speaks plain HTTP, or there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsStatus>,
 }

@@ -19,6 +19,7 @@ async fn list(Call { state, .. }: Call<()>) -> Result<AlertsList, Refusal> {
         command: alert.command(),
         kind: alert.subject.kind,
         sink: alert.subject.sink,
+        listener: alert.subject.listener,
         since: alert.since,
         text: alert.text,
     };

@@ -8,7 +8,7 @@ use crate::admin::refusal::Refusal;
 use crate::admin::route::{Call, Route};
 use crate::admin::{AdminState, openapi};
 use crate::store::Backups;
-use crate::tls::TlsServer;
+use crate::tls::{Listener, TlsServer};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -52,6 +52,10 @@ async fn status(Call { state, .. }: Call<()>) -> Result<DaemonStatus, Refusal> {
             since: connection.stamp.at,
         })
         .collect();
+    let listen = |listener| {
+        let tls = state.tls.iter().find(|tls| tls.listener() == listener);
+        ListenStatus { tls: tls.map(TlsServer::status) }
+    };
     Ok(DaemonStatus {
         version: env!("CARGO_PKG_VERSION").into(),
         started_at: state.started_at,
@@ -59,7 +63,8 @@ async fn status(Call { state, .. }: Call<()>) -> Result<DaemonStatus, Refusal> {
         not_ready: state.readiness.obstacles().await,
         received: state.received.iter().map(|(answer, times)| (answer.as_str().to_owned(), times)).collect(),
         last_event: store.last_event,
-        listen: ListenStatus { tls: state.tls.as_ref().map(TlsServer::status) },
+        listen: listen(Listener::Webhooks),
+        admin: listen(Listener::Admin),
         store: StoreStatus {
             active_users: store.active_users,
             inactive_users: store.inactive_users,

@@ -24,7 +24,7 @@ pub(crate) async fn at_an_address() -> (Daemon, SocketAddr) {
         TokenConfig { name: name.into(), access, secret: SecretSource::File(path) }
     };
     let tokens = [token("grafana", Access::Read, READER), token("ops", Access::Full, OWNER)];
-    let daemon = Daemon::start_with(Gate::new(Tokens::read(&tokens).unwrap())).await;
+    let daemon = Daemon::start_with(Gate::new(Tokens::read(&tokens).unwrap(), Vec::new())).await;
     let address = daemon.address;
     (daemon, address)
 }

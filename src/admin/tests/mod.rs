@@ -1,6 +1,7 @@
 //! The API over a real socket, with a real store behind it that was filled as it always is.
 
 pub(crate) mod access;
+mod certificates;
 mod events;
 pub(crate) mod holds;
 mod listings;
@@ -29,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{AdminClient, AdminListener, AdminSocket, AdminState, Gate, Readiness, Within, serve};
 use crate::alerts::{Alerts, Observed};
-use crate::config::{AdminListenConfig, AlertsConfig};
+use crate::config::AlertsConfig;
 use crate::deliver::{ConfiguredSink, Deliveries, DeliveryConfig, SafeguardConfig};
 use crate::directory::{Event, EventId, Fact, GroupProfile, Stamp};
 use crate::receive::signature::Verifier;
@@ -40,7 +41,7 @@ use crate::source::{Reading, Scalekit};
 use crate::store::{
     BackupSchedule, Backups, Committer, Intake, Message, Receipt, Resolution, Settlement, SqliteStore, Store,
 };
-use crate::tls::{Clients, ServerTls, TlsServer, TlsVersion};
+use crate::tls::{Listener, ServerTls, TlsServer, TlsVersion};
 use crate::traces::Traces;
 
 /// The time by the daemon's clock, all along.
@@ -124,14 +125,19 @@ impl Daemon {
     }
 
     pub(crate) async fn start_with(gate: Gate) -> Self {
-        Self::start_so(Arc::new(Down), Arc::new(Down), gate).await
+        Self::start_so(Arc::new(Down), Arc::new(Down), gate, None).await
+    }
+
+    /// It speaks TLS at its address.
+    async fn start_in_private(gate: Gate, tls: TlsServer) -> Self {
+        Self::start_so(Arc::new(Down), Arc::new(Down), gate, Some(tls)).await
     }
 
     async fn with_sinks(crm: Arc<dyn Sink>, ldap: Arc<dyn Sink>) -> Self {
-        Self::start_so(crm, ldap, Gate::default()).await
+        Self::start_so(crm, ldap, Gate::default(), None).await
     }
 
-    async fn start_so(crm: Arc<dyn Sink>, ldap: Arc<dyn Sink>, gate: Gate) -> Self {
+    async fn start_so(crm: Arc<dyn Sink>, ldap: Arc<dyn Sink>, gate: Gate, tls: Option<TlsServer>) -> Self {
         let directory = TempDir::new().unwrap();
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&directory.path().join("store.sqlite")).unwrap());
@@ -192,7 +198,7 @@ impl Daemon {
             gate: Arc::new(gate),
             received,
             commits,
-            tls: Some(certificate(directory.path())),
+            tls: [certificate(directory.path())].into_iter().chain(tls.clone()).collect(),
             traces: Traces::default(),
             replay: replay.clone(),
             alerts,
@@ -200,13 +206,8 @@ impl Daemon {
             clock: now,
             started_at: time("2026-11-24T07:30:00Z"),
         };
-        let listen = AdminListenConfig {
-            address: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
-            tokens: Vec::new(),
-            names: Vec::new(),
-            allow_plaintext: false,
-        };
-        let listener = AdminListener::bind(&listen).await.unwrap();
+        let loopback = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+        let listener = AdminListener::bind(loopback, tls).await.unwrap();
         let address = listener.local_addr();
         let serving = tokio::spawn(serve(socket, Some(listener), state.clone(), None, stop.clone()));
         Self {
@@ -305,7 +306,7 @@ fn certificate(directory: &Path) -> TlsServer {
         client_ca: None,
         min_version: TlsVersion::default(),
     };
-    TlsServer::load(tls, Clients::Certified, now).unwrap()
+    TlsServer::load(tls, Listener::Webhooks, now).unwrap()
 }
 
 fn user(name: &str, organization: &str) -> Fact {

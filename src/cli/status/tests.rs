@@ -11,6 +11,8 @@ const GOLDEN: &str = r#"{
         "last_event": "2026-11-24T09:58:00Z",
         "listen": {"tls": {"certificate": {"names": ["hooks.example"], "serial": "0a:1b", "not_before": "2026-09-01T00:00:00Z",
                                            "not_after": "2026-11-30T00:00:00Z"}, "since": "2026-11-24T07:30:00Z"}},
+        "admin": {"tls": {"certificate": {"names": ["admin.example"], "serial": "0c", "not_before": "2026-09-01T00:00:00Z",
+                                          "not_after": "2027-11-30T00:00:00Z"}, "since": "2026-11-24T07:30:00Z"}},
         "store": {"active_users": 1204, "inactive_users": 12, "groups": 48, "stale_users": 0,
                   "unreadable_events": 0, "bytes": 12897484,
                   "free_bytes": 41943040, "low_on_space": true,
@@ -101,6 +103,9 @@ Rules
   file          /etc/rolecall/rules.yaml
   in force      version 7 since 2026-11-24T09:00:00Z (1 h ago), by rollback to version 5
   turned down   others 2026-11-24T09:30:00Z (30 min ago): rules.yaml:1:1: no
+
+Admin API
+  certificate   admin.example, valid until 2027-11-30T00:00:00Z (in 370 d 14 h)
 
 Sinks
   SINK  STATE    WAITING  LEAVERS  OLDEST      HELD  DEAD  CONFIRMED  LAST CONFIRMED

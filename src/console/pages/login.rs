@@ -30,7 +30,7 @@ pub(in crate::console) async fn sign_in(
     peer: &Peer,
     fields: &Fields,
 ) -> Result<Answer, Refused> {
-    let Peer::Address(address) = peer else {
+    let Peer::Network { address, .. } = peer else {
         return Err(Refused::new(StatusCode::FORBIDDEN, "there is nothing to sign in to on the socket"));
     };
     let next = fields.get("next").filter(|page| is_ours(page)).unwrap_or(ROOT);

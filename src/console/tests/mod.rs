@@ -60,10 +60,17 @@ impl Browser {
     }
 
     fn on_the_network(daemon: &Daemon, address: SocketAddr) -> Self {
-        let listen =
-            AdminListenConfig { address, names: Vec::new(), tokens: Vec::new(), allow_plaintext: false };
+        let listen = AdminListenConfig {
+            address,
+            names: Vec::new(),
+            tls: None,
+            clients: Vec::new(),
+            tokens: Vec::new(),
+            allow_plaintext: false,
+        };
         let console = Arc::new(Console::new(daemon.within(), Some(&listen)).unwrap());
-        Self { console, peer: Peer::Address(([127, 0, 0, 1], 40_000).into()), cookie: None }
+        let peer = Peer::Network { address: ([127, 0, 0, 1], 40_000).into(), certificate: None };
+        Self { console, peer, cookie: None }
     }
 
     /// Another one that looks at the same console.

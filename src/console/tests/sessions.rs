@@ -1,6 +1,8 @@
 //! Who has signed in, and who has not.
 
 use super::*;
+use crate::admin::{Gate, Tokens};
+use crate::config::{Access, ClientConfig};
 
 #[tokio::test]
 async fn on_the_network_nobody_sees_anything_before_they_have_signed_in() {
@@ -19,6 +21,25 @@ async fn on_the_network_nobody_sees_anything_before_they_have_signed_in() {
     assert_eq!(wrong.status, StatusCode::FORBIDDEN);
     assert!(wrong.body.contains("none of those that are let in"), "{}", wrong.body);
     assert_eq!(browser.get("/console").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn whoever_shows_a_certificate_is_signed_in_by_that_as_far_as_their_access_goes() {
+    let client = |name: &str, access| ClientConfig { name: name.into(), access };
+    let clients = vec![client("olga", Access::Full), client("alice", Access::Read)];
+    let daemon = Daemon::start_with(Gate::new(Tokens::default(), clients)).await;
+    let mut browser = Browser::on_the_network(&daemon, ([127, 0, 0, 1], 8081).into());
+    for (name, status, words) in [
+        ("olga", StatusCode::OK, "certificate olga"),
+        ("alice", StatusCode::OK, "certificate alice"),
+        ("mallory", StatusCode::SEE_OTHER, ""),
+    ] {
+        let certificate = Some([name.to_owned()].into());
+        browser.peer = Peer::Network { address: ([127, 0, 0, 1], 40_000).into(), certificate };
+        let got = browser.get("/console").await;
+        assert_eq!(got.status, status, "{name}");
+        assert!(got.body.contains(words) && !got.body.contains("Sign out"), "{name}: {}", got.body);
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@
 mod cases;
 mod daemon;
 mod expect;
-mod fixture;
+pub mod people;
 mod random;
 mod report;
 mod target;

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rolecall_sink_api::conformance::people::{put_group, put_user, remove_user};
 use rolecall_sink_api::{
-    Change, Document, Entity, Group, GroupId, Profile, RoleName, Sink, SinkDown, SinkName, Timespan, User,
-    UserId,
+    Change, Group, GroupId, Profile, RoleName, Sink, SinkDown, SinkName, Timespan, User, UserId,
 };
 use rolecall_sink_exec::{Config, ExecSink, Value, example};
 use tempfile::TempDir;
@@ -117,42 +117,26 @@ def times(name):
     return os.path.getsize(path)
 "#;
 
-fn change(document: Document) -> Change {
-    let entity = document.entity();
-    Change {
-        idempotency_key: format!("hr/{entity}/1"),
-        entity,
-        desired: Some(document),
-        applied: None,
-        attempted: None,
-        remote: None,
-        generation: 1,
-        attempt: 1,
-    }
-}
-
 pub(crate) fn user(id: &str) -> Change {
-    change(Document::User(Box::new(User {
-        id: UserId::new(id),
-        organization: None,
-        active: true,
-        profile: Profile { user_name: Some(id.to_owned()), ..Profile::default() },
-        groups: [(GroupId::new("staff"), "Staff".to_owned())].into(),
-        roles: [RoleName::new("reader")].into(),
-    })))
+    put_user(
+        User {
+            id: UserId::new(id),
+            organization: None,
+            active: true,
+            profile: Profile { user_name: Some(id.to_owned()), ..Profile::default() },
+            groups: [(GroupId::new("staff"), "Staff".to_owned())].into(),
+            roles: [RoleName::new("reader")].into(),
+        },
+        1,
+    )
 }
 
 pub(crate) fn group(id: &str) -> Change {
-    change(Document::Group(Group {
-        id: GroupId::new(id),
-        organization: None,
-        name: "Staff".into(),
-        external_id: None,
-    }))
+    put_group(Group { id: GroupId::new(id), organization: None, name: "Staff".into(), external_id: None }, 1)
 }
 
 pub(crate) fn gone(id: &str) -> Change {
-    Change { entity: Entity::User(UserId::new(id)), desired: None, ..user(id) }
+    remove_user(id, 1)
 }
 
 /// Why the sink is down when it is handed one user.

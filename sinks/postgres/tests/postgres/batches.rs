@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
+use rolecall_sink_api::conformance::people::{put_group, put_user, remove_group, remove_user, user};
 use rolecall_sink_api::{Action, Outcome, Sink as _};
 use rolecall_testkit::until;
 use serde_json::json;
 use tokio_postgres::NoTls;
 
-use crate::fixture::{
-    Fixture, apply, group, member, put_group, put_user, rejected, remove_group, remove_user, retried, user,
-};
+use crate::fixture::{Fixture, apply, group, member, rejected, retried};
 
 #[tokio::test]
 async fn one_poisoned_row_of_500_is_rejected_and_the_rest_goes_through() {

@@ -1,12 +1,13 @@
 //! Getting to the server, and what happens when it is not there.
 
+use rolecall_sink_api::conformance::people::{put_user, user};
 use rolecall_sink_api::{Action, ConfigError, Sink as _};
 use rolecall_sink_postgres::PostgresSink;
 use rolecall_testkit::{CertificateAuthority, Postgres};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::fixture::{Fixture, apply, put_user, user};
+use crate::fixture::{Fixture, apply};
 
 #[tokio::test]
 async fn a_server_that_takes_encrypted_connections_only_is_reached() {

@@ -1,9 +1,10 @@
 //! What else happens when somebody loses access: the operator's SQL, in the same transaction.
 
+use rolecall_sink_api::conformance::people::{put_user, remove_user, user};
 use rolecall_sink_api::{Action, Sink as _};
 use serde_json::json;
 
-use crate::fixture::{Fixture, apply, member, put_user, rejected, remove_user, user};
+use crate::fixture::{Fixture, apply, member, rejected};
 
 /// An application that keeps its sessions by email address.
 async fn with_sessions() -> Fixture {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use rolecall_sink_api::conformance::people::{put_user, user};
 use rolecall_sink_api::{Action, Sink as _};
 use rolecall_sink_postgres::PostgresSink;
 use rolecall_testkit::{Postgres, until};
 use serde_json::json;
 
-use crate::fixture::{Fixture, apply, put_user, user};
+use crate::fixture::{Fixture, apply};
 
 /// A primary and a standby that streams from it.
 struct Pair {

@@ -1,11 +1,7 @@
 //! A server, sinks on it, and changes for them.
 
-use std::collections::BTreeMap;
-
-use rolecall_sink_api::{
-    Action, Change, Document, Entity, Group, GroupId, OrganizationId, Outcome, Profile, RoleName, Sink, User,
-    UserId,
-};
+use rolecall_sink_api::conformance::people::user;
+use rolecall_sink_api::{Action, Change, Group, GroupId, Outcome, RoleName, Sink, User};
 use rolecall_sink_postgres::{Config, PostgresSink};
 use rolecall_testkit::Postgres;
 use serde_json::{Value, json};
@@ -70,24 +66,7 @@ impl Fixture {
     }
 }
 
-/// An active user with a name, a sign-in name and an email address.
-pub(crate) fn user(id: &str) -> User {
-    User {
-        id: UserId::new(id),
-        organization: Some(OrganizationId::new("org_1")),
-        active: true,
-        profile: Profile {
-            user_name: Some(id.into()),
-            email: Some(format!("{id}@example.com")),
-            display_name: Some(format!("{id} Example")),
-            ..Profile::default()
-        },
-        groups: BTreeMap::new(),
-        roles: std::collections::BTreeSet::new(),
-    }
-}
-
-/// The same user in these groups (each named "the …") and with these roles.
+/// An active user in these groups (each named "the …") and with these roles.
 pub(crate) fn member(id: &str, groups: &[&str], roles: &[&str]) -> User {
     let mut user = user(id);
     user.groups = groups.iter().map(|id| (GroupId::new(*id), format!("the {id}"))).collect();
@@ -95,39 +74,9 @@ pub(crate) fn member(id: &str, groups: &[&str], roles: &[&str]) -> User {
     user
 }
 
+/// A group that no organization is known of.
 pub(crate) fn group(id: &str, name: &str) -> Group {
     Group { id: GroupId::new(id), organization: None, name: name.into(), external_id: None }
-}
-
-pub(crate) fn put_user(user: User, generation: u64) -> Change {
-    let document = Document::User(Box::new(user));
-    change(document.entity(), Some(document), generation)
-}
-
-pub(crate) fn put_group(group: Group, generation: u64) -> Change {
-    let document = Document::Group(group);
-    change(document.entity(), Some(document), generation)
-}
-
-pub(crate) fn remove_user(id: &str, generation: u64) -> Change {
-    change(Entity::User(UserId::new(id)), None, generation)
-}
-
-pub(crate) fn remove_group(id: &str, generation: u64) -> Change {
-    change(Entity::Group(GroupId::new(id)), None, generation)
-}
-
-fn change(entity: Entity, desired: Option<Document>, generation: u64) -> Change {
-    Change {
-        idempotency_key: format!("app/{entity}/{generation}"),
-        entity,
-        desired,
-        applied: None,
-        attempted: None,
-        remote: None,
-        generation,
-        attempt: 1,
-    }
 }
 
 /// Applies changes that must all go through, and says what was done.

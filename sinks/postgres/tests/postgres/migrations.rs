@@ -1,9 +1,10 @@
 //! The schema: who makes it, when, and with which privileges.
 
 use rolecall_sink_api::Sink as _;
+use rolecall_sink_api::conformance::people::{put_user, remove_user, user};
 use serde_json::json;
 
-use crate::fixture::{Fixture, apply, member, put_user, readme, remove_user, user};
+use crate::fixture::{Fixture, apply, member, readme};
 
 #[tokio::test]
 async fn two_sinks_that_start_at_once_make_the_tables_once() {

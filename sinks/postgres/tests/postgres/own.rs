@@ -1,16 +1,14 @@
 //! An application's own tables, written by statements, by a role that may do no more than they need.
 
 use async_trait::async_trait;
+use rolecall_sink_api::conformance::people::{put_group, put_user, remove_group, remove_user, user};
 use rolecall_sink_api::conformance::{Attribute, Held, HeldGroup, HeldUser, Target, TargetError, run};
 use rolecall_sink_api::{Action, GroupId, Outcome, RoleName, Sink, User, UserId};
 use rolecall_sink_postgres::PostgresSink;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::fixture::{
-    Fixture, apply, group, member, put_group, put_user, readme, rejected, remove_group, remove_user, retried,
-    user,
-};
+use crate::fixture::{Fixture, apply, group, member, readme, rejected, retried};
 
 /// The application, the statements and the grants are those that the README shows.
 fn tables() -> String {

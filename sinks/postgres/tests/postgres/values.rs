@@ -1,9 +1,10 @@
 //! Values that are strange and allowed, and values that PostgreSQL cannot keep.
 
+use rolecall_sink_api::conformance::people::{put_group, put_user, user};
 use rolecall_sink_api::{Address, GroupId, RoleName, Sink as _};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, apply, group, put_group, put_user, rejected, user};
+use crate::fixture::{Fixture, apply, group, rejected};
 
 #[tokio::test]
 async fn strange_text_is_kept_as_it_is() {

@@ -1,6 +1,7 @@
 //! Changes about one user.
 
-use rolecall_sink_api::{Attempted, Change, Document, Entity, Profile, RemoteId, User, UserId};
+use rolecall_sink_api::conformance::people::put_user;
+use rolecall_sink_api::{Attempted, Change, Document, Profile, RemoteId, User, UserId};
 
 /// An active user with a name and nothing else.
 pub(crate) fn user(id: &str) -> User {
@@ -16,16 +17,7 @@ pub(crate) fn user(id: &str) -> User {
 
 /// The first change of `user`.
 pub(crate) fn joins(user: User) -> Change {
-    Change {
-        entity: Entity::User(user.id.clone()),
-        idempotency_key: format!("app/{}/1", user.id),
-        desired: Some(Document::User(Box::new(user))),
-        applied: None,
-        attempted: None,
-        remote: None,
-        generation: 1,
-        attempt: 1,
-    }
+    put_user(user, 1)
 }
 
 /// A change of the user from `applied`, whom the application knows as `remote`, to `desired`.
@@ -33,9 +25,7 @@ pub(crate) fn changes(applied: User, remote: &str, desired: User) -> Change {
     Change {
         applied: Some(Document::User(Box::new(applied))),
         remote: Some(RemoteId::new(remote)),
-        generation: 2,
-        idempotency_key: format!("app/{}/2", desired.id),
-        ..joins(desired)
+        ..put_user(desired, 2)
     }
 }
 

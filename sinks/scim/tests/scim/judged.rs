@@ -1,11 +1,12 @@
 //! Every request is as RFC 7643 and RFC 7644 have it, by the judgement of scim2-models.
 
+use rolecall_sink_api::conformance::people::UserExt as _;
 use rolecall_sink_api::{Address, Profile, User, conformance};
 use rolecall_testkit::ScimServer;
 use serde_json::{Value, json};
 
 use crate::conformance::offers;
-use crate::people::{Followed, UserExt as _, group, user};
+use crate::people::{Followed, group, user};
 use crate::server::Server;
 
 /// A user of whom everything is known, all of it ending in `mark`.

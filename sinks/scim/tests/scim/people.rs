@@ -1,8 +1,9 @@
 //! Users and groups, and what the daemon would know of each from one change to the next.
 
+use rolecall_sink_api::conformance::people::{put_group, put_user, remove_group, remove_user};
 use rolecall_sink_api::{
-    Action, Attempted, Change, Document, Entity, Group, GroupId, Outcome, Profile, RemoteId, RoleName,
-    Sink as _, SinkDown, User, UserId,
+    Action, Attempted, Change, Document, Group, GroupId, Outcome, Profile, RemoteId, Sink as _, SinkDown,
+    User, UserId,
 };
 use rolecall_sink_scim::ScimSink;
 
@@ -28,59 +29,14 @@ pub(crate) fn group(id: &str) -> Group {
     Group { id: GroupId::new(id), organization: None, name: id.to_owned(), external_id: None }
 }
 
-/// Says in a sentence's order what a user should be.
-pub(crate) trait UserExt {
-    fn within(self, groups: &[&Group]) -> Self;
-    fn with_roles(self, roles: &[&str]) -> Self;
-    fn titled(self, title: &str) -> Self;
-    fn deactivated(self) -> Self;
-}
-
-impl UserExt for User {
-    fn within(mut self, groups: &[&Group]) -> Self {
-        self.groups = groups.iter().map(|group| (group.id.clone(), group.name.clone())).collect();
-        self
-    }
-
-    fn with_roles(mut self, roles: &[&str]) -> Self {
-        self.roles = roles.iter().map(|role| RoleName::new(*role)).collect();
-        self
-    }
-
-    fn titled(mut self, title: &str) -> Self {
-        self.profile.title = Some(title.to_owned());
-        self
-    }
-
-    fn deactivated(mut self) -> Self {
-        self.active = false;
-        self.roles.clear();
-        self
-    }
-}
-
-/// The first change of `entity`.
-pub(crate) fn first(entity: Entity, desired: Option<Document>) -> Change {
-    Change {
-        idempotency_key: format!("app/{entity}/1"),
-        entity,
-        desired,
-        applied: None,
-        attempted: None,
-        remote: None,
-        generation: 1,
-        attempt: 1,
-    }
-}
-
 /// The first change of `user`.
 pub(crate) fn joins(user: User) -> Change {
-    first(Entity::User(user.id.clone()), Some(Document::User(Box::new(user))))
+    put_user(user, 1)
 }
 
 /// The first change of `group`.
 pub(crate) fn comes(group: Group) -> Change {
-    first(Entity::Group(group.id.clone()), Some(Document::Group(group)))
+    put_group(group, 1)
 }
 
 /// One user or group, and what was confirmed of it.
@@ -88,11 +44,11 @@ pub(crate) struct Followed(Change);
 
 impl Followed {
     pub(crate) fn user(id: &str) -> Self {
-        Self(first(Entity::User(UserId::new(id)), None))
+        Self(remove_user(id, 1))
     }
 
     pub(crate) fn group(id: &str) -> Self {
-        Self(first(Entity::Group(GroupId::new(id)), None))
+        Self(remove_group(id, 1))
     }
 
     /// The application is known to have it under this id.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use rolecall_sink_api::conformance::people::UserExt as _;
 use rolecall_sink_api::{Action, Change, Document, Outcome, RemoteId, Sink as _};
 use rolecall_testkit::{Fault, HttpApplication, Recorded};
 use serde_json::{Value, json};
 
-use crate::people::{Followed, UserExt as _, comes, group, joins, user};
+use crate::people::{Followed, comes, group, joins, user};
 use crate::server::sink;
 
 /// What an application says that offers `features` and describes nothing else.

@@ -1,12 +1,13 @@
 //! What is in the server afterwards, and what is not touched there.
 
+use rolecall_sink_api::conformance::people::UserExt as _;
 use rolecall_sink_api::conformance::{self, Capabilities, Held, Inactive, Target, TargetError};
 use rolecall_sink_api::{Action, Group, Sink, User};
 use rolecall_testkit::ScimServer;
 use serde_json::{Value, json};
 
 use crate::conformance::offers;
-use crate::people::{Followed, UserExt as _, comes, group, joins, user};
+use crate::people::{Followed, comes, group, joins, user};
 use crate::server::{Server, items};
 
 /// A user of the server's that somebody else made.

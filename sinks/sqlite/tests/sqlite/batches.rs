@@ -1,11 +1,10 @@
 //! What a batch does to the tables, and what each change is told.
 
+use rolecall_sink_api::conformance::people::{put_group, put_user, remove_group, remove_user};
 use rolecall_sink_api::{Action, Outcome, RoleName, Sink as _};
 use serde_json::json;
 
-use crate::fixture::{
-    Fixture, apply, group, member, put_group, put_user, rejected, remove_group, remove_user,
-};
+use crate::fixture::{Fixture, apply, group, member, rejected};
 
 #[tokio::test]
 async fn one_poisoned_row_of_500_is_rejected_and_the_rest_goes_through() {

@@ -1,11 +1,12 @@
 //! The file: who else uses it, what it may be, and what happens when it is not there.
 
 use futures_util::TryStreamExt as _;
+use rolecall_sink_api::conformance::people::put_user;
 use rolecall_sink_api::{Action, Sink as _};
 use rolecall_sink_sqlite::SqliteSink;
 use serde_json::json;
 
-use crate::fixture::{Fixture, apply, member, put_user};
+use crate::fixture::{Fixture, apply, member};
 
 #[tokio::test]
 async fn a_path_that_cannot_work_is_refused_before_anything_is_opened() {

@@ -2,7 +2,7 @@
 
 use super::{Case, case};
 use crate::conformance::daemon::Daemon;
-use crate::conformance::fixture::{UserExt as _, group, user};
+use crate::conformance::people::{UserExt as _, group, user};
 use crate::conformance::report::{Step, Stop, ensure};
 use crate::{Action, Entity, Outcome, User};
 

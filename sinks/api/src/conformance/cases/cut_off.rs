@@ -3,7 +3,7 @@
 use super::{Case, case};
 use crate::Entity;
 use crate::conformance::daemon::Daemon;
-use crate::conformance::fixture::{UserExt as _, group, user};
+use crate::conformance::people::{UserExt as _, group, user};
 use crate::conformance::report::Step;
 
 pub(super) const CASES: &[Case] = &[

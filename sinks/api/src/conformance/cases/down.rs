@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Case, case};
 use crate::SinkDown;
 use crate::conformance::daemon::Daemon;
-use crate::conformance::fixture::{UserExt as _, group, user};
+use crate::conformance::people::{UserExt as _, group, user};
 use crate::conformance::report::{Step, Stop, ensure};
 
 pub(super) const CASES: &[Case] = &[case!(

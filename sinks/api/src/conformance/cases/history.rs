@@ -2,7 +2,7 @@
 
 use super::{Case, case};
 use crate::conformance::daemon::Daemon;
-use crate::conformance::fixture::{UserExt as _, group, group_entity, user, user_entity};
+use crate::conformance::people::{UserExt as _, group, group_entity, user, user_entity};
 use crate::conformance::random::Random;
 use crate::conformance::report::Step;
 use crate::{Entity, Group, RoleName, User};

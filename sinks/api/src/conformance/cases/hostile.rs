@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Case, case};
 use crate::conformance::daemon::Daemon;
-use crate::conformance::fixture::{UserExt as _, group, user};
+use crate::conformance::people::{UserExt as _, group, user};
 use crate::conformance::report::{Step, Stop, ensure};
 use crate::conformance::target::Groups;
 use crate::{Entity, Group, GroupId, Outcome, UserId};

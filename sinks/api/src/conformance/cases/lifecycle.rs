@@ -2,7 +2,7 @@
 
 use super::{Case, case};
 use crate::conformance::daemon::{Daemon, LONGEST_WAIT, MAX_ATTEMPTS};
-use crate::conformance::fixture::{UserExt as _, group, group_entity, user, user_entity};
+use crate::conformance::people::{UserExt as _, group, group_entity, user, user_entity};
 use crate::conformance::report::{Step, ensure};
 use crate::conformance::target::Inactive;
 use crate::{Action, Outcome};

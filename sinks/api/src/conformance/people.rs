@@ -1,9 +1,9 @@
-//! The people and groups that the cases are about.
+//! The people and groups that the cases are about, for a sink's own tests too.
 
-use crate::{Entity, Group, GroupId, OrganizationId, Profile, RoleName, User, UserId};
+use crate::{Change, Document, Entity, Group, GroupId, OrganizationId, Profile, RoleName, User, UserId};
 
 /// An active user with a full profile, no groups and no roles. `id` is also their sign-in name.
-pub(super) fn user(id: &str) -> User {
+pub fn user(id: &str) -> User {
     User {
         id: UserId::new(id),
         organization: Some(OrganizationId::new("org_1")),
@@ -23,7 +23,7 @@ pub(super) fn user(id: &str) -> User {
 }
 
 /// A group named after its id.
-pub(super) fn group(id: &str) -> Group {
+pub fn group(id: &str) -> Group {
     Group {
         id: GroupId::new(id),
         organization: Some(OrganizationId::new("org_1")),
@@ -32,20 +32,32 @@ pub(super) fn group(id: &str) -> Group {
     }
 }
 
-pub(super) fn user_entity(id: &str) -> Entity {
+/// The name of the user with this id.
+pub fn user_entity(id: &str) -> Entity {
     Entity::User(UserId::new(id))
 }
 
-pub(super) fn group_entity(id: &str) -> Entity {
+/// The name of the group with this id.
+pub fn group_entity(id: &str) -> Entity {
     Entity::Group(GroupId::new(id))
 }
 
 /// Says in a sentence's order what a user should be: `user("ada").within(&[&staff]).with_roles(&["admin"])`.
-pub(super) trait UserExt {
+pub trait UserExt {
+    /// In these groups and in no others.
+    #[must_use]
     fn within(self, groups: &[&Group]) -> Self;
+    /// With these roles and no others.
+    #[must_use]
     fn with_roles(self, roles: &[&str]) -> Self;
+    /// With this display name.
+    #[must_use]
     fn called(self, display_name: &str) -> Self;
+    /// With this title.
+    #[must_use]
+    fn titled(self, title: &str) -> Self;
     /// As the daemon hands over a deactivated user: known, in their groups, without roles.
+    #[must_use]
     fn deactivated(self) -> Self;
 }
 
@@ -65,9 +77,50 @@ impl UserExt for User {
         self
     }
 
+    fn titled(mut self, title: &str) -> Self {
+        self.profile.title = Some(title.to_owned());
+        self
+    }
+
     fn deactivated(mut self) -> Self {
         self.active = false;
         self.roles.clear();
         self
     }
+}
+
+/// A change of which nothing was attempted before: `desired` should be true, or with `None` the entity should be gone.
+pub fn change(entity: Entity, desired: Option<Document>, generation: u64) -> Change {
+    Change {
+        idempotency_key: format!("app/{entity}/{generation}"),
+        entity,
+        desired,
+        applied: None,
+        attempted: None,
+        remote: None,
+        generation,
+        attempt: 1,
+    }
+}
+
+/// A change to what this user should be.
+pub fn put_user(user: User, generation: u64) -> Change {
+    let document = Document::User(Box::new(user));
+    change(document.entity(), Some(document), generation)
+}
+
+/// A change to what this group should be.
+pub fn put_group(group: Group, generation: u64) -> Change {
+    let document = Document::Group(group);
+    change(document.entity(), Some(document), generation)
+}
+
+/// The end of a user.
+pub fn remove_user(id: &str, generation: u64) -> Change {
+    change(user_entity(id), None, generation)
+}
+
+/// The end of a group.
+pub fn remove_group(id: &str, generation: u64) -> Change {
+    change(group_entity(id), None, generation)
 }
