@@ -6,12 +6,11 @@ use jiff::Timestamp;
 use rolecall_sink_api::{GroupId, SinkName};
 
 use super::api::{
-    Because, Explanation, GroupExplanation, RoleExplanation, RoleObjection, RoleReason, SinkExplanation,
-    WithheldExplanation,
+    Because, Explanation, GroupExplanation, RoleExplanation, RoleReason, SinkExplanation, WithheldExplanation,
 };
 use crate::deliver::DeliveryStatus;
 use crate::directory::Stamp;
-use crate::rules::{Grant, Objection, Reason, Rules, Scopes, Withheld};
+use crate::rules::{Grant, Reason, Rules, Scopes, Withheld};
 use crate::store::{EventView, Status, UserView, desired};
 
 /// What a user is looked at with.
@@ -39,9 +38,8 @@ pub(super) fn explain(view: UserView, world: &World<'_>) -> Explanation {
             (group.id.clone(), group)
         })
         .collect();
-    let told = |reasons: Vec<Reason>| -> Vec<RoleReason> {
-        reasons.into_iter().map(|reason| role_reason(reason, &groups)).collect()
-    };
+    let tell = |reason| role_reason(reason, &groups);
+    let told = |reasons: Vec<Reason>| -> Vec<RoleReason> { reasons.into_iter().map(tell).collect() };
     let verdict = desired::explain(&view.state, &view.groups, world.rules, world.now);
     let roles = verdict
         .grants
@@ -54,7 +52,7 @@ pub(super) fn explain(view: UserView, world: &World<'_>) -> Explanation {
         .map(|Withheld { role, reasons, objections }| WithheldExplanation {
             role,
             reasons: told(reasons),
-            objections: objections.into_iter().map(|objection| role_objection(objection, &groups)).collect(),
+            objections: objections.into_iter().map(|objection| objection.map(tell)).collect(),
         })
         .collect();
     let out_of_scope = |sink: &SinkName| {
@@ -106,15 +104,6 @@ fn role_reason(reason: Reason, groups: &BTreeMap<GroupId, GroupExplanation>) -> 
         implied_by: reason.implied_by,
         from: reason.from,
         until: reason.until,
-    }
-}
-
-fn role_objection(objection: Objection, groups: &BTreeMap<GroupId, GroupExplanation>) -> RoleObjection {
-    match objection {
-        Objection::Denied(reason) => RoleObjection::Denied(role_reason(reason, groups)),
-        Objection::Outranked { by, line } => RoleObjection::Outranked { by, line },
-        Objection::Separated { from, rule, line } => RoleObjection::Separated { from, rule, line },
-        Objection::NotInForce => RoleObjection::NotInForce,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod access;
 pub mod api;
+mod body;
 mod client;
 mod explain;
 mod metrics;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use access::{Credential, Gate, Peer, Tokens, Who};
-pub use client::{AdminClient, ClientError, Download};
+pub use client::{Address, AdminClient, AdminUrl, ClientError, Download, Plaintext, Remote, RemoteError};
 pub use readiness::Readiness;
 pub use server::{AdminListener, ListenError, Pages, serve};
 pub use socket::{AdminSocket, SocketError};

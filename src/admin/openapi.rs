@@ -77,7 +77,7 @@ pub(super) fn document(routes: &[Route]) -> Value {
             methods.insert(route.method.as_str().to_ascii_lowercase(), operation);
         }
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "rolecall admin API",
@@ -91,10 +91,37 @@ pub(super) fn document(routes: &[Route]) -> Value {
         "components": {
             "schemas": shapes.definitions(),
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "One of admin.listen.tokens."},
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "One of admin.listen.tokens. A certificate of one of admin.listen.clients needs none.",
+                },
             },
         },
-    })
+    });
+    with_limits(&mut document);
+    document
+}
+
+/// Says of every whole number how small and how large it may be: for wide types schemars gives their name alone.
+fn with_limits(schema: &mut Value) {
+    let limits = match schema.get("format").and_then(Value::as_str) {
+        Some("uint64") => Some((json!(0), json!(u64::MAX))),
+        Some("int64") => Some((json!(i64::MIN), json!(i64::MAX))),
+        Some("uint32") => Some((json!(0), json!(u32::MAX))),
+        _ => None,
+    };
+    match schema {
+        Value::Object(fields) => {
+            if let Some((least, most)) = limits {
+                fields.entry("minimum").or_insert(least);
+                fields.entry("maximum").or_insert(most);
+            }
+            fields.values_mut().for_each(with_limits);
+        }
+        Value::Array(items) => items.iter_mut().for_each(with_limits),
+        _ => {}
+    }
 }
 
 fn operation(route: &Route, shapes: &mut Shapes, problem: &Schema) -> Value {
@@ -195,5 +222,18 @@ fn without_null(schema: &mut Value) {
         if let [only] = any.as_slice() {
             *schema = only.clone();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::routes;
+    use crate::config::published::is_up_to_date;
+
+    #[test]
+    fn the_published_document_is_that_of_the_routes() {
+        let document = serde_json::to_string_pretty(&document(&routes::all())).unwrap() + "\n";
+        is_up_to_date("openapi.json", &document);
     }
 }

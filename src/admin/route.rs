@@ -14,6 +14,7 @@ use warp::reply::Response;
 
 use super::AdminState;
 use super::access::Who;
+use super::body;
 use super::openapi::{Said, Shapes};
 use super::refusal::Refusal;
 use super::transfer::Pace;
@@ -49,6 +50,9 @@ pub(super) struct Raw {
 
 type Handler = Arc<dyn Fn(Raw) -> BoxFuture<'static, Result<Response, Refusal>> + Send + Sync>;
 
+/// What a route says of itself.
+type Saying = Arc<dyn Fn(&mut Shapes) -> Said + Send + Sync>;
+
 /// A method on a path, and what it does.
 #[derive(Clone)]
 pub(super) struct Route {
@@ -63,9 +67,7 @@ pub(super) struct Route {
     pub(super) most_body: usize,
     /// How it says no, beside what the others of its kind say.
     pub(super) refusals: Vec<StatusCode>,
-    said: fn(&mut Shapes) -> Said,
-    /// The media type of its answer, where that is a text.
-    text: Option<&'static str>,
+    said: Saying,
     handler: Handler,
 }
 
@@ -82,20 +84,8 @@ impl Route {
         A: Serialize + JsonSchema + 'static,
         F: Future<Output = Result<A, Refusal>> + Send + 'static,
     {
-        Self {
-            method: Method::GET,
-            path,
-            summary,
-            needs: Some(Access::Read),
-            most_body: 0,
-            refusals: Vec::new(),
-            said: |shapes| Said::json::<P, A>(shapes, None),
-            text: None,
-            handler: Arc::new(move |raw| match read_call(raw, |_| Ok(())) {
-                Ok(call) => handler(call).map(|done| done.map(|answer| json(&answer))).boxed(),
-                Err(refusal) => std::future::ready(Err(refusal)).boxed(),
-            }),
-        }
+        let said = Arc::new(|shapes: &mut Shapes| Said::json::<P, A>(shapes, None));
+        Self::looking(path, summary, said, reading(|_| Ok(()), handler))
     }
 
     /// `POST`: `handler` does something, with a body that is a `B` in JSON. Needs full access.
@@ -110,23 +100,12 @@ impl Route {
         A: Serialize + JsonSchema + 'static,
         F: Future<Output = Result<A, Refusal>> + Send + 'static,
     {
-        Self {
-            method: Method::POST,
-            path,
-            summary,
-            needs: Some(Access::Full),
-            most_body: MOST_BODY,
-            refusals: Vec::new(),
-            said: |shapes| {
-                let body = shapes.asked::<B>();
-                Said::json::<P, A>(shapes, Some(body))
-            },
-            text: None,
-            handler: Arc::new(move |raw| match read_call(raw, read_body) {
-                Ok(call) => handler(call).map(|done| done.map(|answer| json(&answer))).boxed(),
-                Err(refusal) => std::future::ready(Err(refusal)).boxed(),
-            }),
-        }
+        let said = Arc::new(|shapes: &mut Shapes| {
+            let body = shapes.asked::<B>();
+            Said::json::<P, A>(shapes, Some(body))
+        });
+        let looking = Self::looking(path, summary, said, reading(body::read, handler));
+        Self { method: Method::POST, needs: Some(Access::Full), most_body: MOST_BODY, ..looking }
     }
 
     /// `GET` of a text for programs of other kinds. Needs access to read.
@@ -139,20 +118,11 @@ impl Route {
     where
         F: Future<Output = Result<String, Refusal>> + Send + 'static,
     {
-        Self {
-            method: Method::GET,
-            path,
-            summary,
-            needs: Some(Access::Read),
-            most_body: 0,
-            refusals: Vec::new(),
-            said: |_| Said::text("text/plain"),
-            text: Some(content_type),
-            handler: Arc::new(move |raw| {
-                let text = handler(raw.state);
-                async move { Ok(reply(Bytes::from(text.await?), content_type)) }.boxed()
-            }),
-        }
+        let handler = Arc::new(move |raw: Raw| {
+            let text = handler(raw.state);
+            async move { Ok(reply(Bytes::from(text.await?), content_type)) }.boxed()
+        });
+        Self::looking(path, summary, Arc::new(move |_| Said::text(content_type)), handler)
     }
 
     /// `GET` of something large that is sent as it is read. Needs full access.
@@ -165,17 +135,9 @@ impl Route {
     where
         F: Future<Output = Result<Response, Refusal>> + Send + 'static,
     {
-        Self {
-            method: Method::GET,
-            path,
-            summary,
-            needs: Some(Access::Full),
-            most_body: 0,
-            refusals: Vec::new(),
-            said: |_| Said::text("application/octet-stream"),
-            text: Some(content_type),
-            handler: Arc::new(move |raw| handler(raw.state, raw.pace).boxed()),
-        }
+        let handler = Arc::new(move |raw: Raw| handler(raw.state, raw.pace).boxed());
+        let looking = Self::looking(path, summary, Arc::new(move |_| Said::text(content_type)), handler);
+        Self { needs: Some(Access::Full), ..looking }
     }
 
     /// `GET` of something that anybody may know: no token is asked for.
@@ -188,18 +150,23 @@ impl Route {
         A: Serialize + JsonSchema + 'static,
         F: Future<Output = Result<A, Refusal>> + Send + 'static,
     {
+        let said = Arc::new(|shapes: &mut Shapes| Said::json::<(), A>(shapes, None));
+        let handler =
+            Arc::new(move |raw: Raw| handler(raw.state).map(|done| done.map(|answer| json(&answer))).boxed());
+        Self { needs: None, ..Self::looking(path, summary, said, handler) }
+    }
+
+    /// `GET` without a body, for whoever may read: what the other kinds differ from.
+    fn looking(path: &'static str, summary: &'static str, said: Saying, handler: Handler) -> Self {
         Self {
             method: Method::GET,
             path,
             summary,
-            needs: None,
+            needs: Some(Access::Read),
             most_body: 0,
             refusals: Vec::new(),
-            said: |shapes| Said::json::<(), A>(shapes, None),
-            text: None,
-            handler: Arc::new(move |raw| {
-                handler(raw.state).map(|done| done.map(|answer| json(&answer))).boxed()
-            }),
+            said,
+            handler,
         }
     }
 
@@ -256,7 +223,7 @@ impl Route {
 
     /// What it takes and answers.
     pub(super) fn said(&self, shapes: &mut Shapes) -> Said {
-        self.text.map_or_else(|| (self.said)(shapes), Said::text)
+        (self.said)(shapes)
     }
 
     pub(super) async fn answer(&self, raw: Raw) -> Result<Response, Refusal> {
@@ -266,6 +233,22 @@ impl Route {
 
 fn parameter(segment: &'static str) -> Option<&'static str> {
     segment.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// Has a request read before `handler` sees it, and the answer written as JSON.
+fn reading<P, B, A, F>(
+    body: impl Fn(&[u8]) -> Result<B, Refusal> + Send + Sync + 'static,
+    handler: impl Fn(Call<P, B>) -> F + Send + Sync + 'static,
+) -> Handler
+where
+    P: DeserializeOwned,
+    A: Serialize,
+    F: Future<Output = Result<A, Refusal>> + Send + 'static,
+{
+    Arc::new(move |raw| match read_call(raw, &body) {
+        Ok(call) => handler(call).map(|done| done.map(|answer| json(&answer))).boxed(),
+        Err(refusal) => std::future::ready(Err(refusal)).boxed(),
+    })
 }
 
 fn read_call<P: DeserializeOwned, B>(
@@ -279,10 +262,6 @@ fn read_call<P: DeserializeOwned, B>(
     let params =
         serde_path_to_error::deserialize(pairs).map_err(|error| Refusal::unreadable("the query", error))?;
     Ok(Call { state, who, params, body: body(&bytes)?, pace })
-}
-
-fn read_body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, Refusal> {
-    serde_json::from_slice(bytes).map_err(|error| Refusal::unreadable("the body", error))
 }
 
 fn json(answer: &impl Serialize) -> Response {

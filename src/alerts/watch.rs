@@ -130,15 +130,13 @@ impl Alerts {
         join_all(tests).await
     }
 
-    /// Looks and tells until `stop` is cancelled.
+    /// Looks and tells until `stop` is cancelled. A message that is under way then is given the time that it has anyway.
     pub async fn run(self, stop: CancellationToken) {
         let shared = &self.0;
         shared.recall().await;
-        let watching = async {
-            tokio::join!(shared.watch(), join_all(shared.posts.iter().map(|post| shared.tell(post))));
-        };
-        stop.run_until_cancelled(watching).await;
-        // What has begun to be sent may not have arrived, and is sent again after the start.
+        let telling = shared.posts.iter().map(|post| shared.tell(post, &stop));
+        tokio::join!(stop.run_until_cancelled(shared.watch()), join_all(telling));
+        // What is not known to have arrived is sent again after the start.
         shared.remember().await;
     }
 }
@@ -240,17 +238,12 @@ impl Shared {
     }
 
     /// Tells one webhook whatever there is to tell, as often as it may be told.
-    async fn tell(&self, post: &Post) {
+    async fn tell(&self, post: &Post, stop: &CancellationToken) {
         let mut allowance = Allowance::full((self.clock)());
         let mut waits = waits();
-        loop {
-            if locked(&post.outbox).is_empty() {
-                post.news.notified().await;
-                continue;
-            }
-            while let Err(wait) = allowance.take((self.clock)()) {
-                sleep(wait.unsigned_abs()).await;
-            }
+        let mut pause = Duration::ZERO;
+        while stop.run_until_cancelled(self.something_to_tell(post, &mut allowance, pause)).await.is_some() {
+            pause = Duration::ZERO;
             let notices = locked(&post.outbox).send();
             let message = Message::of(&notices, &self.host, post.webhook.format);
             match post.webhook.send(&message, (self.clock)()).await {
@@ -261,16 +254,26 @@ impl Shared {
                 }
                 Tried::Failed(why) => {
                     locked(&post.outbox).failed();
-                    let wait = jitter(waits.next().unwrap_or(LONGEST_WAIT));
+                    pause = jitter(waits.next().unwrap_or(LONGEST_WAIT));
                     warn!(
                         webhook = post.webhook.name,
-                        ?wait,
+                        wait = ?pause,
                         "an alert could not be sent, and is sent again: {why}"
                     );
                     *locked(&post.failure) = Some(why);
-                    sleep(wait).await;
                 }
             }
+        }
+    }
+
+    /// Waits for so long, and then until there is something to tell that may be told.
+    async fn something_to_tell(&self, post: &Post, allowance: &mut Allowance, pause: Duration) {
+        sleep(pause).await;
+        while locked(&post.outbox).is_empty() {
+            post.news.notified().await;
+        }
+        while let Err(wait) = allowance.take((self.clock)()) {
+            sleep(wait.unsigned_abs()).await;
         }
     }
 

@@ -1,17 +1,15 @@
 //! `rolecall activity`
 
-use std::path::Path;
-
 use clap::Args;
 
-use super::daemon::Daemon;
-use super::output::{answer, width};
-use super::pages::up_to;
+use super::listing::Listing;
 use super::span::Span;
 use super::table::Table;
 use super::text::exact;
+use super::whom::Whom;
 use super::{Exit, Failure};
-use crate::admin::api::{ActivityPage, ActivityQuery, LARGEST_PAGE};
+use crate::admin::AdminClient;
+use crate::admin::api::{ActivityPage, ActivityQuery};
 
 /// List what was done to whom: where, when and because of which event, newest first
 ///
@@ -35,18 +33,12 @@ pub(super) struct Activity {
     what: Option<String>,
     #[command(flatten)]
     span: Span,
-    /// Most lines to list
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-    /// Show particulars in full, however wide the terminal is
-    #[arg(long)]
-    wide: bool,
     #[command(flatten)]
-    daemon: Daemon,
+    listing: Listing,
 }
 
 impl Activity {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = ActivityQuery {
             sink: self.sink,
             entity: self.entity,
@@ -56,14 +48,10 @@ impl Activity {
             until: self.span.until,
             ..ActivityQuery::default()
         };
-        let client = self.daemon.client(config)?;
-        let ask = async |limit, after| {
+        let ask = async |client: &AdminClient, limit, after| {
             client.activity(&ActivityQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        let listed = up_to(self.limit, LARGEST_PAGE, ask).await?;
-        let width = if self.wide { None } else { width() };
-        answer(self.daemon.json, &listed, |listed| render(listed, width))?;
-        Ok(Exit::Done)
+        self.listing.run(whom, ask, render).await
     }
 }
 

@@ -1,13 +1,13 @@
 //! `rolecall alerts`
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::{Args, Subcommand};
 
 use super::daemon::Daemon;
 use super::output::answer;
 use super::text::{BAD, GOOD, HEADING, moment, plain, styled};
+use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::admin::api::{AlertsList, AlertsTested};
 
@@ -39,15 +39,15 @@ pub(super) struct Test {
 }
 
 impl Alerts {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         match self {
             Alerts::List(List { daemon }) => {
-                let list = daemon.client(config)?.alerts().await?;
+                let list = daemon.client(whom)?.alerts().await?;
                 answer(daemon.json, &list, listed)?;
                 Ok(if list.alerts.is_empty() { Exit::Done } else { Exit::Problems })
             }
             Alerts::Test(Test { daemon }) => {
-                let tested = daemon.client(config)?.test_alerts().await?;
+                let tested = daemon.client(whom)?.test_alerts().await?;
                 answer(daemon.json, &tested, shown)?;
                 let failed = tested.webhooks.iter().any(|webhook| webhook.error.is_some());
                 Ok(if failed { Exit::Problems } else { Exit::Done })

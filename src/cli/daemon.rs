@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use serde::de::DeserializeOwned;
 
+use super::whom::Whom;
 use super::{DEFAULT_CONFIG, Failure};
 use crate::admin::AdminClient;
 use crate::config::AdminConfig;
@@ -36,18 +37,21 @@ pub(super) struct Socket {
 }
 
 impl Daemon {
-    /// A client of the daemon of this configuration.
-    pub(super) fn client(&self, config: &Path) -> Result<AdminClient, Failure> {
-        self.socket.client(config)
+    /// A client of the daemon that is meant.
+    pub(super) fn client(&self, whom: &Whom) -> Result<AdminClient, Failure> {
+        self.socket.client(whom)
     }
 }
 
 impl Socket {
-    /// A client of the daemon of this configuration.
-    pub(super) fn client(&self, config: &Path) -> Result<AdminClient, Failure> {
+    /// A client of the daemon that is meant: of the socket or the address that is named, else of the configuration.
+    pub(super) fn client(&self, whom: &Whom) -> Result<AdminClient, Failure> {
+        if let Some(elsewhere) = whom.elsewhere(self.socket.as_deref())? {
+            return Ok(elsewhere);
+        }
         match &self.socket {
             Some(socket) => Ok(AdminClient::new(socket)),
-            None => configured(config).map(AdminClient::new).map_err(Failure::Usage),
+            None => configured(&whom.config).map(AdminClient::new).map_err(Failure::Usage),
         }
     }
 }

@@ -69,8 +69,12 @@ impl fmt::Display for Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Unreachable { .. } | ClientError::Slow { .. } => Failure::Unreachable(error.into()),
-            ClientError::Refused(_) | ClientError::Odd { .. } => Failure::Failed(error.into()),
+            ClientError::Unreachable { .. } | ClientError::Untrusted { .. } | ClientError::Slow { .. } => {
+                Failure::Unreachable(error.into())
+            }
+            ClientError::Unknown { .. } | ClientError::Refused(_) | ClientError::Odd { .. } => {
+                Failure::Failed(error.into())
+            }
         }
     }
 }
@@ -99,18 +103,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::admin::Address;
 
     #[test]
     fn a_daemon_that_does_not_answer_is_told_from_one_that_refuses() {
-        let socket = "/run/rolecall/admin.sock";
-        let missing = ClientError::Unreachable {
-            socket: socket.into(),
-            error: io::Error::from(io::ErrorKind::NotFound),
-        };
+        let at = Address::Socket("/run/rolecall/admin.sock".into());
+        let missing =
+            ClientError::Unreachable { at: at.clone(), error: io::Error::from(io::ErrorKind::NotFound) };
         assert_eq!(Failure::from(missing).exit(), Exit::Unreachable);
         assert_eq!(
-            Failure::from(ClientError::Slow { socket: socket.into(), within: Duration::from_secs(30) })
-                .exit(),
+            Failure::from(ClientError::Slow { at, within: Duration::from_secs(30) }).exit(),
             Exit::Unreachable
         );
         assert_eq!(Failure::from(ClientError::Refused("no".into())).exit(), Exit::Problems);

@@ -1,7 +1,6 @@
 //! `rolecall explain`
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -13,6 +12,7 @@ use super::reasons::{NOT_IN_FORCE, Told, outranked, separated};
 use super::standing::{heading, in_sinks, recent, since};
 use super::table::{Cell, Table};
 use super::text::{BAD, FAINT, GOOD, HEADING, exact, moment, plain, styled};
+use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::admin::api::{Explanation, RoleObjection, RoleReason, Users};
 use crate::store::Status;
@@ -33,8 +33,8 @@ pub(super) struct Explain {
 }
 
 impl Explain {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let found = self.daemon.client(config)?.users(&self.user).await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let found = self.daemon.client(whom)?.users(&self.user).await?;
         answer(self.daemon.json, &found, |found| render(&self.user, found, width()))?;
         Ok(exit(&found))
     }

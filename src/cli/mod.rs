@@ -1,8 +1,9 @@
 //! The command line: one file for each command, and what they share.
 //!
-//! `text` and `table` make answers readable, `output` writes them, `daemon` finds the daemon to ask, `pages` asks on, `span` is a
-//! stretch of time, `standing` how somebody stands in the sinks, `progress` shows how long work gets on, `reasons`
-//! says why somebody has a role, `exit` how a command ended.
+//! `text` and `table` make answers readable, `output` writes them, `whom` is what every command is told, `daemon` finds
+//! the daemon to ask, `pages` asks on, `listing` is what all listings share, `span` a stretch of time, `standing` how
+//! somebody stands in the sinks, `progress` shows how long work gets on, `reasons` says why somebody has a role, `exit` how
+//! a command ended.
 
 mod activity;
 mod alerts;
@@ -15,6 +16,7 @@ mod explain;
 mod export;
 mod groups;
 mod holds;
+mod listing;
 mod output;
 mod pages;
 mod plugin;
@@ -32,12 +34,12 @@ mod store;
 mod table;
 mod text;
 mod users;
-
-use std::path::PathBuf;
+mod whom;
 
 use clap::{Parser, Subcommand};
 
 pub use exit::{Exit, Failure};
+use whom::Whom;
 
 use crate::config::Config;
 use crate::receive::InheritedSockets;
@@ -53,9 +55,8 @@ const DEFAULT_CONFIG: &str = "/etc/rolecall/rolecall.yaml";
 #[command(name = "rolecall", version, after_help = exit::HELP, after_long_help = exit::HELP)]
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
 pub struct Cli {
-    /// The configuration file
-    #[arg(long, short, global = true, env = "ROLECALL_CONFIG", hide_env_values = true, default_value = DEFAULT_CONFIG, value_name = "PATH")]
-    config: PathBuf,
+    #[command(flatten)]
+    whom: Whom,
     #[command(subcommand)]
     command: Command,
 }
@@ -95,31 +96,40 @@ enum Command {
 /// Does what the command line asks, and says how it ended. What went wrong has been told by then. `inherited` is
 /// for the daemon.
 pub async fn run(cli: Cli, inherited: InheritedSockets) -> Exit {
-    let config = &cli.config;
-    let ended = match cli.command {
-        Command::Serve(serve) => serve.run(config, inherited).await,
-        Command::Check(check) => check.run(config).await,
-        Command::Send(send) => send.run(config).await,
-        Command::Status(status) => status.run(config).await,
-        Command::Queue(queue) => queue.run(config).await,
-        Command::Holds(holds) => holds.run(config).await,
-        Command::Sinks(sinks) => sinks.run(config).await,
-        Command::Events(events) => events.run(config).await,
-        Command::Explain(explain) => explain.run(config).await,
-        Command::Export(export) => export.run(config).await,
-        Command::Store(store) => store.run(config).await,
-        Command::Users(users) => users.run(config).await,
-        Command::Groups(groups) => groups.run(config).await,
-        Command::Activity(activity) => activity.run(config).await,
-        Command::Rules(rules) => rules.run(config).await,
-        Command::Alerts(alerts) => alerts.run(config).await,
-        Command::Plugin(plugin) => plugin.run().await,
-        Command::Demo(demo) => demo.run(inherited).await,
-    };
+    let ended = answer(cli.command, &cli.whom, inherited).await;
     ended.unwrap_or_else(|failure| {
         output::complain(&failure);
         failure.exit()
     })
+}
+
+async fn answer(command: Command, whom: &Whom, inherited: InheritedSockets) -> Result<Exit, Failure> {
+    match command {
+        Command::Serve(serve) => serve.run(whom.here()?, inherited).await,
+        Command::Check(check) => check.run(whom.here()?).await,
+        Command::Send(send) => send.run(whom.here()?).await,
+        Command::Status(status) => status.run(whom).await,
+        Command::Queue(queue) => queue.run(whom).await,
+        Command::Holds(holds) => holds.run(whom).await,
+        Command::Sinks(sinks) => sinks.run(whom).await,
+        Command::Events(events) => events.run(whom).await,
+        Command::Explain(explain) => explain.run(whom).await,
+        Command::Export(export) => export.run(whom).await,
+        Command::Store(store) => store.run(whom).await,
+        Command::Users(users) => users.run(whom).await,
+        Command::Groups(groups) => groups.run(whom).await,
+        Command::Activity(activity) => activity.run(whom).await,
+        Command::Rules(rules) => rules.run(whom).await,
+        Command::Alerts(alerts) => alerts.run(whom).await,
+        Command::Plugin(plugin) => {
+            whom.here()?;
+            plugin.run().await
+        }
+        Command::Demo(demo) => {
+            whom.here()?;
+            demo.run(inherited).await
+        }
+    }
 }
 
 /// The whole configuration, checked.

@@ -1,7 +1,6 @@
 //! `rolecall status`
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -12,6 +11,7 @@ use super::output::{answer, width};
 use super::rules::by;
 use super::table::{Cell, Table};
 use super::text::{BAD, GOOD, HEADING, bytes, count, exact, length, moment, plain, relative, styled};
+use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::admin::api::{DaemonStatus, SinkStatus};
 use crate::deliver::Breaker;
@@ -35,8 +35,8 @@ pub(super) struct Status {
 }
 
 impl Status {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let status = self.daemon.client(config)?.status().await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let status = self.daemon.client(whom)?.status().await?;
         answer(self.daemon.json, &status, |status| render(status, width()))?;
         Ok(exit(&status))
     }

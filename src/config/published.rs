@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{
+    CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, SerialNumber,
+    date_time_ymd,
+};
 
 use super::reference::{paths, reference};
 use super::tests::Host;
@@ -92,8 +95,18 @@ fn host(example: &str) -> Host {
     }
     host.file("secrets/slack-url", "https://hooks.slack.example/services/T0/B0/x");
     let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap().pem();
+    let params = CertificateParams::new(vec!["localhost".into()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let nobody = CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 11, 1),
+        next_update: date_time_ymd(2026, 12, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let revoked = nobody.signed_by(&Issuer::from_params(&params, &key)).unwrap();
+    host.file("tls/clients.crl.pem", revoked.pem().unwrap());
     for name in ["ca", "client", "clients", "rolecall"] {
         host.file(&format!("tls/{name}.pem"), &certificate);
         host.file(&format!("tls/{name}.key"), key.serialize_pem());

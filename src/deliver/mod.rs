@@ -4,6 +4,7 @@ mod config;
 mod control;
 mod guard;
 mod metrics;
+mod refused;
 pub mod registry;
 mod safeguard;
 mod schedule;

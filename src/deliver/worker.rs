@@ -68,7 +68,7 @@ struct Trouble {
 }
 
 /// How one handing-over to the sink ended.
-enum Delivered {
+pub(super) enum Delivered {
     /// One outcome per change.
     Outcomes(Vec<Outcome>),
     /// The sink is down.
@@ -304,7 +304,7 @@ impl Worker {
         self.open(down, trouble);
     }
 
-    async fn apply(&self, changes: &[Change]) -> Delivered {
+    pub(super) async fn apply(&self, changes: &[Change]) -> Delivered {
         self.progress.within(self.config.batch_timeout.get());
         let began = Instant::now();
         let apply = AssertUnwindSafe(self.sink.apply(changes)).catch_unwind();
@@ -323,7 +323,8 @@ impl Worker {
         }
     }
 
-    /// Notes the outcomes. Repeats until the store takes them or the daemon stops; then the changes come again.
+    /// Has the losses of what is given up go through, and notes the outcomes. Repeats that until the store takes them or the
+    /// daemon stops; then the changes come again.
     async fn settle(
         &self,
         changes: Vec<Change>,
@@ -331,6 +332,7 @@ impl Worker {
         began: Timestamp,
         stop: &CancellationToken,
     ) {
+        let outcomes = self.take_away(&changes, outcomes).await;
         let now = (self.clock)();
         let settlements: Vec<Settlement> = changes
             .into_iter()

@@ -19,6 +19,8 @@ pub(super) enum NoBody {
     TooLarge(usize),
     #[error("its body did not arrive within {0:?} (listen.body_timeout)")]
     Slow(Duration),
+    #[error("its body did not arrive while others waited for a connection (listen.max_connections)")]
+    Crowded,
     #[error("its sender stopped in the middle of the body")]
     Broken,
     #[error("messages of {0} bytes are being held already (listen.max_held_bytes)")]

@@ -28,8 +28,8 @@ pub struct ListenConfig {
     /// and those that wait for the store, also after the answer timed out. Default: `67108864` (64 MiB). A
     /// message beyond it is answered 503.
     pub max_held_bytes: NonZeroUsize,
-    /// How many connections may be open. Default: `1024`. More wait until one is closed. Each takes one file
-    /// descriptor.
+    /// How many connections may be open. Default: `1024`. More wait until one is closed; meanwhile those are closed on which
+    /// nothing happens for two seconds. Each takes one file descriptor.
     pub max_connections: NonZeroU32,
     /// How long a TLS handshake may take. Default: `10s`.
     pub handshake_timeout: Timespan,

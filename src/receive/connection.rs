@@ -20,6 +20,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use super::client::TrustedProxies;
+use super::crowd::{Crowd, PATIENCE};
 use crate::tls::TlsServer;
 
 /// The largest request head, in bytes; a webhook's has some five hundred.
@@ -41,6 +42,7 @@ pub(super) struct Serving {
     filter: BoxedFilter<(Response,)>,
     handshake_timeout: Duration,
     header_timeout: Duration,
+    crowd: Crowd,
 }
 
 /// How a connection learns that the listener is stopping.
@@ -59,12 +61,13 @@ impl Serving {
         proxies: TrustedProxies,
         handshake_timeout: Duration,
         header_timeout: Duration,
+        crowd: Crowd,
     ) -> Self {
         let mut http = auto::Builder::new(TokioExecutor::new());
         // The connection's own watch covers what this timeout would, and HTTP/2 as well.
         http.http1().header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
         http.http2().max_header_list_size(MAX_HEAD as u32).max_concurrent_streams(MAX_STREAMS);
-        Self { http, tls, proxies: Arc::new(proxies), filter, handshake_timeout, header_timeout }
+        Self { http, tls, proxies: Arc::new(proxies), filter, handshake_timeout, header_timeout, crowd }
     }
 
     /// Serves one connection until it ends, idles for too long, or the listener stops.
@@ -72,16 +75,17 @@ impl Serving {
         // Answers are small and go out whole: waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else { return self.serve_http(stream, peer, stopping).await };
-        let handshake = timeout(self.handshake_timeout, tls.accept(stream));
+        let handshake = self.crowd.hurry(timeout(self.handshake_timeout, tls.accept(stream)));
         let accepted = tokio::select! {
             accepted = handshake => accepted,
             () = stopping.cut.cancelled() => return,
             () = async { stopping.drain.cancelled().await; sleep(FIRST_REQUEST).await } => return,
         };
         match accepted {
-            Ok(Ok(stream)) => self.serve_http(stream, peer, stopping).await,
-            Ok(Err(error)) => debug!(%peer, %error, "no TLS connection came about"),
-            Err(_) => debug!(%peer, "the TLS handshake took longer than listen.handshake_timeout"),
+            Some(Ok(Ok(stream))) => self.serve_http(stream, peer, stopping).await,
+            Some(Ok(Err(error))) => debug!(%peer, %error, "no TLS connection came about"),
+            Some(Err(_)) => debug!(%peer, "the TLS handshake took longer than listen.handshake_timeout"),
+            None => debug!(%peer, "the TLS handshake kept others waiting"),
         }
     }
 
@@ -107,7 +111,7 @@ impl Serving {
             }
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
-        let mut idle = pin!(activity.idles_for(self.header_timeout));
+        let mut idle = pin!(activity.idles_for(self.header_timeout, &self.crowd));
         let mut drain = pin!(activity.drains(&stopping.drain));
         let mut draining = false;
         loop {
@@ -124,7 +128,7 @@ impl Serving {
                     connection.as_mut().graceful_shutdown();
                 }
                 () = idle.as_mut() => {
-                    debug!(%peer, "no request came within listen.header_timeout");
+                    debug!(%peer, "no request came within listen.header_timeout, or while others waited");
                     connection.as_mut().graceful_shutdown();
                     let _ = timeout(FAREWELL, connection).await;
                     return;
@@ -163,19 +167,23 @@ impl Activity {
         let _ = timeout(FIRST_REQUEST, self.used.notified()).await;
     }
 
-    /// Returns once nothing was under way for `limit`.
-    async fn idles_for(&self, limit: Duration) {
-        let mut until = self.opened + limit;
+    /// Returns once nothing was under way for `limit`, or for less where others wait for a connection.
+    async fn idles_for(&self, limit: Duration, crowd: &Crowd) {
+        let mut taken = crowd.watch();
         loop {
-            sleep_until(until).await;
+            let limit = if *taken.borrow_and_update() { limit.min(PATIENCE) } else { limit };
             let now = Instant::now();
             let idle_since = match self.under_way.load(Ordering::Acquire) {
                 0 => self.opened + Duration::from_millis(self.last.load(Ordering::Acquire)),
                 _ => now,
             };
-            until = idle_since + limit;
+            let until = idle_since + limit;
             if until <= now {
                 return;
+            }
+            tokio::select! {
+                () = sleep_until(until) => {}
+                Ok(()) = taken.changed() => {}
             }
         }
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use rolecall_sink_api::ConfigError;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -18,6 +19,7 @@ use super::body::Held;
 use super::client::TrustedProxies;
 use super::config::ListenConfig;
 use super::connection::{Serving, Stopping};
+use super::crowd::Crowd;
 use super::refusals::Refusals;
 use super::webhooks::{Clock, NamedSource, Webhooks, filter};
 use crate::store::Intake;
@@ -35,6 +37,7 @@ pub struct Receiver {
     serving: Serving,
     tls: Option<TlsServer>,
     counts: Arc<Acknowledgements>,
+    crowd: Crowd,
 }
 
 impl Receiver {
@@ -54,6 +57,7 @@ impl Receiver {
         let tls =
             config.tls.clone().map(|tls| TlsServer::load(tls, Listener::Webhooks, clock)).transpose()?;
         let counts = Arc::new(Acknowledgements::new(sources.iter().map(|source| &source.name)));
+        let crowd = Crowd::new();
         let webhooks = Arc::new(Webhooks {
             sources: sources.into_iter().map(|source| (source.name.clone(), source)).collect(),
             intake,
@@ -64,6 +68,7 @@ impl Receiver {
             held: Held::new(config.max_held_bytes.get()),
             counts: Arc::clone(&counts),
             refusals: Refusals::default(),
+            crowd: crowd.clone(),
             traces,
         });
         let serving = Serving::new(
@@ -72,8 +77,9 @@ impl Receiver {
             TrustedProxies::new(config.trusted_proxies.clone()),
             config.handshake_timeout.get(),
             config.header_timeout.get(),
+            crowd.clone(),
         );
-        Ok(Self { config, serving, tls, counts })
+        Ok(Self { config, serving, tls, counts, crowd })
     }
 
     /// How often each answer was given.
@@ -131,7 +137,7 @@ impl Bound {
     /// Serves until `stop` is cancelled, then lets what is under way finish within `listen.drain_timeout`.
     /// When it returns, no request is under way. Dropping the future closes every connection at once.
     pub async fn serve(self, stop: CancellationToken) {
-        let Receiver { config, serving, .. } = self.receiver;
+        let Receiver { config, serving, crowd, .. } = self.receiver;
         let serving = Arc::new(serving);
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
@@ -140,7 +146,7 @@ impl Bound {
         info!(address = %self.local_addr, tls = config.tls.is_some(), "receiving webhooks");
         tokio::select! {
             () = stop.cancelled() => {}
-            () = accept(&self.listener, config.max_connections.get(), |stream, peer, permit| {
+            () = accept(&self.listener, config.max_connections.get(), &crowd, |stream, peer, permit| {
                 let (serving, stopping) = (Arc::clone(&serving), stopping.clone());
                 connections.spawn(async move {
                     serving.serve(stream, peer, stopping).await;
@@ -163,18 +169,33 @@ impl Bound {
 async fn accept(
     listener: &TcpListener,
     most: u32,
+    crowd: &Crowd,
     mut serve: impl FnMut(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit),
 ) {
     let slots = Arc::new(Semaphore::new(most as usize));
     let mut said = None::<Instant>;
     loop {
+        if slots.available_permits() == 0 {
+            crowd.say(true);
+        }
         if slots.available_permits() == 0 && said.is_none_or(|said| said.elapsed() > QUIET) {
             said = Some(Instant::now());
-            warn!(connections = most, "all connections are taken; more wait (listen.max_connections)");
+            warn!(
+                connections = most,
+                "all connections are taken; more wait until one is closed, as those are now on which nothing happens (listen.max_connections)"
+            );
         }
         // The semaphore is never closed.
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        match listener.accept().await {
+        let accepted = match listener.accept().now_or_never() {
+            Some(accepted) => accepted,
+            None => {
+                // Nobody waits.
+                crowd.say(false);
+                listener.accept().await
+            }
+        };
+        match accepted {
             Ok((stream, peer)) => serve(stream, peer, slot),
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {

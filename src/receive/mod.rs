@@ -1,7 +1,7 @@
 //! The webhook receiver: from a socket to a verified, parsed message in the store's intake, and an answer
 //! once it is on disk.
 //!
-//! `listener` accepts connections, `connection` serves one, `client` says whose request it is, `webhooks` answers it,
+//! `listener` accepts connections, `connection` serves one, `crowd` hurries them when there are too many, `client` says whose request it is, `webhooks` answers it,
 //! `signature` tells the authentic from the rest, `body` bounds what is read, `replay` reads stored messages again.
 //! Nothing here knows a sender's payload.
 
@@ -10,6 +10,7 @@ mod body;
 mod client;
 mod config;
 mod connection;
+mod crowd;
 mod inherited;
 mod listener;
 mod refusals;

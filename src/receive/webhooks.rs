@@ -20,6 +20,7 @@ use warp::reply::Response;
 use super::answer::{Acknowledgements, Answer, stored};
 use super::body::{self, Held, NoBody};
 use super::client::Client;
+use super::crowd::Crowd;
 use super::refusals::Refusals;
 use super::signature::{ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER, Verifier};
 use crate::directory::EventId;
@@ -73,6 +74,7 @@ pub(super) struct Webhooks {
     pub(super) held: Arc<Held>,
     pub(super) counts: Arc<Acknowledgements>,
     pub(super) refusals: Refusals,
+    pub(super) crowd: Crowd,
     pub(super) traces: Traces,
 }
 
@@ -158,7 +160,8 @@ impl Webhooks {
             Ok(claim) => claim,
             Err(refused) => return turned_away(Answer::Refused, &refused),
         };
-        let body = match body::read(body, self.max_body, self.body_timeout, &self.held).await {
+        let reading = body::read(body, self.max_body, self.body_timeout, &self.held);
+        let body = match self.crowd.hurry(reading).await.unwrap_or(Err(NoBody::Crowded)) {
             Ok(body) => body,
             Err(why) => return turned_away(answer_without_body(why), &why),
         };
@@ -247,7 +250,7 @@ fn answer_without_body(why: NoBody) -> Answer {
     match why {
         NoBody::TooLarge(_) => Answer::TooLarge,
         NoBody::Slow(_) | NoBody::Broken => Answer::Incomplete,
-        NoBody::Full(_) => Answer::Unavailable,
+        NoBody::Crowded | NoBody::Full(_) => Answer::Unavailable,
     }
 }
 

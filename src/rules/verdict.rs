@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rolecall_sink_api::{GroupId, OrganizationId, Profile, RoleName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A user as the rules see them.
@@ -101,11 +102,12 @@ pub struct Withheld {
 }
 
 /// Why a user does not have a role.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RoleObjection")]
 #[serde(tag = "objection", rename_all = "snake_case")]
-pub enum Objection {
+pub enum Objection<R = Reason> {
     /// A rule denies it.
-    Denied(Reason),
+    Denied(R),
     /// They are granted a higher role of the same family.
     Outranked {
         /// The higher one.
@@ -124,4 +126,16 @@ pub enum Objection {
     },
     /// No rule that grants it is in force at this time.
     NotInForce,
+}
+
+impl<R> Objection<R> {
+    /// The same, with the reason told in another way.
+    pub fn map<S>(self, tell: impl FnOnce(R) -> S) -> Objection<S> {
+        match self {
+            Self::Denied(reason) => Objection::Denied(tell(reason)),
+            Self::Outranked { by, line } => Objection::Outranked { by, line },
+            Self::Separated { from, rule, line } => Objection::Separated { from, rule, line },
+            Self::NotInForce => Objection::NotInForce,
+        }
+    }
 }

@@ -206,20 +206,28 @@ pub enum MembershipChange {
 pub enum Priority {
     /// A user who lost access.
     Leaver = 0,
+    /// A user who stays, and lost a role or left a group.
+    Revocation = 1,
     /// A group that should exist: before its members.
-    Group = 1,
+    Group = 2,
     /// A user who has access, or never had.
-    User = 2,
+    User = 3,
     /// A user without access who had none before either: as urgent as what already waits for them.
-    Inactive = 3,
+    Inactive = 4,
     /// A group that must go: after its members.
-    GroupRemoval = 4,
+    GroupRemoval = 5,
 }
 
 impl Priority {
     /// All, most urgent first.
-    pub const ALL: [Priority; 5] =
-        [Priority::Leaver, Priority::Group, Priority::User, Priority::Inactive, Priority::GroupRemoval];
+    pub const ALL: [Priority; 6] = [
+        Priority::Leaver,
+        Priority::Revocation,
+        Priority::Group,
+        Priority::User,
+        Priority::Inactive,
+        Priority::GroupRemoval,
+    ];
 }
 
 impl Priority {
@@ -227,6 +235,7 @@ impl Priority {
     pub fn as_str(self) -> &'static str {
         match self {
             Priority::Leaver => "leaver",
+            Priority::Revocation => "revocation",
             Priority::Group => "group",
             Priority::User => "user",
             Priority::Inactive => "inactive",

@@ -1,6 +1,6 @@
 //! A batch being put together: what is loaded, merged with events, evaluated, and made into writes. Pure.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use rolecall_sink_api::{Document, Entity, GroupId, RoleName, UserId};
@@ -24,8 +24,8 @@ pub(super) struct Draft<'r> {
     /// The entities the batch touches, each with the latest event, by its own time, that does; `None` when the
     /// rules do.
     touched: HashMap<Entity, Option<Stamp>>,
-    /// The groups of which something was stated of each touched user before the batch.
-    edges_before: HashMap<UserId, BTreeSet<GroupId>>,
+    /// The groups of which something was stated of each touched user before the batch, and whether they were in them.
+    edges_before: HashMap<UserId, BTreeMap<GroupId, bool>>,
     /// When each touched group was last deleted before the batch, if it ever was.
     gone_before: HashMap<GroupId, Option<Stamp>>,
 }
@@ -66,8 +66,7 @@ impl<'r> Draft<'r> {
         let directory = &self.loaded.directory;
         match &entity {
             Entity::User(id) if !self.edges_before.contains_key(id) => {
-                let state = directory.users.get(id);
-                let edges = state.map(|state| state.edges().cloned().collect()).unwrap_or_default();
+                let edges = directory.users.get(id).map(edges).unwrap_or_default();
                 self.edges_before.insert(id.clone(), edges);
             }
             Entity::Group(id) if !self.gone_before.contains_key(id) => {
@@ -132,13 +131,15 @@ impl<'r> Draft<'r> {
         let document = desired::user(id, &state, groups, outlook.roles.clone())
             .map(|user| Document::User(Box::new(user)));
         let before = self.edges_before.remove(id).unwrap_or_default();
-        let after: BTreeSet<GroupId> = state.edges().cloned().collect();
-        let memberships = after
-            .difference(&before)
-            .cloned()
-            .map(MembershipChange::Add)
-            .chain(before.difference(&after).cloned().map(MembershipChange::Remove))
-            .collect();
+        let after = edges(&state);
+        let outlook = Outlook {
+            left_a_group: before.iter().any(|(group, member)| *member && after.get(group) != Some(&true)),
+            ..outlook
+        };
+        let added = after.keys().filter(|group| !before.contains_key(*group)).cloned();
+        let removed = before.keys().filter(|group| !after.contains_key(*group)).cloned();
+        let memberships =
+            added.map(MembershipChange::Add).chain(removed.map(MembershipChange::Remove)).collect();
         self.write(
             Entity::User(id.clone()),
             EntityState::User(state),
@@ -159,7 +160,7 @@ impl<'r> Draft<'r> {
         }
         let (withheld, then) = desired::withheld_user(self.scopes, state, groups, self.now);
         let next = next.into_iter().chain(then).min();
-        Outlook { roles, withheld, evaluate_at: next }
+        Outlook { roles, withheld, left_a_group: false, evaluate_at: next }
     }
 
     fn write(
@@ -167,7 +168,7 @@ impl<'r> Draft<'r> {
         entity: Entity,
         state: EntityState,
         document: Option<&Document>,
-        Outlook { roles, withheld, evaluate_at }: Outlook,
+        Outlook { roles, withheld, left_a_group, evaluate_at }: Outlook,
         memberships: Vec<MembershipChange>,
         event: Option<EventId>,
     ) -> EntityWrite {
@@ -176,9 +177,10 @@ impl<'r> Draft<'r> {
         let status = desired::status(document);
         let changed = digest != before.digest;
         let granted = roles.difference(&before.roles).cloned().collect();
-        let revoked = before.roles.difference(&roles).cloned().collect();
+        let revoked: Vec<RoleName> = before.roles.difference(&roles).cloned().collect();
+        let loses = left_a_group || !revoked.is_empty();
         EntityWrite {
-            enqueue: changed.then(|| urgency(&entity, before.status, status)),
+            enqueue: changed.then(|| urgency(&entity, before.status, status, loses)),
             withheld_from: withheld.from().to_vec(),
             activity: changed.then(|| Activity {
                 what: Happening::between(before.status, status),
@@ -222,6 +224,8 @@ struct Outlook {
     roles: BTreeSet<RoleName>,
     /// What some sinks are not given.
     withheld: Withholding,
+    /// Whether a user is no longer in a group in which they were.
+    left_a_group: bool,
     /// When to ask again though nothing happens.
     evaluate_at: Option<Timestamp>,
 }
@@ -236,11 +240,19 @@ fn worth_writing(write: EntityWrite) -> Option<EntityWrite> {
     (!nothing).then_some(write)
 }
 
-/// How urgent a change of an entity's status, or within it, is.
-fn urgency(entity: &Entity, before: Status, after: Status) -> Priority {
+/// The groups of which something is stated of a user, and whether they are in them.
+fn edges(state: &UserState) -> BTreeMap<GroupId, bool> {
+    let mut edges: BTreeMap<GroupId, bool> = state.edges().map(|group| (group.clone(), false)).collect();
+    edges.extend(state.memberships().map(|(group, _)| (group.clone(), true)));
+    edges
+}
+
+/// How urgent a change of an entity's status, or within it, is. `loses`: it takes a role or a group away from a user.
+fn urgency(entity: &Entity, before: Status, after: Status, loses: bool) -> Priority {
     match (entity, before, after) {
         (Entity::Group(_), _, Status::Absent) => Priority::GroupRemoval,
         (Entity::Group(_), _, _) => Priority::Group,
+        (Entity::User(_), _, Status::Active) if loses => Priority::Revocation,
         (Entity::User(_), _, Status::Active) => Priority::User,
         (Entity::User(_), Status::Active, _) => Priority::Leaver,
         (Entity::User(_), _, _) => Priority::Inactive,

@@ -138,8 +138,9 @@ pub trait Store: Send + Sync + 'static {
     /// that cannot be read are passed over.
     async fn groups(&self, after: Option<Cursor>, limit: u32) -> Result<Vec<StatedGroup>, StoreError>;
 
-    /// What is due for a sink now: leavers first, then groups that should exist, users, and groups that must
-    /// go; within each the longest waiting first. Changes nothing: one worker owns a sink's deliveries.
+    /// What is due for a sink now: leavers first, then whoever loses a role or a group, groups that should exist, users, and
+    /// groups that must go; within each the longest waiting first. What is returned has groups before those who stay. Changes
+    /// nothing: one worker owns a sink's deliveries.
     async fn due(&self, sink: &SinkName, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError>;
 
     /// When the next entity of a sink becomes due; `None` when nothing waits.

@@ -229,7 +229,7 @@ async fn a_leaver_who_is_told_of_again_stays_urgent() {
     assert_eq!(due[0].priority, Priority::Leaver);
     running.send(event(4, "e4", vec![active("u1", true)])).await;
     let due = running.store.due(&sink("a"), clock(), 10).await.unwrap();
-    assert_eq!(due[0].priority, Priority::User);
+    assert_eq!(due[0].priority, Priority::Revocation, "the sink may still hold what they no longer have");
 }
 
 #[tokio::test]

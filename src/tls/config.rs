@@ -27,6 +27,11 @@ pub struct ServerTls {
     /// for a certificate.
     #[serde(default)]
     pub client_ca: Option<PathBuf>,
+    /// A PEM file with the lists of the client certificates that the authorities of `client_ca` revoked, one of each that
+    /// issues any: where there is a file, certificates of an authority without a list are not taken. A list whose next
+    /// update is overdue still counts. Default: none, a certificate is good until it ends.
+    #[serde(default)]
+    pub client_crl: Option<PathBuf>,
     /// The oldest version of TLS that is spoken, `tls1.2` or `tls1.3`. Default: `tls1.2`, with forward secrecy and
     /// authenticated encryption only.
     #[serde(default)]

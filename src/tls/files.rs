@@ -8,9 +8,9 @@ use std::sync::Arc;
 use rolecall_sink_api::{ConfigError, Secret};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::version::TLS13;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use sha2::{Digest as _, Sha256};
@@ -27,6 +27,7 @@ pub(super) struct Files {
     certificate: String,
     key: Secret,
     client_ca: Option<String>,
+    client_crl: Option<String>,
 }
 
 /// What the files are good for.
@@ -43,14 +44,16 @@ impl Files {
             certificate: text(&tls.certificate, "tls.certificate")?,
             key: Secret::new(text(&tls.key, "tls.key")?),
             client_ca: tls.client_ca.as_ref().map(|path| text(path, "tls.client_ca")).transpose()?,
+            client_crl: tls.client_crl.as_ref().map(|path| text(path, "tls.client_crl")).transpose()?,
         })
     }
 
     /// Tells what they hold from what they held at another time.
     pub(super) fn digest(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
-        let parts = [self.certificate.as_str(), self.key.expose(), self.client_ca.as_deref().unwrap_or("")];
-        for part in parts {
+        let parts = [self.certificate.as_str(), self.key.expose()];
+        let of_clients = [&self.client_ca, &self.client_crl].map(|part| part.as_deref().unwrap_or(""));
+        for part in parts.into_iter().chain(of_clients) {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
@@ -77,7 +80,19 @@ impl Files {
         })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = match (&tls.client_ca, &self.client_ca) {
-            (Some(path), Some(authorities)) => Some(verifier(authorities, path, listener, &provider)?),
+            (Some(path), Some(authorities)) => {
+                let revoked = match (&tls.client_crl, &self.client_crl) {
+                    (Some(path), Some(lists)) => revoked(lists, path)?,
+                    _ => Vec::new(),
+                };
+                Some(verifier(authorities, path, revoked, listener, &provider)?)
+            }
+            _ if tls.client_crl.is_some() => {
+                return Err(ConfigError::new(
+                    "tls.client_crl",
+                    "no client is asked for a certificate: client_ca says who issues them",
+                ));
+            }
             _ => None,
         };
         let builder = ServerConfig::builder_with_provider(provider)
@@ -114,6 +129,7 @@ fn versions(oldest: TlsVersion) -> &'static [&'static SupportedProtocolVersion] 
 fn verifier(
     authorities: &str,
     path: &Path,
+    revoked: Vec<CertificateRevocationListDer<'static>>,
     listener: Listener,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
@@ -123,9 +139,33 @@ fn verifier(
     for authority in certificates(authorities, path, "tls.client_ca")? {
         roots.add(authority).map_err(|error| unusable(error.to_string()))?;
     }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .with_crls(revoked)
+        .only_check_end_entity_revocation();
     let builder = if listener.needs_certificates() { builder } else { builder.allow_unauthenticated() };
-    builder.build().map_err(|error| unusable(error.to_string()))
+    builder.build().map_err(|error| match error {
+        VerifierBuilderError::InvalidCrl(error) => {
+            ConfigError::new("tls.client_crl", format!("a list cannot be used: {error:?}"))
+        }
+        error => unusable(error.to_string()),
+    })
+}
+
+fn revoked(pem: &str, path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, ConfigError> {
+    let fail = |why: String| {
+        let path = path.display();
+        ConfigError::new("tls.client_crl", format!("{path}: no list could be read: {why}"))
+    };
+    let found = CertificateRevocationListDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| fail(error.to_string()))?;
+    // Of none, nothing would be revoked.
+    if found.is_empty() {
+        return Err(fail(
+            "the file has no X509 CRL block (`openssl crl -inform DER` makes one of a binary file)".into(),
+        ));
+    }
+    Ok(found)
 }
 
 fn text(path: &Path, key: &str) -> Result<String, ConfigError> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rolecall_sink_api::tls::Tls;
 use rustls::pki_types::ServerName;
@@ -54,6 +54,27 @@ impl Site {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// Revokes the certificates with these serial numbers.
+    fn revoke(&self, serials: &[u64]) {
+        let (this_update, next_update) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 2, 1));
+        let revoked = serials.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: this_update,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update,
+            next_update,
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        std::fs::write(self.path("crl.pem"), list.signed_by(&self.authority).unwrap().pem().unwrap())
+            .unwrap();
+    }
+
     fn issue(&self, serial: u64) {
         let (certificate, key) = self.pair(serial, ExtendedKeyUsagePurpose::ServerAuth);
         std::fs::write(self.path("cert.pem"), certificate).unwrap();
@@ -65,6 +86,7 @@ impl Site {
             certificate: self.path("cert.pem"),
             key: self.path("key.pem"),
             client_ca: None,
+            client_crl: None,
             min_version: TlsVersion::default(),
         }
     }
@@ -221,6 +243,34 @@ async fn where_there_is_an_authority_for_clients_only_theirs_are_served() {
         assert!(Connection::open(&server, &theirs).await.is_err());
         assert_eq!(Connection::open(&server, &none).await.is_ok(), without_one, "{listener:?}");
     }
+}
+
+#[tokio::test]
+async fn who_is_revoked_is_not_served_any_more_and_others_are() {
+    let (site, other) = (Site::new(), Site::new());
+    site.revoke(&[7]);
+    let (ca, crl) = (site.path("ca.pem"), site.path("crl.pem"));
+    let tls = ServerTls { client_ca: Some(ca), client_crl: Some(crl.clone()), ..site.tls() };
+    let server = TlsServer::load(tls.clone(), Listener::Webhooks, now).unwrap();
+    let ours = site.client(Some(&site));
+    assert!(Connection::open(&server, &ours).await.is_ok());
+    site.revoke(&[7, 99]);
+    server.reload().await;
+    assert!(Connection::open(&server, &ours).await.is_err());
+
+    // A list that cannot be used lets nobody in again.
+    std::fs::write(&crl, "").unwrap();
+    server.reload().await;
+    assert!(server.status().rejected.unwrap().error.contains("no X509 CRL block"));
+    assert!(Connection::open(&server, &ours).await.is_err());
+    // One of another authority says nothing about ours.
+    other.revoke(&[]);
+    std::fs::copy(other.path("crl.pem"), &crl).unwrap();
+    server.reload().await;
+    assert!(Connection::open(&server, &ours).await.is_err());
+
+    let without = ServerTls { client_ca: None, ..tls };
+    assert!(without.check().unwrap_err().to_string().contains("client_ca says who issues them"));
 }
 
 #[tokio::test]

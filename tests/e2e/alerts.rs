@@ -1,13 +1,14 @@
 //! Alerts on their way to somebody who listens.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use rolecall_testkit::Fault;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use warp::Filter as _;
@@ -18,6 +19,7 @@ use crate::support::{Application, PATIENCE, Person, SIGNING_SECRET, Site};
 struct Listener {
     address: SocketAddr,
     arriving: mpsc::Receiver<(HeaderMap, Bytes)>,
+    answers: Arc<Semaphore>,
     serving: JoinHandle<()>,
 }
 
@@ -29,12 +31,20 @@ impl Drop for Listener {
 
 impl Listener {
     async fn start() -> Self {
+        Self::answering(Semaphore::MAX_PERMITS).await
+    }
+
+    /// One that leaves its senders without an answer after so many.
+    async fn answering(answers: usize) -> Self {
         let (arrive, arriving) = mpsc::channel(64);
+        let answers = Arc::new(Semaphore::new(answers));
+        let may_answer = Arc::clone(&answers);
         let taken = warp::post().and(warp::header::headers_cloned()).and(warp::body::bytes()).then(
             move |headers, body| {
-                let arrive = arrive.clone();
+                let (arrive, may_answer) = (arrive.clone(), Arc::clone(&may_answer));
                 async move {
                     arrive.send((headers, body)).await.unwrap();
+                    may_answer.acquire().await.unwrap().forget();
                     "taken"
                 }
             },
@@ -42,7 +52,7 @@ impl Listener {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(warp::serve(taken).incoming(listener).run());
-        Self { address, arriving, serving }
+        Self { address, arriving, answers, serving }
     }
 
     /// A site whose alerts arrive here, signed, and end so long after their cause.
@@ -102,13 +112,16 @@ async fn a_dead_letter_is_told_when_there_is_one_and_when_there_is_none_any_more
 
 #[tokio::test]
 async fn a_sink_that_is_down_for_too_long_is_told_once_however_often_the_daemon_is_started() {
-    let (mut listener, app) = (Listener::start().await, Application::start().await);
+    let (mut listener, app) = (Listener::answering(0).await, Application::start().await);
     let elsewhere = app.section().replace(&app.0.url(), "http://127.0.0.1:1");
     let site = listener.site("1h").sink("app", &elsewhere);
     let daemon = site.start().await;
     daemon.send([&Person::new("ada").created()]).await;
     assert_eq!(listener.hears_of().await, ["sink_down began app"]);
-    daemon.stop().await;
+    daemon.ask_to_stop();
+    daemon.logs("stopping").await;
+    listener.answers.add_permits(64);
+    assert!(daemon.ended().await.0.success());
 
     let daemon = site.start().await;
     site.rules("rules: [{}]");

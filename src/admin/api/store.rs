@@ -30,8 +30,9 @@ pub struct CheckQuery {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExportQuery {
-    /// Most items of the page. Default: 100.
+    /// How many at most: 100 when it is missing, never more than [`LARGEST_PAGE`](super::LARGEST_PAGE).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<u32>,
     /// [`Page::next`] of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Page, PageToken};
 use crate::deliver::Breaker;
+use crate::rules::Objection;
 use crate::store::{ActivityView, EventView, Pause, SinkView, Status, UserItem};
 
 /// Where `GET` with an [`UsersQuery`] answers a [`UsersPage`].
@@ -159,30 +160,7 @@ pub struct WithheldExplanation {
 }
 
 /// What stands against a role.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "objection", rename_all = "snake_case")]
-pub enum RoleObjection {
-    /// A rule denies it.
-    Denied(RoleReason),
-    /// A higher role of its family is granted.
-    Outranked {
-        /// The higher one.
-        by: RoleName,
-        /// The line of the family in the rules file.
-        line: u32,
-    },
-    /// Another role is granted that no one may hold together with it.
-    Separated {
-        /// The others of the set that are granted.
-        from: Vec<RoleName>,
-        /// The set's name.
-        rule: String,
-        /// Its line in the rules file.
-        line: u32,
-    },
-    /// No rule that grants it is in force now.
-    NotInForce,
-}
+pub type RoleObjection = Objection<RoleReason>;
 
 /// A role and why the user has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -56,7 +56,8 @@ impl Authority {
     async fn daemon(&self) -> Daemon {
         let (certificate, key) = self.issue("rolecall", ExtendedKeyUsagePurpose::ServerAuth);
         let client_ca = Some(self.path("ca.pem"));
-        let tls = ServerTls { certificate, key, client_ca, min_version: TlsVersion::default() };
+        let tls =
+            ServerTls { certificate, key, client_ca, client_crl: None, min_version: TlsVersion::default() };
         let tls = TlsServer::load(tls, Listener::Admin, now).unwrap();
         let client = |name: &str, access| ClientConfig { name: name.into(), access };
         let clients = vec![client("alice", Access::Read), client("olga", Access::Full)];

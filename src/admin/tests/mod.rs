@@ -304,6 +304,7 @@ fn certificate(directory: &Path) -> TlsServer {
         certificate: file("tls.pem", made.pem()),
         key: file("tls.key", key.serialize_pem()),
         client_ca: None,
+        client_crl: None,
         min_version: TlsVersion::default(),
     };
     TlsServer::load(tls, Listener::Webhooks, now).unwrap()

@@ -1,17 +1,15 @@
 //! `rolecall events list`
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 
 use super::status;
-use crate::admin::api::{EventsPage, EventsQuery, LARGEST_PAGE};
-use crate::cli::daemon::Daemon;
-use crate::cli::output::{answer, width};
-use crate::cli::pages::up_to;
+use crate::admin::AdminClient;
+use crate::admin::api::{EventsPage, EventsQuery};
+use crate::cli::listing::Listing;
 use crate::cli::span::Span;
 use crate::cli::table::Table;
 use crate::cli::text::relative;
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::EventStatus;
 
@@ -40,14 +38,8 @@ pub(in crate::cli) struct List {
     entity: Option<String>,
     #[command(flatten)]
     span: Span,
-    /// Most messages to list
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-    /// Show reasons in full, however wide the terminal is
-    #[arg(long)]
-    wide: bool,
     #[command(flatten)]
-    daemon: Daemon,
+    listing: Listing,
 }
 
 /// What was made of a message.
@@ -62,7 +54,7 @@ enum Became {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let status = match self.status {
             Some(Became::Merged) => Some(EventStatus::Merged),
             Some(Became::Ignored) => Some(EventStatus::Ignored),
@@ -78,14 +70,10 @@ impl List {
             until: self.span.until,
             ..EventsQuery::default()
         };
-        let client = self.daemon.client(config)?;
-        let ask = async |limit, after| {
+        let ask = async |client: &AdminClient, limit, after| {
             client.events(&EventsQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        let listed = up_to(self.limit, LARGEST_PAGE, ask).await?;
-        let width = if self.wide { None } else { width() };
-        answer(self.daemon.json, &listed, |listed| render(listed, width))?;
-        Ok(Exit::Done)
+        self.listing.run(whom, ask, render).await
     }
 }
 

@@ -4,11 +4,10 @@ mod list;
 mod replay;
 mod show;
 
-use std::path::Path;
-
 use clap::Subcommand;
 
 use super::text::BAD;
+use super::whom::Whom;
 use super::{Exit, Failure, table::Cell};
 use crate::store::EventStatus;
 
@@ -21,11 +20,11 @@ pub(super) enum Events {
 }
 
 impl Events {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         match self {
-            Events::List(list) => list.run(config).await,
-            Events::Show(show) => show.run(config).await,
-            Events::Replay(replay) => replay.run(config).await,
+            Events::List(list) => list.run(whom).await,
+            Events::Show(show) => show.run(whom).await,
+            Events::Replay(replay) => replay.run(whom).await,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `rolecall events replay`
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::{ArgGroup, Args};
 use serde::Serialize;
@@ -12,6 +11,7 @@ use crate::cli::daemon::Daemon;
 use crate::cli::output::answer;
 use crate::cli::progress::Bar;
 use crate::cli::text::{BAD, count, plain, styled};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::receive::{Replayed, ReplayedEvent};
 
@@ -41,8 +41,8 @@ pub(in crate::cli) struct ReplayEvents {
 }
 
 impl ReplayEvents {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let client = self.daemon.client(config)?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let client = self.daemon.client(whom)?;
         let outcome = match self.id {
             Some(id) => {
                 let event = ReplayRequest::Event(EventQuery { id, source: self.source });

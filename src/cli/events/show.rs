@@ -1,7 +1,6 @@
 //! `rolecall events show`
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::Args;
 
@@ -10,6 +9,7 @@ use crate::cli::daemon::Daemon;
 use crate::cli::output::{answer, width};
 use crate::cli::table::Table;
 use crate::cli::text::{BAD, GOOD, HEADING, exact, moment, plain, styled};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::EventStatus;
 
@@ -29,9 +29,9 @@ pub(in crate::cli) struct Show {
 }
 
 impl Show {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = EventQuery { id: self.id, source: self.source };
-        let event = self.daemon.client(config)?.event(&query).await?;
+        let event = self.daemon.client(whom)?.event(&query).await?;
         answer(self.daemon.json, &event, |event| render(event, width()))?;
         Ok(Exit::Done)
     }

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::daemon::Socket;
 use super::progress::Bar;
+use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::admin::api::{ExportQuery, LARGEST_PAGE};
 use crate::admin::{AdminClient, ClientError};
@@ -66,8 +67,8 @@ enum Line<'a> {
 }
 
 impl Export {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let client = self.daemon.client(config)?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let client = self.daemon.client(whom)?;
         // Whoever asks a daemon that does not run must not find an empty file.
         let status = client.status().await?;
         let store = &status.store;

@@ -1,14 +1,12 @@
 //! `rolecall groups list`
 
-use std::path::Path;
-
 use clap::Args;
 
-use crate::admin::api::{GroupsPage, GroupsQuery, LARGEST_PAGE};
-use crate::cli::daemon::Daemon;
-use crate::cli::output::{answer, width};
-use crate::cli::pages::up_to;
+use crate::admin::AdminClient;
+use crate::admin::api::{GroupsPage, GroupsQuery};
+use crate::cli::listing::Listing;
 use crate::cli::table::Table;
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::Status;
 
@@ -22,24 +20,18 @@ pub(in crate::cli) struct List {
     /// Those that were deleted, or were only heard of, in place of those that exist
     #[arg(long)]
     absent: bool,
-    /// Most groups to list
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
     #[command(flatten)]
-    daemon: Daemon,
+    listing: Listing,
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let status = self.absent.then_some(Status::Absent);
         let query = GroupsQuery { search: self.search, status, ..GroupsQuery::default() };
-        let client = self.daemon.client(config)?;
-        let ask = async |limit, after| {
+        let ask = async |client: &AdminClient, limit, after| {
             client.list_groups(&GroupsQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        let listed = up_to(self.limit, LARGEST_PAGE, ask).await?;
-        answer(self.daemon.json, &listed, |listed| render(listed, width()))?;
-        Ok(Exit::Done)
+        self.listing.run(whom, ask, render).await
     }
 }
 

@@ -3,10 +3,9 @@
 mod list;
 mod show;
 
-use std::path::Path;
-
 use clap::Subcommand;
 
+use super::whom::Whom;
 use super::{Exit, Failure};
 
 /// Search the groups that rolecall knows, and show one with its members
@@ -17,10 +16,10 @@ pub(super) enum Groups {
 }
 
 impl Groups {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         match self {
-            Groups::List(list) => list.run(config).await,
-            Groups::Show(show) => show.run(config).await,
+            Groups::List(list) => list.run(whom).await,
+            Groups::Show(show) => show.run(whom).await,
         }
     }
 }

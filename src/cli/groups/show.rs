@@ -1,7 +1,6 @@
 //! `rolecall groups show`
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::Args;
 use rolecall_sink_api::GroupId;
@@ -14,6 +13,7 @@ use crate::cli::pages::up_to;
 use crate::cli::standing::{heading, in_sinks, recent, since};
 use crate::cli::text::{FAINT, HEADING, plain, styled};
 use crate::cli::users::rows;
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::Status;
 
@@ -39,8 +39,8 @@ struct Shown {
 }
 
 impl Show {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let client = self.daemon.client(config)?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let client = self.daemon.client(whom)?;
         let id = GroupId::new(self.id);
         let group = client.group(&id).await?;
         let ask = async |limit, after| {

@@ -1,13 +1,12 @@
 //! `rolecall holds approve` and `rolecall holds reject`
 
-use std::path::Path;
-
 use clap::Args;
 
 use crate::admin::api::HoldDecided;
 use crate::cli::daemon::Daemon;
 use crate::cli::output::answer;
 use crate::cli::text::count;
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::HoldId;
 
@@ -42,17 +41,17 @@ struct Held {
 }
 
 impl Approve {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let Held { hold, daemon } = self.hold;
-        let decided = daemon.client(config)?.approve_hold(HoldId(hold)).await?;
+        let decided = daemon.client(whom)?.approve_hold(HoldId(hold)).await?;
         report(&daemon, &decided, "due now")
     }
 }
 
 impl Reject {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let Held { hold, daemon } = self.hold;
-        let decided = daemon.client(config)?.reject_hold(HoldId(hold)).await?;
+        let decided = daemon.client(whom)?.reject_hold(HoldId(hold)).await?;
         report(&daemon, &decided, "dropped")
     }
 }

@@ -1,16 +1,14 @@
 //! `rolecall holds list`
 
-use std::path::Path;
-
 use clap::Args;
 
 use super::{cause, state, what};
-use crate::admin::api::{HoldsPage, HoldsQuery, LARGEST_PAGE};
-use crate::cli::daemon::Daemon;
-use crate::cli::output::{answer, width};
-use crate::cli::pages::up_to;
+use crate::admin::AdminClient;
+use crate::admin::api::{HoldsPage, HoldsQuery};
+use crate::cli::listing::Listing;
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::{BAD, relative};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 
 /// List what waits for somebody to decide, newest first
@@ -23,23 +21,17 @@ pub(in crate::cli) struct List {
     /// Those too that were decided or emptied by themselves, for as long as activity is kept
     #[arg(long)]
     all: bool,
-    /// Most holds to list
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
     #[command(flatten)]
-    daemon: Daemon,
+    listing: Listing,
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = HoldsQuery { sink: self.sink, all: self.all, ..HoldsQuery::default() };
-        let client = self.daemon.client(config)?;
-        let ask = async |limit, after| {
+        let ask = async |client: &AdminClient, limit, after| {
             client.holds(&HoldsQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        let listed = up_to(self.limit, LARGEST_PAGE, ask).await?;
-        answer(self.daemon.json, &listed, |listed| render(listed, width()))?;
-        Ok(Exit::Done)
+        self.listing.run(whom, ask, render).await
     }
 }
 

@@ -4,10 +4,9 @@ mod decide;
 mod list;
 mod show;
 
-use std::path::Path;
-
 use clap::Subcommand;
 
+use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::store::{Hold, Withdrawal};
 
@@ -23,12 +22,12 @@ pub(super) enum Holds {
 }
 
 impl Holds {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         match self {
-            Holds::List(list) => list.run(config).await,
-            Holds::Show(show) => show.run(config).await,
-            Holds::Approve(approve) => approve.run(config).await,
-            Holds::Reject(reject) => reject.run(config).await,
+            Holds::List(list) => list.run(whom).await,
+            Holds::Show(show) => show.run(whom).await,
+            Holds::Approve(approve) => approve.run(whom).await,
+            Holds::Reject(reject) => reject.run(whom).await,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `rolecall holds show`
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::Args;
 use jiff::SignedDuration;
@@ -13,6 +12,7 @@ use crate::cli::output::{answer, width};
 use crate::cli::pages::up_to;
 use crate::cli::table::Table;
 use crate::cli::text::{BAD, HEADING, count, length, moment, plain, relative, styled};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::{HeldItem, Hold, HoldId, Loss, QueueState};
 
@@ -30,8 +30,8 @@ pub(in crate::cli) struct Show {
 }
 
 impl Show {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let client = self.daemon.client(config)?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let client = self.daemon.client(whom)?;
         let id = HoldId(self.hold);
         let mut hold = None;
         let ask = async |limit, after| {

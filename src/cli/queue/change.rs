@@ -1,7 +1,5 @@
 //! `rolecall queue retry` and `rolecall queue drop`
 
-use std::path::Path;
-
 use clap::{ArgGroup, Args};
 
 use super::Filter;
@@ -10,6 +8,7 @@ use crate::cli::daemon::Daemon;
 use crate::cli::output::{print, print_json};
 use crate::cli::progress::Bar;
 use crate::cli::text::count;
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 
 /// Try items again now, with their attempts forgotten
@@ -33,8 +32,8 @@ pub(in crate::cli) struct DropItems {
 }
 
 impl RetryItems {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let client = self.items.daemon.client(config)?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let client = self.items.daemon.client(whom)?;
         let bar = Bar::of_unknown("making items due");
         let changed = client.retry(&self.items.selection()).await?;
         drop(bar);
@@ -43,8 +42,8 @@ impl RetryItems {
 }
 
 impl DropItems {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let client = self.items.daemon.client(config)?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let client = self.items.daemon.client(whom)?;
         let bar = Bar::of_unknown("dropping items");
         let changed = client.drop_items(&self.items.selection()).await?;
         drop(bar);

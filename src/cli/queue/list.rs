@@ -1,17 +1,15 @@
 //! `rolecall queue list`
 
-use std::path::Path;
-
 use clap::Args;
 use jiff::Timestamp;
 
 use super::Filter;
-use crate::admin::api::{LARGEST_PAGE, QueuePage, QueueQuery};
-use crate::cli::daemon::Daemon;
-use crate::cli::output::{answer, width};
-use crate::cli::pages::up_to;
+use crate::admin::AdminClient;
+use crate::admin::api::{QueuePage, QueueQuery};
+use crate::cli::listing::Listing;
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::{BAD, relative};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::{Priority, QueueItem, QueueState};
 
@@ -21,32 +19,22 @@ use crate::store::{Priority, QueueItem, QueueState};
 pub(in crate::cli) struct List {
     #[command(flatten)]
     filter: Filter,
-    /// Most items to list
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-    /// Show errors in full, however wide the terminal is
-    #[arg(long)]
-    wide: bool,
     #[command(flatten)]
-    daemon: Daemon,
+    listing: Listing,
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = QueueQuery {
             state: self.filter.state(),
             sink: self.filter.sink,
             id: self.filter.id,
             ..QueueQuery::default()
         };
-        let client = self.daemon.client(config)?;
-        let ask = async |limit, after| {
+        let ask = async |client: &AdminClient, limit, after| {
             client.queue(&QueueQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        let listed = up_to(self.limit, LARGEST_PAGE, ask).await?;
-        let width = if self.wide { None } else { width() };
-        answer(self.daemon.json, &listed, |listed| render(listed, width))?;
-        Ok(Exit::Done)
+        self.listing.run(whom, ask, render).await
     }
 }
 

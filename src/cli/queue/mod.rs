@@ -3,10 +3,9 @@
 mod change;
 mod list;
 
-use std::path::Path;
-
 use clap::{Args, Subcommand};
 
+use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::store::QueueState;
 
@@ -19,11 +18,11 @@ pub(super) enum Queue {
 }
 
 impl Queue {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         match self {
-            Queue::List(list) => list.run(config).await,
-            Queue::Retry(retry) => retry.run(config).await,
-            Queue::Drop(drop) => drop.run(config).await,
+            Queue::List(list) => list.run(whom).await,
+            Queue::Retry(retry) => retry.run(whom).await,
+            Queue::Drop(drop) => drop.run(whom).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `rolecall rules apply`, `reload` and `rollback`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -8,6 +8,7 @@ use super::read_rules;
 use crate::admin::api::{InForce, RulesText};
 use crate::cli::daemon::Daemon;
 use crate::cli::output::answer;
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 
 /// Put rules into force, without a restart
@@ -47,22 +48,22 @@ pub(in crate::cli) struct Rollback {
 }
 
 impl Apply {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let (name, text) = read_rules(Some(self.file), config)?;
-        let client = self.daemon.client(config)?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let (name, text) = read_rules(Some(self.file), &whom.config)?;
+        let client = self.daemon.client(whom)?;
         report(&self.daemon, &client.apply_rules(&RulesText { name, text }).await?)
     }
 }
 
 impl Reload {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        report(&self.daemon, &self.daemon.client(config)?.reload_rules().await?)
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        report(&self.daemon, &self.daemon.client(whom)?.reload_rules().await?)
     }
 }
 
 impl Rollback {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        report(&self.daemon, &self.daemon.client(config)?.roll_back_rules(self.version).await?)
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        report(&self.daemon, &self.daemon.client(whom)?.roll_back_rules(self.version).await?)
     }
 }
 

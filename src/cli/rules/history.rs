@@ -1,7 +1,5 @@
 //! `rolecall rules history` and `rolecall rules show`
 
-use std::path::Path;
-
 use clap::Args;
 
 use crate::admin::api::RulesHistory;
@@ -9,6 +7,7 @@ use crate::cli::daemon::Daemon;
 use crate::cli::output::{answer, width};
 use crate::cli::table::Table;
 use crate::cli::text::{exact, relative};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::RulesOrigin;
 
@@ -36,16 +35,16 @@ pub(in crate::cli) struct Show {
 }
 
 impl History {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let history = self.daemon.client(config)?.rules_history(self.limit).await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let history = self.daemon.client(whom)?.rules_history(self.limit).await?;
         answer(self.daemon.json, &history, |history| render(history, width()))?;
         Ok(Exit::Done)
     }
 }
 
 impl Show {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let version = self.daemon.client(config)?.rules_version(self.version).await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let version = self.daemon.client(whom)?.rules_version(self.version).await?;
         answer(self.daemon.json, &version, |version| version.text.clone())?;
         Ok(Exit::Done)
     }

@@ -14,6 +14,7 @@ use clap::Subcommand;
 
 pub(super) use history::by;
 
+use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::yaml::{self, Report, Source};
 
@@ -34,16 +35,16 @@ pub(super) enum Rules {
 }
 
 impl Rules {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         match self {
-            Rules::Test(test) => test.run(config),
-            Rules::Explain(explain) => explain.run(config),
-            Rules::Plan(plan) => plan.run(config).await,
-            Rules::Apply(apply) => apply.run(config).await,
-            Rules::Reload(reload) => reload.run(config).await,
-            Rules::History(history) => history.run(config).await,
-            Rules::Show(show) => show.run(config).await,
-            Rules::Rollback(rollback) => rollback.run(config).await,
+            Rules::Test(test) => test.run(whom.here()?),
+            Rules::Explain(explain) => explain.run(whom.here()?),
+            Rules::Plan(plan) => plan.run(whom).await,
+            Rules::Apply(apply) => apply.run(whom).await,
+            Rules::Reload(reload) => reload.run(whom).await,
+            Rules::History(history) => history.run(whom).await,
+            Rules::Show(show) => show.run(whom).await,
+            Rules::Rollback(rollback) => rollback.run(whom).await,
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::Args;
 use rolecall_sink_api::RoleName;
 use serde::Serialize;
@@ -15,6 +16,7 @@ use crate::cli::output::{answer, width};
 use crate::cli::progress::Bar;
 use crate::cli::table::Table;
 use crate::cli::text::{FAINT, count, plain, styled};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::rulebook::{Alike, Counts, Planned};
 
@@ -28,7 +30,7 @@ const NAMED: usize = 5;
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rolecall rules plan new-rules.yaml")]
 pub(in crate::cli) struct Plan {
-    /// The rules file [default: the one that the configuration names]
+    /// The rules file [default: the one that the configuration names, unless a daemon on another host is asked]
     file: Option<PathBuf>,
     #[command(flatten)]
     daemon: Daemon,
@@ -48,9 +50,16 @@ struct Answered {
 }
 
 impl Plan {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let (name, text) = read_rules(self.file, config)?;
-        let client = self.daemon.client(config)?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        if self.file.is_none()
+            && let Some(url) = whom.url()?
+        {
+            return Err(Failure::Usage(anyhow!(
+                "name the rules file: that of this host's configuration is not that of {url}"
+            )));
+        }
+        let (name, text) = read_rules(self.file, &whom.config)?;
+        let client = self.daemon.client(whom)?;
         let mut request = PlanRequest { name: name.clone(), text, after: None };
         let mut planned = Planned::naming(usize::MAX);
         let store = client.status().await?.store;

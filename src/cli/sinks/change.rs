@@ -1,12 +1,11 @@
 //! `rolecall sinks pause`, `rolecall sinks resume` and `rolecall sinks probe`
 
-use std::path::Path;
-
 use clap::Args;
 
 use crate::cli::daemon::Daemon;
 use crate::cli::output::answer;
 use crate::cli::text::{BAD, GOOD, plain, styled};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::deliver::Probed;
 
@@ -48,8 +47,8 @@ pub(in crate::cli) struct ProbeSink {
 }
 
 impl PauseSink {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let paused = self.daemon.client(config)?.pause_sink(&self.name, self.reason).await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let paused = self.daemon.client(whom)?.pause_sink(&self.name, self.reason).await?;
         answer(self.daemon.json, &paused, |paused| {
             let sink = plain(paused.sink.as_str());
             let paused = styled(BAD, &format!("{sink} is paused"));
@@ -62,8 +61,8 @@ impl PauseSink {
 }
 
 impl ResumeSink {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let resumed = self.daemon.client(config)?.resume_sink(&self.name).await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let resumed = self.daemon.client(whom)?.resume_sink(&self.name).await?;
         answer(self.daemon.json, &resumed, |resumed| {
             format!("{} is delivered to again\n", plain(resumed.sink.as_str()))
         })?;
@@ -72,8 +71,8 @@ impl ResumeSink {
 }
 
 impl ProbeSink {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let probed = self.daemon.client(config)?.probe_sink(&self.name).await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let probed = self.daemon.client(whom)?.probe_sink(&self.name).await?;
         let name = plain(&self.name);
         answer(self.daemon.json, &probed, |probed| match probed {
             Probed::Up { milliseconds } => {

@@ -1,12 +1,11 @@
 //! `rolecall sinks list`
 
-use std::path::Path;
-
 use clap::Args;
 
 use crate::cli::daemon::Daemon;
 use crate::cli::output::{answer, width};
 use crate::cli::status::{sinks, troubles};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 
 /// List the sinks: whether each is up, what waits for it and what is wrong with it
@@ -18,8 +17,8 @@ pub(in crate::cli) struct List {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let status = self.daemon.client(config)?.status().await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let status = self.daemon.client(whom)?.status().await?;
         if self.daemon.json {
             answer(true, &status.sinks, |_| String::new())?;
             return Ok(Exit::Done);

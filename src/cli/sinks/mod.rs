@@ -3,10 +3,9 @@
 mod change;
 mod list;
 
-use std::path::Path;
-
 use clap::Subcommand;
 
+use super::whom::Whom;
 use super::{Exit, Failure};
 
 /// See how sinks are, pause one, go on with it, ask whether it is up
@@ -19,12 +18,12 @@ pub(super) enum Sinks {
 }
 
 impl Sinks {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         match self {
-            Sinks::List(list) => list.run(config).await,
-            Sinks::Pause(pause) => pause.run(config).await,
-            Sinks::Resume(resume) => resume.run(config).await,
-            Sinks::Probe(probe) => probe.run(config).await,
+            Sinks::List(list) => list.run(whom).await,
+            Sinks::Pause(pause) => pause.run(whom).await,
+            Sinks::Resume(resume) => resume.run(whom).await,
+            Sinks::Probe(probe) => probe.run(whom).await,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::admin::{AdminClient, ClientError, Download};
 use crate::cli::output::answer;
 use crate::cli::progress::Bar;
 use crate::cli::text::{bytes, count, exact, plain};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::{BackupContents, verify_backup};
 
@@ -53,14 +54,14 @@ struct Made {
 }
 
 impl Backup {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         if self.file == Path::new(STANDARD_OUTPUT) {
-            return self.pipe(config).await;
+            return self.pipe(whom).await;
         }
         if !self.force && self.file.exists() {
             return Err(there_already(&self.file));
         }
-        let place = self.which.find(config).await?;
+        let place = self.which.find(whom).await?;
         let new = beside(&self.file)?;
         // Whoever interrupts this leaves no half a file.
         let made = tokio::select! {
@@ -73,14 +74,14 @@ impl Backup {
         Ok(Exit::Done)
     }
 
-    async fn pipe(&self, config: &Path) -> Result<Exit, Failure> {
+    async fn pipe(&self, whom: &Whom) -> Result<Exit, Failure> {
         let mut out = io::stdout();
         if out.is_terminal() {
             return Err(Failure::Usage(anyhow!(
                 "a backup is no text: name a file, or pipe it into something"
             )));
         }
-        match self.which.find(config).await? {
+        match self.which.find(whom).await? {
             Place::Running(client) => copy(copied(&client).await?, &mut out).await?,
             Place::Stopped(store) => {
                 let copying = Bar::of_unknown(COPYING);

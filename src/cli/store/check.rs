@@ -1,7 +1,6 @@
 //! `rolecall store check`
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -11,6 +10,7 @@ use super::which::{Place, Which};
 use crate::cli::output::answer;
 use crate::cli::progress::Bar;
 use crate::cli::text::{BAD, GOOD, count, plain, styled};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::{CheckPlace, CheckStep, Finding, Remedy};
 
@@ -39,8 +39,8 @@ struct Report {
 }
 
 impl Check {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let mut place = self.which.find(config).await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let mut place = self.which.find(whom).await?;
         let bar = Bar::steps();
         let mut report = Report::default();
         let mut after = None;

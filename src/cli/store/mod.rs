@@ -6,10 +6,9 @@ mod restore;
 mod size;
 mod which;
 
-use std::path::Path;
-
 use clap::Subcommand;
 
+use super::whom::Whom;
 use super::{Exit, Failure};
 
 /// Back the store up, restore it, look whether it is sound and what takes how much space
@@ -22,12 +21,12 @@ pub(super) enum Store {
 }
 
 impl Store {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         match self {
-            Store::Backup(backup) => backup.run(config).await,
-            Store::Restore(restore) => restore.run(config).await,
-            Store::Check(check) => check.run(config).await,
-            Store::Size(size) => size.run(config).await,
+            Store::Backup(backup) => backup.run(whom).await,
+            Store::Restore(restore) => restore.run(whom.here()?).await,
+            Store::Check(check) => check.run(whom).await,
+            Store::Size(size) => size.run(whom).await,
         }
     }
 }

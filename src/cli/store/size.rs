@@ -1,7 +1,6 @@
 //! `rolecall store size`
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,6 +12,7 @@ use crate::cli::progress::Bar;
 use crate::cli::status::last_backup;
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::{bytes, exact};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::StoreSize;
 
@@ -25,8 +25,8 @@ pub(in crate::cli) struct Size {
 }
 
 impl Size {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let place = self.which.find(config).await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let place = self.which.find(whom).await?;
         let bar = Bar::of_unknown("reading the whole store");
         let size = match place {
             Place::Running(client) => client.store_size().await?,
@@ -36,8 +36,11 @@ impl Size {
             }
         };
         drop(bar);
-        // Whoever may ask the daemon need not be able to read its configuration.
-        let kept = configured(config).ok().map(|store| store.retention.journal.get());
+        // Whoever may ask the daemon need not be able to read its configuration, and one on another host has another.
+        let kept = match whom.url()? {
+            None => configured(&whom.config).ok().map(|store| store.retention.journal.get()),
+            Some(_) => None,
+        };
         answer(self.which.daemon.json, &size, |size| render(size, kept, Timestamp::now(), width()))?;
         Ok(Exit::Done)
     }

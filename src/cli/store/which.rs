@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::admin::{AdminClient, ClientError};
+use crate::admin::{Address, AdminClient, ClientError};
 use crate::cli::Failure;
 use crate::cli::daemon::{Daemon, section};
+use crate::cli::whom::Whom;
 use crate::config::StoreConfig;
 use crate::store::StoppedStore;
 
@@ -35,17 +36,18 @@ pub(super) enum Place {
 
 impl Which {
     /// The store that is meant.
-    pub(super) async fn find(&self, config: &Path) -> Result<Place, Failure> {
+    pub(super) async fn find(&self, whom: &Whom) -> Result<Place, Failure> {
         if let Some(path) = &self.store {
+            whom.here()?;
             return Ok(Place::Stopped(StoppedStore::existing(path)?));
         }
-        let client = self.daemon.client(config)?;
+        let client = self.daemon.client(whom)?;
         match client.health().await {
             Ok(_) => Ok(Place::Running(client)),
-            Err(ClientError::Unreachable { error, .. })
+            Err(ClientError::Unreachable { at: Address::Socket(_), error })
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>
             {
-                Ok(Place::Stopped(StoppedStore::existing(&configured(config)?.path)?))
+                Ok(Place::Stopped(StoppedStore::existing(&configured(&whom.config)?.path)?))
             }
             Err(error) => Err(error.into()),
         }

@@ -1,16 +1,14 @@
 //! `rolecall users list`
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 use rolecall_sink_api::RoleName;
 
-use crate::admin::api::{LARGEST_PAGE, UsersPage, UsersQuery};
-use crate::cli::daemon::Daemon;
+use crate::admin::AdminClient;
+use crate::admin::api::{UsersPage, UsersQuery};
 use crate::cli::explain::{look, word};
-use crate::cli::output::{answer, width};
-use crate::cli::pages::up_to;
+use crate::cli::listing::Listing;
 use crate::cli::table::{Cell, Table};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 use crate::store::{Status, UserItem};
 
@@ -29,11 +27,8 @@ pub(in crate::cli) struct List {
     /// Only those who have this role
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
-    /// Most users to list
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
     #[command(flatten)]
-    daemon: Daemon,
+    listing: Listing,
 }
 
 /// Whether somebody exists and may have access.
@@ -58,20 +53,17 @@ impl From<InStatus> for Status {
 }
 
 impl List {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let query = UsersQuery {
             search: self.search,
             status: self.status.map(Status::from),
             role: self.role.map(RoleName::new),
             ..UsersQuery::default()
         };
-        let client = self.daemon.client(config)?;
-        let ask = async |limit, after| {
+        let ask = async |client: &AdminClient, limit, after| {
             client.list_users(&UsersQuery { limit: Some(limit), after, ..query.clone() }).await
         };
-        let listed = up_to(self.limit, LARGEST_PAGE, ask).await?;
-        answer(self.daemon.json, &listed, |listed| render(listed, width()))?;
-        Ok(Exit::Done)
+        self.listing.run(whom, ask, render).await
     }
 }
 

@@ -3,10 +3,9 @@
 mod list;
 mod show;
 
-use std::path::Path;
-
 use clap::Subcommand;
 
+use super::whom::Whom;
 use super::{Exit, Failure};
 
 /// Search the users that rolecall knows, and show one
@@ -17,10 +16,10 @@ pub(super) enum Users {
 }
 
 impl Users {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         match self {
-            Users::List(list) => list.run(config).await,
-            Users::Show(show) => show.run(config).await,
+            Users::List(list) => list.run(whom).await,
+            Users::Show(show) => show.run(whom).await,
         }
     }
 }

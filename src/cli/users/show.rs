@@ -1,13 +1,12 @@
 //! `rolecall users show`
 
-use std::path::Path;
-
 use clap::Args;
 use rolecall_sink_api::UserId;
 
 use crate::cli::daemon::Daemon;
 use crate::cli::explain::explanation;
 use crate::cli::output::{answer, width};
+use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
 
 /// Show one user, by their id: what `explain` says of whoever goes by a name
@@ -21,8 +20,8 @@ pub(in crate::cli) struct Show {
 }
 
 impl Show {
-    pub(super) async fn run(self, config: &Path) -> Result<Exit, Failure> {
-        let found = self.daemon.client(config)?.user(&UserId::new(self.id)).await?;
+    pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
+        let found = self.daemon.client(whom)?.user(&UserId::new(self.id)).await?;
         answer(self.daemon.json, &found, |found| {
             explanation(&found.user, found.now, &found.rules_file, width())
         })?;

@@ -3,4 +3,5 @@
 mod attempted;
 mod outcomes;
 mod paused;
+mod refused;
 mod safeguard;

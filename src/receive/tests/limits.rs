@@ -148,6 +148,32 @@ async fn a_connection_too_many_waits_for_its_turn() {
 }
 
 #[tokio::test]
+async fn whoever_says_nothing_makes_room_for_those_who_wait() {
+    let one =
+        ListenConfig { max_connections: NonZeroU32::MIN, header_timeout: Timespan::from_days(1), ..config() };
+    for opening in ["", "POST /webhooks/scalekit HTTP/1.1\r\nhost: ro"] {
+        let daemon = Daemon::start(one.clone()).await;
+        let mut silent = daemon.connect().await;
+        write(&mut silent, opening).await;
+        assert_eq!(daemon.send(USER).await.status, 200, "{opening:?}");
+        assert_eq!(until_closed(&mut silent).await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_makes_room_for_those_who_wait() {
+    let body_timeout = Timespan::from_days(1);
+    let one = ListenConfig { max_connections: NonZeroU32::MIN, body_timeout, ..config() };
+    let daemon = Daemon::start(one).await;
+    let request = wire(&key().sign("msg_1", now(), USER.as_bytes()), USER);
+    let mut slow = daemon.connect().await;
+    write(&mut slow, &request[..request.len() - 1]).await;
+    assert_eq!(daemon.send(USER).await.status, 200);
+    let said = until_closed(&mut slow).await;
+    assert!(said.starts_with("HTTP/1.1 503 "), "it may be sent again: {said}");
+}
+
+#[tokio::test]
 async fn a_request_head_is_bounded() {
     let daemon = Daemon::start(config()).await;
     let mut stream = daemon.connect().await;

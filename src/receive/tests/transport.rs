@@ -20,6 +20,7 @@ fn certificate(dir: &Path) -> (ServerTls, RootCertStore) {
         certificate: dir.join("cert.pem"),
         key: dir.join("key.pem"),
         client_ca: None,
+        client_crl: None,
         min_version: TlsVersion::default(),
     };
     std::fs::write(&tls.certificate, cert.pem()).unwrap();

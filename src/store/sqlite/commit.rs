@@ -204,8 +204,7 @@ fn count(transaction: &Transaction<'_>, kind: i64, status: i64, change: i64) -> 
 }
 
 /// Puts an entity into a sink's queue, or renews its place: a newer desired state is due at once (0, so that a
-/// clock that is put back does not hold it up), and a dead letter lives again. What already waited keeps its turn,
-/// and who has lost access stays as urgent as they were.
+/// clock that is put back does not hold it up), and a dead letter lives again.
 fn enqueue(
     statements: &mut Statements<'_>,
     sink: i64,
@@ -224,15 +223,19 @@ fn enqueue(
         write.event.as_ref().map(EventId::as_str),
         priority_code(Priority::Inactive),
         DEAD,
+        priority_code(Priority::User),
+        priority_code(Priority::Revocation),
     ])?;
     Ok(())
 }
 
-/// Whether the sink, as far as it confirmed anything, still gives a user access: their deactivation may have been
-/// given up.
+/// Whether the sink still gives a user access, by what it confirmed last or by an attempt that it did not: their
+/// deactivation may have been given up.
 fn has_access(transaction: &Transaction<'_>, sink: i64, user: i64) -> Result<bool, StoreError> {
     let mut select = transaction.prepare_cached(
-        "SELECT 1 FROM applied WHERE sink = ?1 AND entity = ?2 AND json_extract(document, '$.active')",
+        "SELECT 1 FROM applied WHERE sink = ?1 AND entity = ?2 AND json_extract(document, '$.active')
+         UNION ALL
+         SELECT 1 FROM attempted WHERE sink = ?1 AND entity = ?2 AND json_extract(document, '$.given.active')",
     )?;
     Ok(select.exists(params![sink, user])?)
 }

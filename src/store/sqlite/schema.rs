@@ -204,6 +204,10 @@ ALTER TABLE sink ADD COLUMN paused_at INTEGER;
 ALTER TABLE sink ADD COLUMN paused_reason TEXT;
 ALTER TABLE sink ADD COLUMN paused_by TEXT;
 ",
+    r"
+-- Between who lost access (0) and groups (1 until now) is who lost a role or left a group.
+UPDATE queue SET priority = priority + 1 WHERE priority >= 1;
+",
 ];
 
 /// The newest version that this binary knows.

@@ -19,7 +19,8 @@ pub(super) struct Statements<'c> {
     pub(super) update: CachedStatement<'c>,
     /// (user's key, group's id)
     pub(super) add_membership: CachedStatement<'c>,
-    /// (sink, entity, generation, priority, since, the code of waiting, event, the code of inactive, the code of dead)
+    /// (sink, entity, generation, priority, since, the code of waiting, event, the codes of inactive, dead, user and
+    /// revocation)
     pub(super) enqueue: CachedStatement<'c>,
     /// (entity, at, sink, what, event, detail)
     pub(super) note: CachedStatement<'c>,
@@ -74,13 +75,15 @@ const UPDATE: &str = "
 
 const ADD_MEMBERSHIP: &str = "INSERT OR IGNORE INTO membership_new (user, group_id) VALUES (?1, ?2)";
 
-/// What already waited keeps its turn, and who has lost access stays as urgent as they were.
+/// What already waited keeps its turn. Who has lost access stays as urgent as they were; and who has it back, or has lost
+/// something of it, still holds in the sink what they are to lose, until it has confirmed that.
 const ENQUEUE: &str = "
     INSERT INTO queue (sink, entity, generation, priority, since, due, attempts, state, error, event)
     VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, NULL, ?7)
     ON CONFLICT (sink, entity) DO UPDATE SET
         generation = excluded.generation,
-        priority = CASE WHEN excluded.priority = ?8 AND queue.priority < ?8
-            THEN queue.priority ELSE excluded.priority END,
+        priority = CASE WHEN excluded.priority = ?8 AND queue.priority < ?8 THEN queue.priority
+            WHEN excluded.priority = ?10 AND queue.priority <= ?11 THEN ?11
+            ELSE excluded.priority END,
         since = CASE queue.state WHEN ?9 THEN excluded.since ELSE queue.since END,
         due = excluded.due, attempts = 0, state = ?6, event = excluded.event";

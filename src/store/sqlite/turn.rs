@@ -39,6 +39,9 @@ pub(super) fn due(connection: &Connection, sink: i64, now: i64, limit: u32) -> R
     }
     turns.sort_unstable();
     turns.truncate(most);
+    // Whoever loses one group may have joined another: that is made before, where both have their turn.
+    let (revocation, user) = (priority_code(Priority::Revocation), priority_code(Priority::User));
+    turns.sort_by_key(|(priority, ..)| if *priority == revocation { user } else { *priority });
     Ok(turns.into_iter().map(|(.., entity)| entity).collect())
 }
 

@@ -246,7 +246,7 @@ async fn a_sink_hears_of_those_in_its_scope_alone_and_of_whoever_leaves_it() {
     let out = Fact::Member { group: GroupId::new("g-Eng"), user: UserId::new("ann"), member: false };
     ruled.running.send(event(2, "e4", vec![out])).await;
     let urgency = async |of: &str| store.due(&sink(of), clock(), 1).await.unwrap()[0].priority;
-    assert_eq!((urgency("a").await, urgency("b").await), (Priority::Leaver, Priority::User));
+    assert_eq!((urgency("a").await, urgency("b").await), (Priority::Leaver, Priority::Revocation));
     assert_eq!(delivered(store, "a").await, [("ann".to_owned(), false)]);
     assert_eq!(delivered(store, "b").await, there(&["ann"]));
     // Gone from there, they are not spoken of again until they are back.

@@ -32,7 +32,10 @@ pub(crate) fn rolecall() -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "sh", "-c", r#"trap "" XFSZ; exec "$0" "$@""#]);
     command.arg(env!("CARGO_BIN_EXE_rolecall"));
-    command.env_remove("ROLECALL_CONFIG").stdin(Stdio::null()).kill_on_drop(true);
+    for variable in ["ROLECALL_CONFIG", "ROLECALL_ADMIN", "ROLECALL_ADMIN_TOKEN"] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 

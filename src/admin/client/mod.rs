@@ -1,20 +1,22 @@
 //! The client of the admin API: what the commands ask the daemon through.
+//!
+//! `endpoint` is where a daemon is asked, `remote` one on another host, `error` why it did not do what it was asked.
 
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+mod endpoint;
+mod error;
+mod remote;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rolecall_sink_api::{GroupId, UserId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::api::{
@@ -26,6 +28,11 @@ use super::api::{
     RollbackRequest, RulesHistory, RulesText, RulesVersionQuery, Selection, SinkDetail, SinkPath, SinkPaused,
     Sinks, UserDetail, UserQuery, Users, UsersPage, UsersQuery,
 };
+pub use endpoint::Address;
+use endpoint::Endpoint;
+pub use error::ClientError;
+pub use remote::{AdminUrl, Plaintext, Remote, RemoteError};
+
 use crate::deliver::Probed;
 use crate::rulebook::PlanPage;
 use crate::store::{CheckPlace, CheckStep, HoldId, RulesVersion, StoreSize};
@@ -37,16 +44,21 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// How long a question may take for which the whole store is read.
 const LONG: Duration = Duration::from_secs(60 * 60);
 
-/// Asks the daemon behind one socket. Each question is a connection of its own.
+/// Asks one daemon. Each question is a connection of its own.
 #[derive(Clone, Debug)]
 pub struct AdminClient {
-    socket: PathBuf,
+    endpoint: Endpoint,
 }
 
 impl AdminClient {
     /// A client of the daemon that listens at `socket`. Nothing is asked yet.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into() }
+        Self { endpoint: Endpoint::Socket(socket.into()) }
+    }
+
+    /// A client of a daemon on the network. Nothing is asked yet.
+    pub fn at(remote: Remote) -> Self {
+        Self { endpoint: Endpoint::Network(remote) }
     }
 
     /// Whether the daemon answers.
@@ -318,14 +330,13 @@ impl AdminClient {
     /// # Errors
     /// When the daemon does not answer, another backup is under way, or there is no room for its copy.
     pub async fn backup(&self) -> Result<Download, ClientError> {
-        let answer = self.open(self.request(Method::GET, api::STORE_BACKUP, Bytes::new())?);
+        let answer = self.endpoint.send(self.request(Method::GET, api::STORE_BACKUP, Bytes::new())?);
         let (response, connection) = self.within(LONG, answer).await??;
         let (head, body) = response.into_parts();
-        let socket = self.socket.clone();
         if head.status.is_success() {
             let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
             let bytes = length.and_then(|length| length.parse().ok()).unwrap_or_default();
-            return Ok(Download { socket, bytes, body, _connection: connection });
+            return Ok(Download { at: self.endpoint.address(), bytes, body, _connection: connection });
         }
         let body = Limited::new(body, MOST_ANSWER).collect().await.map_err(|e| self.odd(e.to_string()))?;
         Err(self.refused(head.status, &body.to_bytes()))
@@ -428,7 +439,6 @@ impl AdminClient {
         Request::builder()
             .method(method)
             .uri(target)
-            .header(header::HOST, "rolecall")
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|e| self.odd(e.to_string()))
@@ -436,51 +446,37 @@ impl AdminClient {
 
     async fn within<T>(&self, within: Duration, answer: impl Future<Output = T>) -> Result<T, ClientError> {
         let answer = tokio::time::timeout(within, answer).await;
-        answer.map_err(|_| ClientError::Slow { socket: self.socket.clone(), within })
+        answer.map_err(|_| ClientError::Slow { at: self.endpoint.address(), within })
     }
 
     async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(http::StatusCode, Bytes), ClientError> {
-        let (response, _connection) = self.open(request).await?;
+        let (response, _connection) = self.endpoint.send(request).await?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MOST_ANSWER).collect().await.map_err(|e| self.odd(e.to_string()))?;
         Ok((head.status, body.to_bytes()))
     }
 
-    /// Sends the request, and returns the answer as far as its head, with what reads the rest of it.
-    async fn open(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(Response<Incoming>, AbortOnDropHandle<()>), ClientError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| ClientError::Unreachable { socket: self.socket.clone(), error })?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.odd(e.to_string()))?;
-        // How the connection ended is seen by what was read from it.
-        let connection = tokio::spawn(async move { drop(connection.await) });
-        let connection = AbortOnDropHandle::new(connection);
-        let response = sender.send_request(request).await.map_err(|e| self.odd(e.to_string()))?;
-        Ok((response, connection))
-    }
-
     fn refused(&self, status: http::StatusCode, body: &[u8]) -> ClientError {
         match serde_json::from_slice::<Problem>(body) {
+            Ok(Problem { detail, .. }) if status == StatusCode::UNAUTHORIZED => {
+                ClientError::Unknown { at: self.endpoint.address(), why: detail }
+            }
             Ok(problem) => ClientError::Refused(problem.detail),
             Err(_) => self.odd(format!("HTTP status {status}")),
         }
     }
 
     fn odd(&self, what: String) -> ClientError {
-        ClientError::Odd { socket: self.socket.clone(), what }
+        ClientError::Odd { at: self.endpoint.address(), what }
     }
 }
 
 /// A large answer on its way.
 pub struct Download {
-    socket: PathBuf,
+    at: Address,
     bytes: u64,
     body: Incoming,
     _connection: AbortOnDropHandle<()>,
@@ -499,10 +495,10 @@ impl Download {
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         loop {
             let frame = tokio::time::timeout(WITHIN, self.body.frame()).await;
-            let slow = |_| ClientError::Slow { socket: self.socket.clone(), within: WITHIN };
+            let slow = |_| ClientError::Slow { at: self.at.clone(), within: WITHIN };
             let Some(frame) = frame.map_err(slow)? else { return Ok(None) };
             let cut = |error: hyper::Error| ClientError::Odd {
-                socket: self.socket.clone(),
+                at: self.at.clone(),
                 what: format!("the answer was cut off: {error}"),
             };
             // What is no data says nothing here.
@@ -531,59 +527,4 @@ pub(super) fn target(path: &str, params: impl Serialize) -> Result<String, serde
     }
     let query = query.finish();
     Ok(if query.is_empty() { path } else { format!("{path}?{query}") })
-}
-
-/// Why the daemon did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Nobody listens, or this user may not ask.
-    #[error("cannot reach the daemon at {}: {}", socket.display(), unreachable(socket, error))]
-    Unreachable {
-        /// The socket that was tried.
-        socket: PathBuf,
-        /// What the operating system said.
-        error: io::Error,
-    },
-    /// It listens and does not answer.
-    #[error("the daemon at {} did not answer within {} s; its log says what it is doing", socket.display(), within.as_secs())]
-    Slow {
-        /// The socket.
-        socket: PathBuf,
-        /// How long it was waited for.
-        within: Duration,
-    },
-    /// It says no, and why.
-    #[error("{0}")]
-    Refused(String),
-    /// What answers does not speak this API.
-    #[error("what answers at {} is not this version of rolecall: {what}; restart the daemon after an upgrade, or name its socket with --socket", socket.display())]
-    Odd {
-        /// The socket.
-        socket: PathBuf,
-        /// What it said.
-        what: String,
-    },
-}
-
-fn unreachable(socket: &Path, error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            let why = if error.kind() == ErrorKind::NotFound {
-                "there is no such socket"
-            } else {
-                "nobody listens there any more"
-            };
-            format!(
-                "{why}, so it is not running, or listens elsewhere; start it with `systemctl start rolecall` or \
-                 `rolecall serve`, or name its socket with --socket or its configuration with --config"
-            )
-        }
-        ErrorKind::PermissionDenied => {
-            format!(
-                "permission denied; run this as root, or as a member of the group that owns {}",
-                socket.display()
-            )
-        }
-        _ => error.to_string(),
-    }
 }

@@ -1,56 +1,31 @@
-//! The Debian package, on a machine of its own: a clean root with systemd as PID 1.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
-
-mod support;
+//! The Debian package.
 
 use std::fs;
 
 use rolecall_testkit::until;
 use serde_json::Value;
 
-use support::{Machine, PATIENCE};
+use super::machine::{Kind, Machine, PATIENCE};
+use super::service::{self, STORE, knows, send};
+use super::{NEWER, VERSION};
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// What `tests/run` builds of the same source, to be upgraded to.
-const NEWER: &str = "99.0.0";
-
-const STORE: &str = "/var/lib/rolecall/rolecall.db";
-
-/// Sends a signed event about this user, as the README says.
-fn send(user: &str) -> String {
-    format!(
-        "systemd-run --quiet --pipe --wait -p User=rolecall -p LoadCredential=secrets:/etc/rolecall/secrets \
-         rolecall send --sample user_created --set data.id=diruser_{user} --set data.email={user}@example.com"
-    )
-}
-
-async fn knows(machine: &Machine, user: &str) {
-    let explained = machine.done(&format!("rolecall explain {user}@example.com")).await;
-    assert!(explained.contains(&format!("diruser_{user}")), "{explained}");
+async fn machine_with(version: &str) -> Machine {
+    let machine = Machine::boot().await;
+    machine.install(Kind::Deb, version).await;
+    machine
 }
 
 #[tokio::test]
 async fn what_is_installed_runs_as_it_is_and_takes_an_event() {
-    let machine = Machine::with_package(VERSION).await;
-
-    let running = machine.done("systemctl is-active rolecall.service rolecall.socket").await;
-    assert_eq!(running, "active\nactive");
+    let machine = machine_with(VERSION).await;
     let enabled = machine.done("systemctl is-enabled rolecall.service rolecall.socket").await;
     assert_eq!(enabled, "enabled\nenabled");
-    let user = machine.done("ps -o user= -p $(systemctl show -P MainPID rolecall)").await;
-    assert_eq!(user, "rolecall");
-
-    let answer = machine.done(&send("ada")).await;
-    assert!(answer.contains(r#""status":"committed""#), "{answer}");
-    knows(&machine, "ada").await;
-    let status = machine.done("rolecall status").await;
-    assert!(status.contains("1 active"), "{status}");
-    assert!(status.contains("none is configured: nothing is kept in step"), "{status}");
+    service::runs_as_it_is_and_takes_an_event(&machine).await;
 }
 
 #[tokio::test]
 async fn every_file_is_in_its_place_and_belongs_to_whom_it_should() {
-    let machine = Machine::with_package(VERSION).await;
+    let machine = machine_with(VERSION).await;
     let expected = "\
 755 root root /usr/bin/rolecall
 750 root rolecall /etc/rolecall
@@ -76,9 +51,7 @@ async fn every_file_is_in_its_place_and_belongs_to_whom_it_should() {
 644 root root /usr/share/doc/rolecall/changelog.Debian.gz
 644 root root /usr/share/doc/rolecall/config/rolecall.yaml
 644 root root /usr/share/doc/rolecall/config/schemas/rolecall.schema.json";
-    let paths: Vec<&str> = expected.lines().filter_map(|line| line.rsplit(' ').next()).collect();
-    let found = machine.done(&format!("stat -c '%a %U %G %n' {}", paths.join(" "))).await;
-    assert_eq!(found, expected);
+    service::has_files(&machine, expected).await;
 
     let kept = machine.done("dpkg-query -W -f '${Conffiles}' rolecall | cut -d ' ' -f 2").await;
     assert_eq!(kept, "/etc/rolecall/rolecall.yaml\n/etc/rolecall/rules.yaml");
@@ -90,14 +63,14 @@ async fn every_file_is_in_its_place_and_belongs_to_whom_it_should() {
 
 #[tokio::test]
 async fn the_units_are_right_and_hardened_where_they_are_installed() {
-    let machine = Machine::with_package(VERSION).await;
+    let machine = machine_with(VERSION).await;
     assert_eq!(machine.done("systemd-analyze verify rolecall.service rolecall.socket").await, "");
     machine.done("systemd-analyze security --no-pager --threshold=15 rolecall.service").await;
 }
 
 #[tokio::test]
 async fn a_reload_is_over_when_the_rules_are_in_force() {
-    let machine = Machine::with_package(VERSION).await;
+    let machine = machine_with(VERSION).await;
     machine.done(&send("ada")).await;
     fs::write(machine.file("/etc/rolecall/rules.yaml"), "default: member\n").unwrap();
     machine.done("systemctl reload rolecall").await;
@@ -107,7 +80,7 @@ async fn a_reload_is_over_when_the_rules_are_in_force() {
 
 #[tokio::test]
 async fn what_is_logged_is_in_the_journal_with_fields() {
-    let machine = Machine::with_package(VERSION).await;
+    let machine = machine_with(VERSION).await;
     fs::write(machine.file("/tmp/forged"), "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").unwrap();
     let forged = machine.run(&(send("eve") + " --secret-file /tmp/forged")).await;
     assert!(forged.output.contains(r#""status":"refused""#), "{forged:?}");
@@ -130,7 +103,7 @@ async fn what_is_logged_is_in_the_journal_with_fields() {
 
 #[tokio::test]
 async fn without_a_journal_the_log_goes_to_standard_error_and_says_so() {
-    let machine = Machine::with_package(VERSION).await;
+    let machine = machine_with(VERSION).await;
     machine
         .done("mkdir /tmp/secrets && cp /etc/rolecall/secrets/scalekit /tmp/secrets/secrets_scalekit")
         .await;
@@ -145,7 +118,7 @@ async fn without_a_journal_the_log_goes_to_standard_error_and_says_so() {
 
 #[tokio::test]
 async fn no_webhook_is_refused_while_the_service_restarts() {
-    let machine = Machine::with_package(VERSION).await;
+    let machine = machine_with(VERSION).await;
     let sends: Vec<String> = (0..10).map(|number| send(&format!("p{number}"))).collect();
     let all = sends.join(" && ");
     machine.done(&format!("systemctl restart rolecall & {all} && wait $!")).await;
@@ -155,38 +128,17 @@ async fn no_webhook_is_refused_while_the_service_restarts() {
 
 #[tokio::test]
 async fn an_upgrade_keeps_configuration_and_data_and_refuses_no_webhook() {
-    let machine = Machine::with_package(VERSION).await;
-    machine.done(&send("ada")).await;
-    let config = machine.file("/etc/rolecall/rolecall.yaml");
-    let edited = fs::read_to_string(&config).unwrap() + "\nlog: {filter: debug}\n";
-    fs::write(&config, &edited).unwrap();
-    let secret = fs::read(machine.file("/etc/rolecall/secrets/scalekit")).unwrap();
-    let before = machine.done("systemctl show -P MainPID rolecall; systemctl show -P ActiveEnterTimestampMonotonic rolecall.socket").await;
-
-    let sends: Vec<String> = (0..20).map(|number| send(&format!("p{number}"))).collect();
-    let all = sends.join(" && ");
-    tokio::join!(machine.install(NEWER), async { machine.done(&all).await });
-
-    let after = machine.done("systemctl show -P MainPID rolecall; systemctl show -P ActiveEnterTimestampMonotonic rolecall.socket").await;
-    let (old, new) = (before.lines().collect::<Vec<_>>(), after.lines().collect::<Vec<_>>());
-    assert_ne!(old[0], new[0], "the new binary runs");
-    assert_eq!(old[1], new[1], "the socket stayed open");
-    assert_eq!(machine.done("dpkg-query -W -f '${Version}' rolecall").await, format!("{NEWER}-1"));
-    assert_eq!(fs::read_to_string(&config).unwrap(), edited);
-    assert_eq!(fs::read(machine.file("/etc/rolecall/secrets/scalekit")).unwrap(), secret);
-    assert_eq!(machine.done("stat -c '%a %U %G' /etc/rolecall/rolecall.yaml").await, "640 root rolecall");
-    knows(&machine, "ada").await;
-    let status = machine.done("rolecall status").await;
-    assert!(status.contains("21 active"), "{status}");
+    let machine = machine_with(VERSION).await;
+    service::keeps_all_in_an_upgrade_and_refuses_no_webhook(&machine, Kind::Deb).await;
 }
 
 #[tokio::test]
 async fn an_older_binary_leaves_a_newer_store_alone_and_goes_on_with_the_one_from_before_the_upgrade() {
-    let machine = Machine::with_package(VERSION).await;
+    let machine = machine_with(VERSION).await;
     machine.done(&send("ada")).await;
     machine.done("systemctl stop rolecall.socket rolecall.service").await;
     machine.done(&format!("cp -p {STORE} /root/before")).await;
-    machine.install(NEWER).await;
+    machine.install(Kind::Deb, NEWER).await;
     machine.done(&send("ben")).await;
     machine.done("systemctl stop rolecall.socket rolecall.service").await;
     // The newer version changed the tables. All that an older one can see of it is the number that SQLite keeps at offset
@@ -196,7 +148,7 @@ async fn an_older_binary_leaves_a_newer_store_alone_and_goes_on_with_the_one_fro
     newer[63] += 1;
     fs::write(machine.file(STORE), &newer).unwrap();
 
-    machine.install(VERSION).await;
+    machine.install(Kind::Deb, VERSION).await;
     let refused = until(PATIENCE, "the older binary says that it cannot", async || {
         let journal = machine.run("journalctl -u rolecall -o cat -b").await;
         if journal.output.contains("newer") { Ok(journal.output) } else { Err(journal) }
@@ -214,27 +166,22 @@ async fn an_older_binary_leaves_a_newer_store_alone_and_goes_on_with_the_one_fro
 
 #[tokio::test]
 async fn an_upgrade_can_be_taken_back_while_the_tables_are_the_same() {
-    let machine = Machine::with_package(NEWER).await;
-    machine.done(&send("ada")).await;
-    machine.install(VERSION).await;
-    machine.done("systemctl is-active rolecall.service").await;
-    machine.done(&send("ben")).await;
-    knows(&machine, "ada").await;
-    knows(&machine, "ben").await;
+    let machine = machine_with(NEWER).await;
+    service::goes_back_while_the_tables_are_the_same(&machine, Kind::Deb).await;
 }
 
 #[tokio::test]
 async fn removal_keeps_configuration_and_data_and_purging_leaves_nothing() {
-    let machine = Machine::with_package(VERSION).await;
+    let machine = machine_with(VERSION).await;
     machine.done(&send("ada")).await;
     machine.done("apt-get remove --quiet --yes rolecall").await;
-    assert!(!machine.run("systemctl is-active rolecall.service rolecall.socket").await.succeeded);
-    assert!(!machine.file("/usr/bin/rolecall").exists());
-    for kept in [STORE, "/etc/rolecall/rolecall.yaml", "/etc/rolecall/secrets/scalekit"] {
-        assert!(machine.file(kept).exists(), "{kept}");
-    }
+    service::is_gone_but_for(
+        &machine,
+        &[STORE, "/etc/rolecall/rolecall.yaml", "/etc/rolecall/secrets/scalekit"],
+    )
+    .await;
 
-    machine.install(VERSION).await;
+    machine.install(Kind::Deb, VERSION).await;
     knows(&machine, "ada").await;
 
     machine.done("apt-get purge --quiet --yes rolecall").await;

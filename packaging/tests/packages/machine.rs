@@ -21,6 +21,13 @@ pub(crate) fn packages() -> PathBuf {
     workspace().join("target/packages")
 }
 
+/// A kind of package, with the program that installs it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Deb,
+    Rpm,
+}
+
 /// A machine with systemd as PID 1, on the clean root that `tests/run` makes. It ends with this value, or with the test
 /// process, however that ends.
 pub(crate) struct Machine {
@@ -45,7 +52,7 @@ impl Machine {
             "`tests/run packages` makes {}",
             root.display()
         );
-        let mut boot = Command::new(workspace().join("packaging/tests/support/boot"))
+        let mut boot = Command::new(workspace().join("packaging/tests/packages/boot"))
             .arg(&root)
             .arg(packages())
             .stdin(Stdio::piped())
@@ -64,17 +71,26 @@ impl Machine {
         machine
     }
 
-    /// Boots it and installs the package of this version.
-    pub(crate) async fn with_package(version: &str) -> Self {
-        let machine = Self::boot().await;
-        machine.install(version).await;
-        machine
+    /// Installs the package of this version, over an older or a newer one too.
+    pub(crate) async fn install(&self, kind: Kind, version: &str) {
+        self.done(&match kind {
+            Kind::Deb => format!(
+                "DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --allow-downgrades \
+                 /packages/rolecall_{version}-1_*.deb"
+            ),
+            // What is there was not installed by rpm, so it knows nothing of what the package needs.
+            Kind::Rpm => format!("rpm --upgrade --oldpackage --nodeps /packages/rolecall-{version}-1.*.rpm"),
+        })
+        .await;
     }
 
-    /// Installs the package of this version, over an older or a newer one too.
-    pub(crate) async fn install(&self, version: &str) {
-        let install = "DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --allow-downgrades";
-        self.done(&format!("{install} /packages/rolecall_{version}-1_*.deb")).await;
+    /// The version of the package that is installed.
+    pub(crate) async fn installed(&self, kind: Kind) -> String {
+        self.done(match kind {
+            Kind::Deb => "dpkg-query --show --showformat='${Version}' rolecall",
+            Kind::Rpm => "rpm --query --queryformat='%{VERSION}-%{RELEASE}' rolecall 2>/dev/null",
+        })
+        .await
     }
 
     /// Runs a shell's command as root.
