@@ -15,13 +15,15 @@ use crate::admin::{
     Within,
 };
 use crate::alerts::{Alerts, Observed};
-use crate::config::{Config, RetentionConfig};
+use crate::config::{BackupConfig, Config, RetentionConfig};
 use crate::console::{BrokenTemplates, Console};
 use crate::deliver::{ConfiguredSink, Deliveries};
 use crate::receive::{BindError, Bound, InheritedSockets, NamedSource, Receiver, Replay};
 use crate::rulebook::{Opening, Rulebook};
 use crate::service_manager::{ServiceManager, Vitals};
-use crate::store::{Committer, Intake, Retention, SqliteStore, Store, StoreError, watch_space};
+use crate::store::{
+    BackupSchedule, Backups, Committer, Intake, Retention, SqliteStore, Store, StoreError, watch_space,
+};
 use crate::tls::{Listener, TlsServer};
 use crate::traces::Traces;
 
@@ -175,6 +177,11 @@ impl Daemon {
             others.spawn(exporter.run(stop_the_rest.clone()));
         }
         others.spawn(watch_space(Arc::clone(&store), stop_the_rest.clone()));
+        let schedule = config.store.backup.map(schedule);
+        let backups = schedule.map(|schedule| Backups::new(Arc::clone(&store), schedule, clock));
+        if let Some(backups) = backups.clone() {
+            others.spawn(backups.run(stop_the_rest.clone()));
+        }
         for tls in &tls {
             others.spawn(tls.clone().keep_renewed(stop_the_rest.clone()));
         }
@@ -185,6 +192,7 @@ impl Daemon {
             rulebook: rulebook.clone(),
             tls: tls.clone(),
             received: Arc::clone(&received),
+            backups: backups.clone(),
         };
         let alerts = Alerts::new(config.alerts, observed, clock)
             .map_err(|error| DaemonError::Config { section: "alerts".into(), error })?;
@@ -201,6 +209,7 @@ impl Daemon {
             replay,
             alerts,
             tls: tls.clone(),
+            backups,
             clock,
             started_at: clock(),
         };
@@ -232,7 +241,7 @@ impl Daemon {
             _ = &mut self.receiver => "receiver",
             _ = &mut self.committer => "committer",
             Some(_) = self.workers.join_next() => "delivery worker of a sink",
-            Some(_) = self.others.join_next() => "admin API, the retention, the replay, the alerts, the care for certificates, the reloads or the report to the service manager",
+            Some(_) = self.others.join_next() => "admin API, the retention, the backups, the replay, the alerts, the care for certificates, the reloads or the report to the service manager",
         };
         DaemonError::Ended(part)
     }
@@ -267,6 +276,10 @@ fn retention(config: &RetentionConfig) -> Retention {
         activity: config.activity.get(),
         tombstones: config.tombstones.get(),
     }
+}
+
+fn schedule(BackupConfig { directory, every, keep }: BackupConfig) -> BackupSchedule {
+    BackupSchedule { directory, every, keep: keep.get() }
 }
 
 /// Reads rules and certificates again on each signal, until `stop` is cancelled. What comes of it is logged, and stands in

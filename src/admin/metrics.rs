@@ -40,6 +40,7 @@ async fn page(state: &AdminState) -> String {
         store(&mut page, overview);
         queues(&mut page, overview, (state.clock)());
     }
+    backups(&mut page, state);
     deliveries(&mut page, state);
     rules(&mut page, state).await;
     certificates(&mut page, state);
@@ -146,6 +147,41 @@ fn store(page: &mut Page, overview: &StoreView) {
             seconds(last),
         );
     }
+}
+
+fn backups(page: &mut Page, state: &AdminState) {
+    let Some(backups) = &state.backups else { return };
+    let status = backups.status();
+    page.gauge(
+        "rolecall_store_backup_interval_seconds",
+        "How often a backup of the store is made by itself; this and what else begins so is missing where none is",
+        status.every.get().as_secs_f64(),
+    );
+    if let Some(last) = &status.last {
+        page.gauge(
+            "rolecall_store_backup_last_success_timestamp_seconds",
+            "When the newest backup that is there was begun, in seconds since 1970; missing while there is none",
+            seconds(last.at),
+        );
+        page.gauge("rolecall_store_backup_size_bytes", "The size of the newest backup", number(last.bytes));
+    }
+    if let Some(took) = backups.took() {
+        page.gauge(
+            "rolecall_store_backup_duration_seconds",
+            "How long the newest backup took; missing before the first since the start",
+            took.as_secs_f64(),
+        );
+    }
+    page.counters(
+        "rolecall_store_backup_failures",
+        "How often a backup could not be made by itself since the start",
+        [(Labels::new(), backups.failures())],
+    );
+    page.gauge(
+        "rolecall_store_backup_failing",
+        "1 while backups cannot be made: the latest attempt failed",
+        if status.failed.is_some() { 1.0 } else { 0.0 },
+    );
 }
 
 fn queues(page: &mut Page, overview: &StoreView, now: Timestamp) {

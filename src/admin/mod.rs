@@ -34,7 +34,7 @@ use crate::alerts::Alerts;
 use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Replay};
 use crate::rulebook::Rulebook;
-use crate::store::{CommitMetrics, Store};
+use crate::store::{Backups, CommitMetrics, Store};
 use crate::tls::TlsServer;
 use crate::traces::Traces;
 
@@ -55,6 +55,8 @@ pub struct AdminState {
     pub received: Arc<Acknowledgements>,
     /// What the committer counts and measures.
     pub commits: CommitMetrics,
+    /// Backups that are made by themselves, where any are.
+    pub backups: Option<Backups>,
     /// The certificates of the listeners that speak TLS.
     pub tls: Vec<TlsServer>,
     /// Where spans go.

@@ -212,9 +212,10 @@ impl Subject {
             AlertKind::UnreadableEvents => "rolecall events list --unreadable".into(),
             AlertKind::RulesRejected => "rolecall rules test".into(),
             AlertKind::CertificateEnds | AlertKind::CertificateRejected => "rolecall check".into(),
-            AlertKind::DiskNearlyFull | AlertKind::MessagesTurnedAway | AlertKind::StoreFailed => {
-                "rolecall status".into()
-            }
+            AlertKind::DiskNearlyFull
+            | AlertKind::MessagesTurnedAway
+            | AlertKind::StoreFailed
+            | AlertKind::BackupFailed => "rolecall status".into(),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::ledger::{Condition, Conditions, Subject};
 use crate::config::AlertKind;
 use crate::deliver::{Breaker, DeliveryStatus};
 use crate::rulebook::Rejected;
-use crate::store::{Space, StoreView};
+use crate::store::{BackupStatus, Space, StoreView};
 use crate::tls::{Listener, TlsStatus, Validity};
 
 /// How the daemon is at one time: what `rolecall status` shows.
@@ -22,6 +22,8 @@ pub(super) struct Picture {
     pub(super) deliveries: BTreeMap<SinkName, DeliveryStatus>,
     pub(super) rejected: Option<Rejected>,
     pub(super) tls: Vec<(Listener, TlsStatus)>,
+    /// How backups go that are made by themselves.
+    pub(super) backup: Option<BackupStatus>,
     /// How many messages were answered 503 since the start.
     pub(super) turned_away: u64,
 }
@@ -57,6 +59,9 @@ impl Observer {
         if let Some(space) = picture.space.filter(|space| space.is_low()) {
             let text = format!("the store's disk has {} MiB left", space.free / (1024 * 1024));
             hold(AlertKind::DiskNearlyFull, None, now, text);
+        }
+        if let Some((since, why)) = picture.backup.as_ref().and_then(|backup| backup.problem(now)) {
+            hold(AlertKind::BackupFailed, None, since, format!("backups of the store are not made: {why}"));
         }
         let before = std::mem::replace(&mut self.turned_away, picture.turned_away);
         if picture.turned_away > before {

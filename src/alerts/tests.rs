@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use rolecall_sink_api::SinkName;
+use rolecall_sink_api::{SinkName, Timespan};
 use serde_json::{Value, json};
 
 use super::ledger::{Condition, Conditions, Ledger, News, Notice, Policy, Subject};
@@ -14,7 +14,7 @@ use super::outbox::{Allowance, Outbox};
 use crate::config::{AlertFormat, AlertKind, AlertsConfig};
 use crate::deliver::{Breaker, DeliveryStatus};
 use crate::rulebook::Rejected;
-use crate::store::{SinkState, Space, StoreView};
+use crate::store::{BackupStatus, FailedBackup, SinkState, Space, StoreView};
 use crate::tls::{Certificate, Listener, RejectedFiles, TlsStatus};
 
 /// A time, in seconds since the beginning.
@@ -219,6 +219,7 @@ fn well() -> Picture {
         deliveries: BTreeMap::from([(SinkName::new("ldap"), up)]),
         rejected: None,
         tls: vec![(Listener::Webhooks, TlsStatus { certificate, since: at(0), rejected: None })],
+        backup: None,
         turned_away: 0,
     }
 }
@@ -276,6 +277,19 @@ fn each_thing_that_needs_a_person_is_seen() {
     assert_eq!(
         when(|picture| picture.store = Err("the store cannot be read".into())),
         one(AlertKind::StoreFailed, "the store cannot be read")
+    );
+    let failed = Some(FailedBackup { since: at(-MINUTE), error: "cannot write".into() });
+    let backup = BackupStatus {
+        directory: "/mnt".into(),
+        every: Timespan::from_days(1),
+        keep: 7,
+        last: None,
+        running: None,
+        failed,
+    };
+    assert_eq!(
+        when(|picture| picture.backup = Some(backup)),
+        one(AlertKind::BackupFailed, "backups of the store are not made: cannot write")
     );
     for (ends, expected) in [(5, "ends soon"), (0, "has expired")] {
         let found = when(|picture| picture.tls[0].1.certificate.not_after = at(ends * DAY));

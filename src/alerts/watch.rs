@@ -23,7 +23,7 @@ use crate::config::{AlertWebhook, AlertsConfig};
 use crate::deliver::Deliveries;
 use crate::receive::{Acknowledgements, Answer};
 use crate::rulebook::Rulebook;
-use crate::store::Store;
+use crate::store::{Backups, Store};
 use crate::tls::TlsServer;
 
 /// How often it is looked.
@@ -48,6 +48,8 @@ pub struct Observed {
     pub tls: Vec<TlsServer>,
     /// The webhooks that were answered.
     pub received: Arc<Acknowledgements>,
+    /// Backups that are made by themselves, where any are.
+    pub backups: Option<Backups>,
 }
 
 /// The alerts there are, and whoever is told of them. Cheap to clone.
@@ -196,7 +198,7 @@ impl Shared {
     }
 
     async fn picture(&self) -> Picture {
-        let Observed { store, deliveries, rulebook, tls, received } = &self.observed;
+        let Observed { store, deliveries, rulebook, tls, received, backups } = &self.observed;
         let (overview, space) =
             tokio::join!(timeout(STORE_WITHIN, store.overview()), timeout(STORE_WITHIN, store.space()));
         Picture {
@@ -210,6 +212,7 @@ impl Shared {
             deliveries: deliveries.status(),
             rejected: rulebook.rejected(),
             tls: tls.iter().map(|tls| (tls.listener(), tls.status())).collect(),
+            backup: backups.as_ref().map(Backups::status),
             turned_away: received.of(Answer::Unavailable),
         }
     }

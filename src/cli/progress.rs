@@ -1,6 +1,11 @@
 //! Progress of long work, for whoever watches: on a terminal only, and never where the answer goes.
 
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often it is shown that work goes on.
+const TICK: Duration = Duration::from_millis(200);
 
 /// A bar on standard error, gone when this is dropped. It is not drawn where standard error is no terminal.
 pub(super) struct Bar(ProgressBar);
@@ -19,6 +24,14 @@ impl Bar {
     /// Of work whose amount is told with its steps.
     pub(super) fn steps() -> Self {
         Self::styled(0, "{bar:30} {percent:>3} %  {msg}")
+    }
+
+    /// Of work of which nobody can tell how far it has come, for as long as this is there: that it goes on, and since when.
+    pub(super) fn of_unknown(what: &'static str) -> Self {
+        let bar = Self::styled(0, "{spinner} {msg}, for {elapsed}");
+        bar.0.set_message(what);
+        bar.0.enable_steady_tick(TICK);
+        bar
     }
 
     fn styled(of: u64, template: &str) -> Self {

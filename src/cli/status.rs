@@ -16,6 +16,7 @@ use super::{Exit, Failure};
 use crate::admin::api::{DaemonStatus, SinkStatus};
 use crate::deliver::Breaker;
 use crate::rulebook::Rejected;
+use crate::store::BackupStatus;
 use crate::tls::{RejectedFiles, TlsStatus, Validity};
 
 /// Show what the daemon is doing
@@ -24,7 +25,8 @@ use crate::tls::{RejectedFiles, TlsStatus, Validity};
 /// letters, what is held until somebody decides.
 ///
 /// The exit code is 1 when a sink is down, is paused, has dead letters or has changes held, when messages are kept that
-/// cannot be read, when new rules were turned down, or when the disk is nearly full, so that a script can ask too.
+/// cannot be read, when new rules were turned down, when the disk is nearly full, or when backups are not made that should be, so that a
+/// script can ask too.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  rolecall status")]
 pub(super) struct Status {
@@ -45,6 +47,7 @@ fn exit(status: &DaemonStatus) -> Exit {
     if status.store.unreadable_events == 0
         && !status.store.low_on_space
         && status.rules.rejected.is_none()
+        && status.store.backup.as_ref().is_none_or(|backup| backup.problem(status.now).is_none())
         && status.sinks.values().all(well)
     {
         Exit::Done
@@ -159,8 +162,28 @@ fn certificate(out: &mut String, now: Timestamp, TlsStatus { certificate, reject
     }
 }
 
+/// The last backup, and why there is no newer one.
+fn backup(out: &mut String, now: Timestamp, status: &BackupStatus) {
+    line(out, "last backup", &last_backup(now, status));
+    if let Some((since, why)) = status.problem(now) {
+        let failing = styled(BAD, "not made");
+        line(out, "", &format!("{failing} since {}: {}", moment(now, since), plain(&why)));
+    }
+}
+
+/// The newest of the backups that are made by themselves.
+pub(super) fn last_backup(now: Timestamp, status: &BackupStatus) -> String {
+    let directory = plain(&status.directory);
+    match &status.last {
+        Some(last) => {
+            format!("{}, {}, {directory}/{}", moment(now, last.at), bytes(last.bytes), plain(&last.file))
+        }
+        None => format!("{} in {directory}", styled(BAD, "none yet")),
+    }
+}
+
 fn directory(out: &mut String, status: &DaemonStatus) {
-    let store = &status.store;
+    let (now, store) = (status.now, &status.store);
     let _ = writeln!(out, "{}", styled(HEADING, "Directory"));
     let mut users = format!("{} active, {} inactive", store.active_users, store.inactive_users);
     if store.stale_users > 0 {
@@ -178,6 +201,9 @@ fn directory(out: &mut String, status: &DaemonStatus) {
     let free = store.free_bytes.map_or(String::new(), |free| format!(", {} free", bytes(free)));
     let free = if store.low_on_space { styled(BAD, &format!("{free}: make room")) } else { free };
     line(out, "on disk", &format!("{}{free}", bytes(store.bytes)));
+    if let Some(status) = &store.backup {
+        backup(out, now, status);
+    }
     out.push('\n');
 }
 

@@ -87,6 +87,8 @@ pub enum AlertKind {
     MessagesTurnedAway,
     /// The store cannot be read.
     StoreFailed,
+    /// Backups of the store are not made, though they should be (`store.backup`).
+    BackupFailed,
 }
 
 impl Default for AlertsConfig {

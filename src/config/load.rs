@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::layers::{self, Variable};
 use super::name::is_name;
-use super::{AdminConfig, AlertsConfig, Config, ConfigErrors, LogConfig, SinkEntry, sinks};
+use super::{AdminConfig, AlertsConfig, Config, ConfigErrors, LogConfig, SinkEntry, StoreConfig, sinks};
 use crate::receive::{ListenConfig, NamedSource};
 use crate::rules::{Rules, Scopes};
 use crate::source::{SourceConfig, SourceName};
@@ -152,7 +152,10 @@ impl Loader<'_> {
         if let (Some(alerts), Some(entry)) = (&alerts, root.entry("alerts")) {
             self.check(alerts.check(), &entry.value);
         }
-        let store = self.section(root, "store");
+        let store: Option<StoreConfig> = self.section(root, "store");
+        if let (Some(store), Some(entry)) = (&store, root.entry("store")) {
+            self.check(store.check(), &entry.value);
+        }
         let log: Option<LogConfig> = self.section(root, "log");
         if let (Some(log), Some(entry)) = (&log, root.entry("log")) {
             self.check(log.targets(), &entry.value);

@@ -40,7 +40,7 @@ pub use load::read_rules;
 pub use log::{LogConfig, LogFormat};
 pub use schema::{rules_schema, schema};
 pub use sinks::SinkEntry;
-pub use store::{RetentionConfig, StoreConfig};
+pub use store::{BackupConfig, RetentionConfig, StoreConfig};
 
 /// Everything that is wrong with a configuration.
 pub type ConfigErrors = Reports;

@@ -1,8 +1,9 @@
 //! `store:`
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use rolecall_sink_api::Timespan;
+use rolecall_sink_api::{ConfigError, Timespan};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,11 +16,56 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// How long things are kept that are no longer needed for the work itself.
     pub retention: RetentionConfig,
+    /// Backups that are made by themselves. Default: none are.
+    pub backup: Option<BackupConfig>,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { path: "/var/lib/rolecall/rolecall.db".into(), retention: RetentionConfig::default() }
+        let retention = RetentionConfig::default();
+        Self { path: "/var/lib/rolecall/rolecall.db".into(), retention, backup: None }
+    }
+}
+
+/// When backups are made by themselves, and where they are kept. Each is a file like one that `rolecall store backup` makes,
+/// and its name tells when it was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupConfig {
+    /// The directory, best on another disk than the store. It is made when it is not there and the one above it is. Other
+    /// files in it are left alone.
+    pub directory: PathBuf,
+    /// How long after the newest one is begun the next is; at least a minute. The first is made at once. Default: `1d`.
+    #[serde(default = "a_day")]
+    pub every: Timespan,
+    /// How many are kept: when one more is complete, the oldest is removed. Default: `7`.
+    #[serde(default = "a_week_of_them")]
+    pub keep: NonZeroU32,
+}
+
+fn a_day() -> Timespan {
+    Timespan::from_days(1)
+}
+
+fn a_week_of_them() -> NonZeroU32 {
+    const SEVEN: NonZeroU32 = NonZeroU32::MIN.saturating_add(6);
+    SEVEN
+}
+
+impl StoreConfig {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// At the first key that cannot be right.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let Some(backup) = &self.backup else { return Ok(()) };
+        if backup.every < Timespan::from_secs(60) {
+            return Err(ConfigError::new("backup.every", "must be at least a minute"));
+        }
+        if backup.directory.is_relative() {
+            return Err(ConfigError::new("backup.directory", "must be an absolute path"));
+        }
+        Ok(())
     }
 }
 

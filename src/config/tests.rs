@@ -97,6 +97,14 @@ fn sections_may_be_left_empty() {
 }
 
 #[test]
+fn backups_are_made_only_where_it_is_said_and_daily_unless_something_else_is() {
+    assert_eq!(with("").loads().store.backup, None);
+    let backup = with("store: {backup: {directory: /srv/backups}}\n").loads().store.backup.unwrap();
+    assert_eq!(backup.directory, Path::new("/srv/backups"));
+    assert_eq!((backup.every, backup.keep.get()), (Timespan::from_days(1), 7));
+}
+
+#[test]
 fn a_sink_is_ready_with_its_delivery() {
     let config = with(
         "\
@@ -217,7 +225,7 @@ sinks:
 DIR/rolecall.yaml:3:8: this must be a map of keys, not text
  3 | store: /var/lib/rolecall
    |        ^^^^^^^^^^^^^^^^^
-   = its keys are `path` and `retention`
+   = its keys are `path`, `retention` and `backup`
 
 DIR/rolecall.yaml:4:1: this must be a map of keys, not a list
  4 | log:
@@ -420,6 +428,20 @@ DIR/rolecall.yaml:4:1: tabs disallowed within this context (block indentation)
    | ^
    = YAML is indented with spaces, never with tabs",
     );
+}
+
+#[test]
+fn backups_that_would_be_made_all_the_time_or_nobody_knows_where_are_refused() {
+    for (key, expected) in [
+        ("every: 59s", "backup.every: must be at least a minute"),
+        ("directory: backups", "backup.directory: must be an absolute path"),
+        ("keep: 0", "this must be a whole number from 1"),
+    ] {
+        let directory = if key.starts_with("directory") { "" } else { ", directory: /srv/backups" };
+        let errors = with(&format!("store: {{backup: {{{key}{directory}}}}}\n")).load().unwrap_err();
+        let [report] = errors.as_slice() else { panic!("{errors}") };
+        assert!(report.message.contains(expected), "{errors}");
+    }
 }
 
 #[test]

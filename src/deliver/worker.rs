@@ -346,7 +346,10 @@ impl Worker {
             let error = match self.store.settle(&self.name, settlements.clone(), now).await {
                 Ok(settled) => {
                     self.metrics.waited(&settlements, &settled, now);
-                    return trace::applied(&self.traces, &self.name, &settlements, &settled, (began, now));
+                    let (traces, name, during) = (&self.traces, &self.name, (began, now));
+                    trace::applied(traces, name, &settlements, &settled, during);
+                    return trace::overtaken(traces, &*self.store, name, &settlements, &settled, during)
+                        .await;
                 }
                 Err(error) => error,
             };

@@ -94,7 +94,7 @@ pub enum Remedy {
     Restore,
     /// Somebody is not as they should be.
     SendAgain,
-    /// Something is counted or indexed wrong, or left over. The work does not depend on it.
+    /// Something is counted or indexed wrong, or left over. What sinks hold does not depend on it.
     Report,
 }
 
@@ -110,7 +110,7 @@ impl Remedy {
                 "have the identity provider send this user or group again (a change of it, or a resync of its directory): \
                  what an event says of it is written anew"
             }
-            Remedy::Report => "nothing depends on it, but it must not be: please report it",
+            Remedy::Report => "nobody is lost by it, but it must not be: please report it",
         }
     }
 }

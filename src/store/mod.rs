@@ -21,6 +21,7 @@ mod intake;
 mod metrics;
 mod refusals;
 mod retention;
+mod scheduled;
 mod search;
 mod size;
 mod space;
@@ -33,6 +34,7 @@ mod view;
 mod work;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -58,6 +60,7 @@ pub use in_force::RulesInForce;
 pub use intake::{Intake, Message, Receipt, Submission, Unavailable, WeakIntake};
 pub use metrics::{CommitMetrics, RoleCounters};
 pub use retention::Retention;
+pub use scheduled::{BackupSchedule, BackupStatus, Backups, FailedBackup, KeptBackup};
 pub use search::{
     ActivityCursor, ActivityFilter, ActivityItem, EntityFilter, Found, GroupItem, GroupView, UserItem,
 };
@@ -302,6 +305,14 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When there is not enough space where the store is, or another copy is under way.
     async fn snapshot(&self) -> Result<Snapshot, StoreError>;
+
+    /// A copy of the whole store as it is at one moment, under this name: looked through, and on disk when this returns.
+    /// What had the name is replaced then, and not before. It is made while others write; one at a time.
+    ///
+    /// # Errors
+    /// When there is not enough space there, for the store to go on too if it is on the same disk; when another copy is
+    /// under way; when it cannot be written or is not whole. Then nothing is left of it.
+    async fn backup(&self, name: &Path) -> Result<BackupContents, StoreError>;
 
     /// What takes how much space. Reads the whole store, seconds for a million users.
     async fn size(&self) -> Result<StoreSize, StoreError>;

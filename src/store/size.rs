@@ -5,6 +5,8 @@ use rolecall_sink_api::Moment;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::BackupStatus;
+
 /// How large a store is and what makes it so. All amounts are bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoreSize {
@@ -24,6 +26,9 @@ pub struct StoreSize {
     /// The newest message in the journal.
     #[schemars(with = "Option<Moment>")]
     pub newest_event: Option<Timestamp>,
+    /// How backups go that a daemon makes by itself; none where none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupStatus>,
 }
 
 /// How large a table is.
@@ -63,6 +68,7 @@ mod tests {
             tables: vec![TableSize { table: "event".into(), rows: 7, bytes: 4_000_000, indexes: 800_000 }],
             oldest_event: Some(newest - jiff::SignedDuration::from_hours(hours)),
             newest_event: Some(newest),
+            backup: None,
         }
     }
 

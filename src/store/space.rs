@@ -29,7 +29,12 @@ pub struct Space {
 impl Space {
     /// Whether somebody should make room: there are less than 256 MiB, or less than a tenth of what the store takes.
     pub fn is_low(self) -> bool {
-        self.free < LITTLE.max(self.store / PART)
+        self.free < Self::enough(self.store)
+    }
+
+    /// From how many free bytes on nobody need make room, where the store takes so many.
+    pub(super) fn enough(store: u64) -> u64 {
+        LITTLE.max(store / PART)
     }
 }
 

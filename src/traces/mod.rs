@@ -55,6 +55,11 @@ impl Traces {
         Ok((traces, exporter))
     }
 
+    /// Whether anybody wants spans.
+    pub fn are_wanted(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// Adds the spans that `spans` makes, when somebody wants them.
     pub fn record<S: IntoIterator<Item = Span>>(&self, spans: impl FnOnce() -> S) {
         let Some(queue) = &self.queue else { return };

@@ -41,6 +41,9 @@ fn span(span: &Span) -> Json {
     if let Some(parent) = span.parent {
         json["parentSpanId"] = parent.to_string().into();
     }
+    if let Some(to) = span.link {
+        json["links"] = json!([{"traceId": to.trace.to_string(), "spanId": to.root.to_string()}]);
+    }
     if span.ending == Ending::Failed {
         json["status"] = json!({"code": 2});
     }

@@ -16,6 +16,7 @@ pub struct Span {
     pub(super) ended: Timestamp,
     pub(super) ending: Ending,
     pub(super) attributes: Vec<(&'static str, Value)>,
+    pub(super) link: Option<EventTrace>,
 }
 
 /// Which part it has in a conversation.
@@ -61,10 +62,10 @@ impl From<u32> for Value {
 }
 
 /// The trace of one event.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EventTrace {
-    trace: TraceId,
-    root: SpanId,
+    pub(super) trace: TraceId,
+    pub(super) root: SpanId,
 }
 
 impl EventTrace {
@@ -92,6 +93,7 @@ impl EventTrace {
             ended: ended.max(began),
             ending: Ending::Well,
             attributes: Vec::new(),
+            link: None,
         }
     }
 }
@@ -105,6 +107,11 @@ impl Span {
     /// The same with another ending.
     pub fn ending(self, ending: Ending) -> Self {
         Self { ending, ..self }
+    }
+
+    /// The same with a link to another event's trace, at its root.
+    pub fn linked(self, to: EventTrace) -> Self {
+        Self { link: Some(to), ..self }
     }
 
     /// The same with an attribute more.

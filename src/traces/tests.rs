@@ -106,6 +106,20 @@ async fn spans_arrive_as_otlp_has_them() {
     running.await.unwrap();
 }
 
+#[test]
+fn a_span_can_lead_to_the_trace_of_another_event() {
+    let other = EventTrace::of("evt_2");
+    let overtaken = EventTrace::of("evt_1").child("superseded", at(0), at(1)).linked(other);
+    let request = super::otlp::request(&[overtaken, other.root("receive", at(0), at(1))]);
+    let [overtaken, received] =
+        request["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().as_slice()
+    else {
+        panic!("{request}");
+    };
+    assert_eq!(overtaken["links"], json!([{"traceId": received["traceId"], "spanId": received["spanId"]}]));
+    assert_eq!(received["links"], Value::Null);
+}
+
 #[tokio::test]
 async fn a_collector_that_is_busy_is_sent_the_same_again() {
     let mut collector = Collector::start(&[503]).await;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rolecall_testkit::until;
+use serde_json::Value;
 
 use crate::support::{Application, Daemon, Group, PATIENCE, Person, Site};
 
@@ -151,6 +152,65 @@ async fn everybody_can_be_exported() {
     assert_eq!(site.run(&["export", "--output", text(&file)]).await.code, Some(1), "it is there already");
 }
 
+/// The section `store.backup` with this directory.
+fn backups_in(directory: &Path) -> String {
+    format!("backup: {{directory: {}, every: 1h, keep: 2}}", directory.display())
+}
+
+/// Waits until the daemon says of its backups what is asked for, and returns that.
+async fn backups_are(site: &Site, what: &str, so: impl Fn(&Value) -> bool) -> Value {
+    until(PATIENCE, what, async || {
+        let backup = site.status().await["store"]["backup"].take();
+        if so(&backup) { Ok(backup) } else { Err(backup) }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn backups_are_made_by_themselves_and_the_newest_are_kept_over_restarts() {
+    let site = Site::new();
+    let kept = site.path("backups");
+    let site = site.keeping(&backups_in(&kept));
+    let daemon = site.start().await;
+    daemon.send([&Person::new("ada").created()]).await;
+    let first = backups_are(&site, "the first is made at once", |backup| backup["last"].is_object()).await;
+    let shown = site.run(&["status"]).await;
+    let name = first["last"]["file"].as_str().unwrap().to_owned();
+    assert!(shown.code == Some(0) && shown.stdout.contains(&name), "{shown:?}");
+    assert_eq!(fs::metadata(kept.join(&name)).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(site.run(&["store", "size", "--json"]).await.json()["backup"]["last"], first["last"]);
+    daemon.stop().await;
+
+    // It is young enough.
+    let daemon = site.start().await;
+    let again = backups_are(&site, "it is known", |backup| backup["last"].is_object()).await;
+    assert_eq!(again, first);
+    assert_eq!(fs::read_dir(&kept).unwrap().count(), 1);
+    daemon.send([&Person::new("grace").created()]).await;
+    daemon.stop().await;
+
+    // Days later, with two older ones.
+    let [start, store, time] = name.splitn(3, '-').collect::<Vec<_>>()[..] else { panic!("{name}") };
+    assert!(start == "rolecall" && time.ends_with("Z.db"), "{name}");
+    let older = |day: u32| format!("rolecall-{store}-202001{day:02}T000000Z.db");
+    fs::rename(kept.join(&name), kept.join(older(2))).unwrap();
+    fs::copy(kept.join(older(2)), kept.join(older(1))).unwrap();
+    fs::write(kept.join("by-hand.db"), "mine").unwrap();
+    let daemon = site.start().await;
+    let newest = backups_are(&site, "a new one is made", |backup| {
+        backup["last"].is_object() && backup["last"]["file"] != older(2) && backup["running"].is_null()
+    })
+    .await;
+    let newest = newest["last"]["file"].as_str().unwrap();
+    let mut there: Vec<_> =
+        fs::read_dir(&kept).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    there.sort();
+    assert_eq!(there, ["by-hand.db", &older(2), newest]);
+    daemon.stop().await;
+    let restored = site.run(&["store", "restore", text(&kept.join(newest)), "--json"]).await;
+    assert_eq!(restored.json()["contents"]["users"], 2, "{restored:?}");
+}
+
 /// A small file system in memory at a directory; needs root. It goes with this.
 struct SmallDisk(PathBuf);
 
@@ -245,6 +305,48 @@ async fn a_backup_onto_a_full_disk_leaves_nothing_there() {
     assert!(backup.code == Some(1) && backup.stderr.contains("No space left"), "{backup:?}");
     let left: Vec<_> = fs::read_dir(&disk.0).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(left, ["filler"]);
+}
+
+#[tokio::test]
+async fn a_backup_that_finds_no_room_is_told_and_made_when_there_is_some() {
+    let site = Site::new();
+    let disk = SmallDisk::at(site.path("disk"));
+    let site = site.keeping(&backups_in(&disk.0.join("backups")));
+    let filler = disk.fill();
+    let daemon = site.start().await;
+    let failed = backups_are(&site, "none can be made", |backup| backup["failed"].is_object()).await;
+    let why = failed["failed"]["error"].as_str().unwrap();
+    assert!(why.contains(text(&disk.0)), "{why}");
+    let status = site.run(&["status"]).await;
+    assert!(status.code == Some(1) && status.stdout.contains("not made since"), "{status:?}");
+    until(PATIENCE, "there is an alert", async || {
+        let alerts = site.run(&["alerts", "list"]).await;
+        if alerts.stdout.contains("backups of the store are not made") { Ok(()) } else { Err(alerts) }
+    })
+    .await;
+    daemon.send([&Person::new("ada").created()]).await;
+
+    fs::remove_file(filler).unwrap();
+    let made = backups_are(&site, "it is tried again", |backup| backup["last"].is_object()).await;
+    assert_eq!(made["failed"], Value::Null);
+    assert_eq!(site.run(&["status"]).await.code, Some(0));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_backup_that_would_take_the_stores_own_room_is_not_begun() {
+    let site = Site::new();
+    let disk = SmallDisk::at(site.path("disk"));
+    let site = site.keeping(&backups_in(&disk.0.join("backups")));
+    let configuration = fs::read_to_string(site.configuration()).unwrap();
+    let store = disk.0.join("rolecall.db");
+    site.file("rolecall.yaml", &configuration.replace(text(&site.store()), text(&store)));
+    let daemon = site.start().await;
+    let failed = backups_are(&site, "none is made", |backup| backup["failed"].is_object()).await;
+    assert!(failed["failed"]["error"].as_str().unwrap().contains("not enough space"), "{failed}");
+    assert_eq!(fs::read_dir(disk.0.join("backups")).unwrap().count(), 0);
+    daemon.send([&Person::new("ada").created()]).await;
+    daemon.stop().await;
 }
 
 #[tokio::test]

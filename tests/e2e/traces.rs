@@ -95,3 +95,32 @@ async fn an_event_is_one_trace_from_its_webhook_to_the_sink_also_over_a_restart(
     assert!(!spans.contains("example.com") && !spans.contains("Ada"), "spans say who somebody is: {spans}");
     daemon.stop().await;
 }
+
+#[tokio::test]
+async fn an_event_that_was_overtaken_while_it_waited_says_by_which() {
+    let mut collector = Collector::start().await;
+    let mut app = Application::start().await;
+    let site = Site::new().sink("app", &app.section());
+    let site = site.section(&format!("traces: {{endpoint: '{}'}}", collector.endpoint));
+    let daemon = site.start().await;
+    app.0.stop().await;
+    let ada = Person::new("ada");
+    let (created, renamed) = (ada.created(), ada.clone().with("title", "Countess").updated());
+    daemon.send([&created]).await;
+    daemon.send([&renamed]).await;
+    app.0.restart().await;
+    let superseded = collector.spans("superseded").await;
+    let [superseded] = superseded.as_slice() else { panic!("{superseded:#?}") };
+    let told = attributes(superseded);
+    assert_eq!((&*told["rolecall.sink"], &*told["rolecall.superseded_by"]), ("app", renamed.id.as_str()));
+    let received = collector.spans("receive").await;
+    let of =
+        |event: &str| received.iter().find(|span| attributes(span)["rolecall.event.id"] == event).unwrap();
+    let (first, second) = (of(&created.id), of(&renamed.id));
+    assert_eq!((&superseded["traceId"], &superseded["parentSpanId"]), (&first["traceId"], &first["spanId"]));
+    let link = &superseded["links"][0];
+    assert_eq!((&link["traceId"], &link["spanId"]), (&second["traceId"], &second["spanId"]));
+    let applied = collector.spans("apply").await;
+    assert!(applied.iter().any(|span| span["traceId"] == second["traceId"]), "{applied:#?}");
+    daemon.stop().await;
+}

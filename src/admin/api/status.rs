@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RulesStatus, SinkStatus};
+use crate::store::BackupStatus;
 use crate::tls::TlsStatus;
 
 /// Where `GET` answers [`Health`], to anybody.
@@ -101,6 +102,9 @@ pub struct StoreStatus {
     /// Whether that is little: when nothing is left, webhooks are turned away.
     #[serde(default)]
     pub low_on_space: bool,
+    /// How backups go that are made by themselves; none where none are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupStatus>,
 }
 
 /// A connection to an identity provider.

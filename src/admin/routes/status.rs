@@ -7,6 +7,7 @@ use crate::admin::api::{self, ConnectionStatus, DaemonStatus, Health, ListenStat
 use crate::admin::refusal::Refusal;
 use crate::admin::route::{Call, Route};
 use crate::admin::{AdminState, openapi};
+use crate::store::Backups;
 use crate::tls::{Listener, TlsServer};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -73,6 +74,7 @@ async fn status(Call { state, .. }: Call<()>) -> Result<DaemonStatus, Refusal> {
             bytes: store.bytes,
             free_bytes: store.free_bytes,
             low_on_space,
+            backup: state.backups.as_ref().map(Backups::status),
         },
         connections,
         sinks,

@@ -9,7 +9,7 @@ use crate::admin::api::{self, CheckQuery, ExportQuery, ExportedGroups, ExportedU
 use crate::admin::refusal::Refusal;
 use crate::admin::route::{Call, Route};
 use crate::admin::transfer::{Pace, download};
-use crate::store::{CheckStep, StoreSize, desired};
+use crate::store::{Backups, CheckStep, StoreSize, desired};
 
 /// What a backup is sent as.
 const DATABASE: &str = "application/vnd.sqlite3";
@@ -39,7 +39,8 @@ async fn backup(state: AdminState, pace: Pace) -> Result<Response, Refusal> {
 }
 
 async fn size(Call { state, pace, .. }: Call<()>) -> Result<StoreSize, Refusal> {
-    Ok(pace.during(state.store.size()).await?)
+    let size = pace.during(state.store.size()).await?;
+    Ok(StoreSize { backup: state.backups.as_ref().map(Backups::status), ..size })
 }
 
 async fn check(Call { state, params, pace, .. }: Call<CheckQuery>) -> Result<CheckStep, Refusal> {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use rolecall_sink_api::{Action, Change, Outcome, Sink, SinkDown};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+use tokio_util::sync::CancellationToken;
 
 use super::{Daemon, Down, dead, user};
 use crate::config::published::is_up_to_date;
@@ -129,14 +130,23 @@ async fn roles_that_other_rules_change_are_told_from_those_that_events_do() {
 async fn full_page() -> String {
     let daemon = Daemon::with_sinks(Arc::new(Willing), Arc::new(Down)).await;
     daemon.event("evt_1", "2026-11-24T08:01:00Z", "user_created", vec![user("ada", "org_1")]).await;
-    loop {
+    let stop = CancellationToken::new();
+    let backups = tokio::spawn(daemon.state.backups.clone().unwrap().run(stop.clone()));
+    let page = loop {
         let page = page(&daemon).await;
-        let open = page.contains("rolecall_sink_breaker_open{sink=\"ldap\"} 1");
-        if page.contains("rolecall_sink_last_applied_timestamp_seconds{sink=\"crm\"}") && open {
-            return page;
+        let there = |sample: &str| page.contains(sample);
+        if there("rolecall_sink_last_applied_timestamp_seconds{sink=\"crm\"}")
+            && there("rolecall_sink_breaker_open{sink=\"ldap\"} 1")
+            && there("rolecall_store_backup_duration_seconds ")
+            && there("rolecall_store_backup_size_bytes ")
+        {
+            break page;
         }
         tokio::task::yield_now().await;
-    }
+    };
+    stop.cancel();
+    backups.await.unwrap();
+    page
 }
 
 #[tokio::test]

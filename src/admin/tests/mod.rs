@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use rolecall_sink_api::{
-    Change, Entity, GroupId, OrganizationId, Outcome, Profile, Sink, SinkDown, SinkName, UserId,
+    Change, Entity, GroupId, OrganizationId, Outcome, Profile, Sink, SinkDown, SinkName, Timespan, UserId,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -38,7 +38,9 @@ use crate::receive::{Acknowledgements, NamedSource, Replay};
 use crate::rulebook::{Opening, Rulebook};
 use crate::rules::Rules;
 use crate::source::{Reading, Scalekit};
-use crate::store::{Committer, Intake, Message, Receipt, Resolution, Settlement, SqliteStore, Store};
+use crate::store::{
+    BackupSchedule, Backups, Committer, Intake, Message, Receipt, Resolution, Settlement, SqliteStore, Store,
+};
 use crate::tls::{Listener, ServerTls, TlsServer, TlsVersion};
 use crate::traces::Traces;
 
@@ -180,6 +182,12 @@ impl Daemon {
             rulebook: rulebook.clone(),
             tls: Vec::new(),
             received: Arc::clone(&received),
+            backups: None,
+        };
+        let schedule = BackupSchedule {
+            directory: directory.path().join("backups"),
+            every: Timespan::from_days(1),
+            keep: 7,
         };
         let alerts = Alerts::new(AlertsConfig::default(), observed, now).unwrap();
         let state = AdminState {
@@ -194,6 +202,7 @@ impl Daemon {
             traces: Traces::default(),
             replay: replay.clone(),
             alerts,
+            backups: Some(Backups::new(Arc::clone(&store), schedule, now)),
             clock: now,
             started_at: time("2026-11-24T07:30:00Z"),
         };

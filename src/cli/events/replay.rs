@@ -9,6 +9,7 @@ use crate::admin::AdminClient;
 use crate::admin::api::{EventQuery, ReplayRequest, UnreadableEvents};
 use crate::cli::daemon::Daemon;
 use crate::cli::output::answer;
+use crate::cli::progress::Bar;
 use crate::cli::text::{BAD, count, plain, styled};
 use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
@@ -58,8 +59,10 @@ impl ReplayEvents {
 async fn all(client: &AdminClient, source: Option<String>) -> Result<Outcome, Failure> {
     let mut events = Vec::new();
     let mut next = UnreadableEvents { source, after: None };
+    let bar = Bar::counted(client.status().await?.store.unreadable_events);
     loop {
         let page = client.replay(&ReplayRequest::Unreadable(next.clone())).await?;
+        bar.advance(page.events.len() as u64);
         events.extend(page.events);
         if page.next.is_none() {
             return Ok(Outcome::of(events));

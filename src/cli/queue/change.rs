@@ -6,6 +6,7 @@ use super::Filter;
 use crate::admin::api::{Changed, Selection};
 use crate::cli::daemon::Daemon;
 use crate::cli::output::{print, print_json};
+use crate::cli::progress::Bar;
 use crate::cli::text::count;
 use crate::cli::whom::Whom;
 use crate::cli::{Exit, Failure};
@@ -33,7 +34,9 @@ pub(in crate::cli) struct DropItems {
 impl RetryItems {
     pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let client = self.items.daemon.client(whom)?;
+        let bar = Bar::of_unknown("making items due");
         let changed = client.retry(&self.items.selection()).await?;
+        drop(bar);
         self.items.report(&changed, "due now")
     }
 }
@@ -41,7 +44,9 @@ impl RetryItems {
 impl DropItems {
     pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
         let client = self.items.daemon.client(whom)?;
+        let bar = Bar::of_unknown("dropping items");
         let changed = client.drop_items(&self.items.selection()).await?;
+        drop(bar);
         self.items.report(&changed, "dropped")
     }
 }

@@ -13,6 +13,7 @@ use super::read_rules;
 use crate::admin::api::PlanRequest;
 use crate::cli::daemon::Daemon;
 use crate::cli::output::{answer, width};
+use crate::cli::progress::Bar;
 use crate::cli::table::Table;
 use crate::cli::text::{FAINT, count, plain, styled};
 use crate::cli::whom::Whom;
@@ -61,14 +62,18 @@ impl Plan {
         let client = self.daemon.client(whom)?;
         let mut request = PlanRequest { name: name.clone(), text, after: None };
         let mut planned = Planned::naming(usize::MAX);
+        let store = client.status().await?.store;
+        let bar = Bar::counted(store.active_users + store.inactive_users);
         loop {
             let page = client.plan_rules(&request).await?;
+            bar.advance(page.users);
             request.after = page.next;
             planned.add(page);
             if request.after.is_none() {
                 break;
             }
         }
+        drop(bar);
         let answered = Answered::new(name, planned);
         answer(self.daemon.json, &answered, |answered| render(answered, width()))?;
         Ok(if answered.changed == 0 { Exit::Done } else { Exit::Changes })

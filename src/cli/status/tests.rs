@@ -15,7 +15,11 @@ const GOLDEN: &str = r#"{
                                           "not_after": "2027-11-30T00:00:00Z"}, "since": "2026-11-24T07:30:00Z"}},
         "store": {"active_users": 1204, "inactive_users": 12, "groups": 48, "stale_users": 0,
                   "unreadable_events": 0, "bytes": 12897484,
-                  "free_bytes": 41943040, "low_on_space": true},
+                  "free_bytes": 41943040, "low_on_space": true,
+                  "backup": {"directory": "/srv/backups", "every": "24h", "keep": 7,
+                             "last": {"file": "rolecall-0a1b2c3d-20261123T080000Z.db", "at": "2026-11-23T08:00:00Z",
+                                      "bytes": 10485760},
+                             "failed": {"since": "2026-11-24T08:00:00Z", "error": "no room"}}},
         "connections": [{"id": "dir_1", "organization": "org_1", "provider": "OKTA", "enabled": true,
                          "since": "2026-11-01T10:00:00Z"}],
         "sinks": {
@@ -63,6 +67,8 @@ fn a_sink_that_is_down_paused_stopped_or_has_something_left_is_a_problem_and_so_
     well.sinks.values_mut().for_each(|sink| sink.held = 0);
     assert_eq!(exit(&well), Exit::Problems, "a disk that is nearly full");
     well.store.low_on_space = false;
+    assert_eq!(exit(&well), Exit::Problems, "backups are not made");
+    well.store.backup.as_mut().unwrap().failed = None;
     assert_eq!(exit(&well), Exit::Done);
     well.store.unreadable_events = 1;
     assert_eq!(exit(&well), Exit::Problems, "a message that cannot be read");
@@ -90,6 +96,8 @@ Directory
   groups        48
   connection    dir_1 OKTA of org_1: enabled since 2026-11-01T10:00:00Z (23 d ago)
   on disk       12.3 MiB, 40.0 MiB free: make room
+  last backup   2026-11-23T08:00:00Z (1 d 2 h ago), 10.0 MiB, /srv/backups/rolecall-0a1b2c3d-20261123T080000Z.db
+                not made since 2026-11-24T08:00:00Z (2 h ago): no room
 
 Rules
   file          /etc/rolecall/rules.yaml

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::which::{Place, Which};
-use crate::admin::Download;
+use crate::admin::{AdminClient, ClientError, Download};
 use crate::cli::output::answer;
 use crate::cli::progress::Bar;
 use crate::cli::text::{bytes, count, exact, plain};
@@ -21,6 +21,8 @@ use crate::store::{BackupContents, verify_backup};
 
 /// Where a backup goes that is piped into something.
 const STANDARD_OUTPUT: &str = "-";
+/// What is waited for before there is anything to fetch.
+const COPYING: &str = "copying the store";
 /// How much is read from a file at once, in bytes.
 const PIECE: usize = 256 * 1024;
 
@@ -80,9 +82,11 @@ impl Backup {
             )));
         }
         match self.which.find(whom).await? {
-            Place::Running(client) => copy(client.backup().await?, &mut out).await?,
+            Place::Running(client) => copy(copied(&client).await?, &mut out).await?,
             Place::Stopped(store) => {
+                let copying = Bar::of_unknown(COPYING);
                 let (mut file, bytes) = store.snapshot()?;
+                drop(copying);
                 let bar = Bar::bytes(bytes);
                 let mut piece = vec![0; PIECE];
                 while let read @ 1.. = file.read(&mut piece).context("cannot read the copy of the store")? {
@@ -134,7 +138,8 @@ async fn fill(place: Place, new: &NamedTempFile) -> Result<BackupContents, Failu
     match place {
         Place::Running(client) => {
             let mut file = new.as_file();
-            copy(client.backup().await?, &mut file).await?;
+            copy(copied(&client).await?, &mut file).await?;
+            let _bar = Bar::of_unknown("looking through the backup");
             file.sync_all().map_err(|error| cannot("sync", new.path(), error))?;
             let path = new.path().to_owned();
             let verified = tokio::task::spawn_blocking(move || verify_backup(&path)).await;
@@ -142,10 +147,17 @@ async fn fill(place: Place, new: &NamedTempFile) -> Result<BackupContents, Failu
         }
         Place::Stopped(store) => {
             let path = new.path().to_owned();
+            let _bar = Bar::of_unknown("copying the store and looking through the copy");
             let made = tokio::task::spawn_blocking(move || store.backup(&path)).await;
             Ok(made.context("the store could not be copied")??)
         }
     }
+}
+
+/// The copy that the daemon makes, once it is there to be fetched.
+async fn copied(client: &AdminClient) -> Result<Download, ClientError> {
+    let _bar = Bar::of_unknown(COPYING);
+    client.backup().await
 }
 
 async fn copy(mut download: Download, to: &mut impl Write) -> Result<(), Failure> {

@@ -123,7 +123,7 @@ mod tests {
             shown.contains("page 19 is lost\n… and 2 more: --json has all\n  the file is damaged"),
             "{shown}"
         );
-        assert!(shown.contains("\n3 users are counted, and there are 4\n  nothing depends on it"), "{shown}");
+        assert!(shown.contains("\n3 users are counted, and there are 4\n  nobody is lost by it"), "{shown}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::backup::contents;
 use super::which::configured;
 use crate::cli::output::answer;
+use crate::cli::progress::Bar;
 use crate::cli::text::plain;
 use crate::cli::{Exit, Failure};
 use crate::store::{Restored, StoppedStore};
@@ -41,7 +42,9 @@ impl Restore {
             None => configured(config)?.path,
         };
         let store = StoppedStore::lock(&path).map_err(|error| Failure::Failed(error.into()))?;
+        let bar = Bar::of_unknown("copying the backup and looking through it");
         let restored = tokio::task::spawn_blocking(move || store.restore(&self.file, Timestamp::now())).await;
+        drop(bar);
         answer(self.json, &restored.context("the restore did not come to its end")??, render)?;
         Ok(Exit::Done)
     }

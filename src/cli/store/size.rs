@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::which::{Place, Which, configured};
 use crate::cli::output::{answer, width};
+use crate::cli::progress::Bar;
+use crate::cli::status::last_backup;
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::{bytes, exact};
 use crate::cli::whom::Whom;
@@ -23,24 +26,27 @@ pub(in crate::cli) struct Size {
 
 impl Size {
     pub(super) async fn run(self, whom: &Whom) -> Result<Exit, Failure> {
-        let size = match self.which.find(whom).await? {
+        let place = self.which.find(whom).await?;
+        let bar = Bar::of_unknown("reading the whole store");
+        let size = match place {
             Place::Running(client) => client.store_size().await?,
             Place::Stopped(store) => {
                 let size = tokio::task::spawn_blocking(move || store.size()).await;
                 size.map_err(|error| Failure::Failed(error.into()))??
             }
         };
+        drop(bar);
         // Whoever may ask the daemon need not be able to read its configuration, and one on another host has another.
         let kept = match whom.url()? {
             None => configured(&whom.config).ok().map(|store| store.retention.journal.get()),
             Some(_) => None,
         };
-        answer(self.which.daemon.json, &size, |size| render(size, kept, width()))?;
+        answer(self.which.daemon.json, &size, |size| render(size, kept, Timestamp::now(), width()))?;
         Ok(Exit::Done)
     }
 }
 
-fn render(size: &StoreSize, kept: Option<Duration>, width: Option<usize>) -> String {
+fn render(size: &StoreSize, kept: Option<Duration>, now: Timestamp, width: Option<usize>) -> String {
     let mut table = Table::new(["TABLE", ">ROWS", ">SIZE", ">INDEXES"]);
     for one in size.tables.iter().filter(|one| one.rows > 0) {
         let amount = |amount| Cell::from(if amount == 0 { "-".to_owned() } else { bytes(amount) });
@@ -71,13 +77,18 @@ fn render(size: &StoreSize, kept: Option<Duration>, width: Option<usize>) -> Str
         }
         line("growth", growth);
     }
+    if let Some(backup) = &size.backup {
+        line("last backup", last_backup(now, backup));
+    }
     out
 }
 
 #[cfg(test)]
 mod tests {
+    use rolecall_sink_api::Timespan;
+
     use super::*;
-    use crate::store::TableSize;
+    use crate::store::{BackupStatus, TableSize};
 
     #[test]
     fn the_tables_come_first_and_then_what_to_expect() {
@@ -95,8 +106,17 @@ mod tests {
             ],
             oldest_event: Some("2026-11-20T10:00:00Z".parse().unwrap()),
             newest_event: Some("2026-11-24T10:00:00Z".parse().unwrap()),
+            backup: Some(BackupStatus {
+                directory: "/srv/backups".into(),
+                every: Timespan::from_days(1),
+                keep: 7,
+                last: None,
+                running: None,
+                failed: None,
+            }),
         };
-        let shown = render(&size, Some(Duration::from_secs(30 * 24 * 60 * 60)), None);
+        let now = "2026-11-24T12:00:00Z".parse().unwrap();
+        let shown = render(&size, Some(Duration::from_secs(30 * 24 * 60 * 60)), now, None);
         let shown = anstream::adapter::strip_str(&shown).to_string();
         let expected = "\
 TABLE  ROWS     SIZE  INDEXES
@@ -108,6 +128,7 @@ write-ahead log   1.0 KiB
 free on the disk  10.0 GiB
 journal           from 2026-11-20T10:00:00Z to 2026-11-24T10:00:00Z
 growth            about 1.1 MiB of messages a day, so about 34.3 MiB in the 30 days that they are kept (store.retention.journal)
+last backup       none yet in /srv/backups
 ";
         assert_eq!(shown, expected);
     }

@@ -14,8 +14,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
 use super::convert::{time, unsigned};
 use super::file::{self, ONLY_OURS};
-use super::{READER_CACHE, connect, schema};
-use crate::store::{BackupContents, StoreError};
+use super::{READER_CACHE, connect, schema, size};
+use crate::store::{BackupContents, Space, StoreError};
 
 /// What stays free on the disk beside a copy, in bytes: messages go on arriving.
 pub(super) const STAYS_FREE: u64 = 16 * 1024 * 1024;
@@ -53,7 +53,8 @@ pub(super) fn remove_leftovers(path: &Path) {
 /// A copy beside the store at `path` that has lost its name, and its length.
 pub(super) fn snapshot(source: &Connection, path: &Path) -> Result<(File, u64), StoreError> {
     let name = file::beside(path, ".snapshot");
-    let copied = copy(source, &name).and_then(|()| File::open(&name).map_err(|e| failed("read", &name, &e)));
+    let copied = copy(source, &name, STAYS_FREE)
+        .and_then(|()| File::open(&name).map_err(|e| failed("read", &name, &e)));
     // Of a process that was killed meanwhile the next one removes it.
     let removed = std::fs::remove_file(&name);
     let file = copied?;
@@ -63,10 +64,10 @@ pub(super) fn snapshot(source: &Connection, path: &Path) -> Result<(File, u64), 
 }
 
 /// A copy under this name that is checked and on disk when this returns. What had the name before is replaced then,
-/// and not before.
-pub(super) fn keep(source: &Connection, name: &Path) -> Result<BackupContents, StoreError> {
+/// and not before. It is not begun unless so many bytes stay free beside it.
+pub(super) fn keep(source: &Connection, name: &Path, free: u64) -> Result<BackupContents, StoreError> {
     let new = file::beside(name, ".new");
-    let kept = copy(source, &new).and_then(|()| {
+    let kept = copy(source, &new, free).and_then(|()| {
         let contents = verify(&new)?;
         File::open(&new).and_then(|file| file.sync_all()).map_err(|e| failed("sync", &new, &e))?;
         std::fs::rename(&new, name).map_err(|e| failed("put in place", name, &e))?;
@@ -80,9 +81,16 @@ pub(super) fn keep(source: &Connection, name: &Path) -> Result<BackupContents, S
     kept
 }
 
+/// What stays free beside a copy that nobody has asked for, under this name: where the store at `path` is on the same disk,
+/// as much as it takes for that not to be nearly full.
+pub(super) fn stays_free(path: &Path, name: &Path) -> Result<u64, StoreError> {
+    let shared = file::same_disk(path, name).map_err(|e| failed("look at the directory of", name, &e))?;
+    Ok(if shared { Space::enough(size::taken(path)) } else { STAYS_FREE })
+}
+
 /// Copies all to a new file, which only its owner can read.
-fn copy(source: &Connection, to: &Path) -> Result<(), StoreError> {
-    room_for(source, to)?;
+fn copy(source: &Connection, to: &Path, free: u64) -> Result<(), StoreError> {
+    room_for(source, to, free)?;
     match std::fs::remove_file(to) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("make room for", to, &error)),
         _ => {}
@@ -107,10 +115,10 @@ fn copy(source: &Connection, to: &Path) -> Result<(), StoreError> {
 }
 
 /// Looks beforehand whether there is room: a copy that fills the disk would have messages turned away.
-fn room_for(source: &Connection, to: &Path) -> Result<(), StoreError> {
+fn room_for(source: &Connection, to: &Path, stays: u64) -> Result<(), StoreError> {
     let pragma = |name| source.pragma_query_value(None, name, |row| row.get::<_, i64>(0).map(unsigned));
     let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
-    let needed = used * pragma("page_size")? + STAYS_FREE;
+    let needed = used * pragma("page_size")? + stays;
     let free = file::free_bytes(to).map_err(|e| failed("ask for the room for", to, &e))?;
     if free < needed {
         return Err(StoreError::NoRoom { path: to.display().to_string(), needed, free });
@@ -166,7 +174,7 @@ pub(in crate::store) fn verify(path: &Path) -> Result<BackupContents, StoreError
 }
 
 /// Whether the file begins as every database does.
-pub(super) fn is_database(path: &Path) -> std::io::Result<bool> {
+pub(in crate::store) fn is_database(path: &Path) -> std::io::Result<bool> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     let mut start = Vec::new();
     File::open(path)?.take(MAGIC.len() as u64).read_to_end(&mut start)?;
@@ -205,7 +213,7 @@ pub(super) fn before(path: &Path, version: u32) -> PathBuf {
 /// does not start would be worse.
 pub(super) fn before_migration(path: &Path, found: u32) -> Result<(), StoreError> {
     let name = before(path, found + 1);
-    match keep(&source(path)?, &name) {
+    match keep(&source(path)?, &name, STAYS_FREE) {
         Ok(_) => {
             tracing::info!(
                 copy = %name.display(),

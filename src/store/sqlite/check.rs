@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::convert::{entity, micros, parse, status, status_code, unsigned};
 use super::queue::group_state;
-use super::{backup, rules};
+use super::{backup, population, rules};
 use crate::directory::{GroupState, UserState};
 use crate::rules::Scopes;
 use crate::store::desired::{self, Withholding};
@@ -23,7 +23,7 @@ const PORTION: u32 = 2000;
 const MOST: u32 = 20;
 
 /// The tables whose pages and indexes are looked through, one in a step.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 17] = [
     "event",
     "entity",
     "entity_count",
@@ -33,6 +33,9 @@ const TABLES: [&str; 14] = [
     "connection",
     "sink",
     "queue",
+    "hold",
+    "withdrawn",
+    "population",
     "applied",
     "attempted",
     "activity",
@@ -85,7 +88,7 @@ const MUST_NOT_BE: [(&str, Remedy, &str); 8] = [
 ];
 
 /// The steps before the entities are looked at one by one.
-const FIRST_STEPS: usize = TABLES.len() + 2;
+const FIRST_STEPS: usize = TABLES.len() + 3;
 
 /// The next step. Without scopes it cannot be told what sinks are not given, so digests are left out.
 pub(super) fn step(
@@ -120,6 +123,10 @@ pub(super) fn step(
     } else if first == TABLES.len() + 1 {
         step.what = "how many there are".into();
         step.findings = counts(&transaction)?;
+    } else if first == TABLES.len() + 2 {
+        step.what = "how many users each sink holds".into();
+        let finding = |what| Finding { what, remedy: Remedy::Report };
+        step.findings = population::miscounted(&transaction, MOST)?.into_iter().map(finding).collect();
     } else {
         let portion = Portion::read(&transaction, scopes, place.key, now)?;
         let seen = place.entities.saturating_add(portion.entities);

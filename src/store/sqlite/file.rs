@@ -31,6 +31,11 @@ pub(super) fn free_bytes(path: &Path) -> std::io::Result<u64> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
+/// Whether both files are in directories of one file system.
+pub(super) fn same_disk(one: &Path, other: &Path) -> std::io::Result<bool> {
+    Ok(std::fs::metadata(directory(one))?.dev() == std::fs::metadata(directory(other))?.dev())
+}
+
 /// Has the names of the files in this file's directory on disk.
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let directory = directory(path);

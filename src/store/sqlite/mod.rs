@@ -45,18 +45,20 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rolecall_sink_api::{Attempted, Entity, GroupId, SinkName, UserId};
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+pub(super) use self::backup::is_database;
 use self::checkpoint::Checkpoints;
 use self::sinks::SinkKeys;
 pub use self::stopped::{StoppedStore, verify_backup};
 use self::sync::Syncer;
 use super::{
-    ActivityCursor, ActivityFilter, ActivityItem, Adopted, CheckPlace, CheckStep, Consequence, Cursor,
-    Cutoffs, Decision, Due, Durability, EntityFilter, EventCursor, EventFilter, EventItem, Found, GroupItem,
-    GroupView, Guarded, HeldItem, Hold, HoldFilter, HoldId, JournalEntry, Lately, NewRules, Pause,
-    PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot, Space, Stale,
-    StatedGroup, Store, StoreError, StoreSize, StoreView, Transaction, UserItem, UserView, Withdrawn,
+    ActivityCursor, ActivityFilter, ActivityItem, Adopted, BackupContents, CheckPlace, CheckStep,
+    Consequence, Cursor, Cutoffs, Decision, Due, Durability, EntityFilter, EventCursor, EventFilter,
+    EventItem, Found, GroupItem, GroupView, Guarded, HeldItem, Hold, HoldFilter, HoldId, JournalEntry,
+    Lately, NewRules, Pause, PersonView, QueueFilter, QueueItem, RulesVersion, Settled, Settlement, Snapshot,
+    Space, Stale, StatedGroup, Store, StoreError, StoreSize, StoreView, Transaction, UserItem, UserView,
+    Withdrawn,
 };
 use crate::directory::EventId;
 use crate::rules::Scopes;
@@ -223,6 +225,15 @@ impl SqliteStore {
                 return Ok(handled);
             }
         }
+    }
+
+    /// There is one copy at a time: each takes as much space as the store.
+    fn turn_to_copy(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        Arc::clone(&self.snapshots).try_acquire_owned().map_err(|_| {
+            StoreError::Busy(
+                "another backup is under way, and there is one at a time: try again when it is done".into(),
+            )
+        })
     }
 
     fn sinks(&self) -> Arc<SinkKeys> {
@@ -576,11 +587,7 @@ impl Store for SqliteStore {
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let turn = Arc::clone(&self.snapshots).try_acquire_owned().map_err(|_| {
-            StoreError::Busy(
-                "another backup is under way, and there is one at a time: try again when it is done".into(),
-            )
-        })?;
+        let turn = self.turn_to_copy()?;
         let source = backup::source(&self.path)?;
         // When nobody waits for it any more, it ends.
         let _given_up = Interrupt(source.get_interrupt_handle());
@@ -588,6 +595,19 @@ impl Store for SqliteStore {
         let copied = tokio::task::spawn_blocking(move || backup::snapshot(&source, &path)).await;
         let (file, bytes) = copied.map_err(|e| StoreError::Failed(e.to_string()))??;
         Ok(Snapshot { file, bytes, _turn: turn })
+    }
+
+    async fn backup(&self, name: &Path) -> Result<BackupContents, StoreError> {
+        let turn = self.turn_to_copy()?;
+        let source = backup::source(&self.path)?;
+        let _given_up = Interrupt(source.get_interrupt_handle());
+        let (path, name) = (self.path.clone(), name.to_owned());
+        let kept = tokio::task::spawn_blocking(move || {
+            // As long as it is at it, nobody else is, whether anybody waits or not.
+            let _turn = turn;
+            backup::keep(&source, &name, backup::stays_free(&path, &name)?)
+        });
+        kept.await.map_err(|e| StoreError::Failed(e.to_string()))?
     }
 
     async fn size(&self) -> Result<StoreSize, StoreError> {

@@ -73,3 +73,26 @@ pub(super) fn users(connection: &Connection, sink: i64, organization: &str) -> R
         connection.prepare_cached("SELECT users FROM population WHERE sink = ?1 AND organization = ?2")?;
     Ok(select.query_row(params![sink, organization], |row| row.get(0)).optional()?.unwrap_or_default())
 }
+
+/// Where what is counted is not what the sink confirmed, in words; at most so many. Reads all that sinks confirmed.
+pub(super) fn miscounted(connection: &Connection, limit: u32) -> Result<Vec<String>, StoreError> {
+    let mut differ = connection.prepare(
+        "WITH held AS MATERIALIZED (
+             SELECT sink, coalesce(json_extract(document, '$.organization'), '') AS organization, count(*) AS n
+             FROM applied WHERE CASE WHEN json_valid(document) THEN json_extract(document, '$.kind') = 'user' END
+             GROUP BY 1, 2)
+         SELECT coalesce((SELECT s.name FROM sink s WHERE s.key = p.sink), p.sink), organization, sum(kept), sum(found)
+         FROM (
+             SELECT sink, organization, users AS kept, 0 AS found FROM population
+             UNION ALL SELECT sink, '', 0, sum(n) FROM held GROUP BY sink
+             UNION ALL SELECT sink, organization, 0, n FROM held WHERE organization <> '') p
+         GROUP BY p.sink, organization HAVING sum(kept) <> sum(found) LIMIT ?1",
+    )?;
+    let found = differ.query_map([limit], |row| {
+        let (sink, organization): (String, String) = (row.get(0)?, row.get(1)?);
+        let (kept, found): (i64, i64) = (row.get(2)?, row.get(3)?);
+        let whose = if organization.is_empty() { String::new() } else { format!(" of {organization}") };
+        Ok(format!("{kept} users{whose} are counted in the sink {sink}, and it confirmed {found}"))
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}

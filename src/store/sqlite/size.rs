@@ -27,6 +27,7 @@ pub(super) fn size(connection: &Connection, path: &Path) -> Result<StoreSize, St
         tables,
         oldest_event: event("ASC")?.map(time),
         newest_event: event("DESC")?.map(time),
+        backup: None,
     })
 }
 

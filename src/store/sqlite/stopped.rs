@@ -44,7 +44,7 @@ impl StoppedStore {
     /// # Errors
     /// When it cannot be made; then nothing is there under this name that was not there before.
     pub fn backup(&self, name: &Path) -> Result<BackupContents, StoreError> {
-        backup::keep(&backup::source(&self.path)?, name)
+        backup::keep(&backup::source(&self.path)?, name, backup::STAYS_FREE)
     }
 
     /// A copy without a name, to be sent somewhere, and its length.

@@ -26,6 +26,7 @@ pub(crate) struct Site {
     directory: TempDir,
     listen: Vec<String>,
     admin: Vec<String>,
+    store: Vec<String>,
     sinks: String,
     sections: String,
 }
@@ -38,6 +39,7 @@ impl Site {
             directory,
             listen: vec!["address: 127.0.0.1:0".into()],
             admin: Vec::new(),
+            store: Vec::new(),
             sinks: String::new(),
             sections: String::new(),
         };
@@ -67,6 +69,13 @@ impl Site {
     /// The same site with one more key under `admin`.
     pub(crate) fn admin(mut self, line: &str) -> Self {
         self.admin.push(line.into());
+        self.write();
+        self
+    }
+
+    /// The same site with one more key under `store`.
+    pub(crate) fn keeping(mut self, line: &str) -> Self {
+        self.store.push(line.into());
         self.write();
         self
     }
@@ -141,10 +150,11 @@ impl Site {
     fn write(&self) {
         let at = |name| self.path(name).display().to_string();
         let listen = self.listen.join("\n  ");
-        let admin: String = self.admin.iter().map(|line| format!("\n  {line}")).collect();
+        let more = |lines: &[String]| lines.iter().map(|line| format!("\n  {line}")).collect::<String>();
+        let (admin, kept) = (more(&self.admin), more(&self.store));
         let sinks = if self.sinks.is_empty() { "{}" } else { &format!("\n{}", self.sinks) };
         let configuration = format!(
-            "listen:\n  {listen}\nadmin:\n  socket: {socket}{admin}\nstore:\n  path: {store}\nsources:\n  scalekit:\n    \
+            "listen:\n  {listen}\nadmin:\n  socket: {socket}{admin}\nstore:\n  path: {store}{kept}\nsources:\n  scalekit:\n    \
              type: scalekit\n    secrets:\n      - {{file: {secret}}}\nrules: {rules}\nlog:\n  format: json\nsinks: {sinks}\n{sections}",
             sections = self.sections,
             socket = at("admin.sock"),
