@@ -207,6 +207,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::metrics::Recent;
     use crate::store::Pause;
 
     fn name(name: &str) -> SinkName {
@@ -219,6 +220,7 @@ mod tests {
             paused: None,
             in_flight: 0,
             applied: 0,
+            recent: Recent::default(),
             retried: 0,
             dead: 0,
             last_applied: None,

@@ -86,6 +86,15 @@ pub fn bytes(bytes: u64) -> String {
     format!("{amount:.1} {}", UNITS[unit])
 }
 
+/// How many a second so many within a minute are.
+pub fn per_second(in_a_minute: u64) -> String {
+    match in_a_minute {
+        0 => "0".into(),
+        1..6 => "under 0.1".into(),
+        n => format!("{}.{}", n / 60, n % 60 / 6),
+    }
+}
+
 /// `1 item`, `2 items`.
 pub fn count(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
@@ -122,6 +131,11 @@ mod tests {
         assert_eq!(plain("a\u{1b}[2Jb\nc\u{202e}d"), "a\u{fffd}[2Jb c\u{fffd}d");
         assert_eq!(plain("Zoë 李"), "Zoë 李");
         assert_eq!(plain_lines("a\u{1b}[2Jb\r\n\tc\u{202e}d"), "a\u{fffd}[2Jb\n\tc\u{fffd}d");
+    }
+
+    #[test]
+    fn a_pace_is_told_to_a_tenth() {
+        assert_eq!([0, 5, 6, 59, 60, 759].map(per_second), ["0", "under 0.1", "0.1", "0.9", "1.0", "12.6"]);
     }
 
     #[test]

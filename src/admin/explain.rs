@@ -1,16 +1,16 @@
-//! Why a user is who they are: from what the store knows to an explanation. Pure.
+//! Why a user is who they are, and what a group gives: from what the store knows to an explanation. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rolecall_sink_api::{GroupId, SinkName};
+use rolecall_sink_api::{GroupId, Profile, RoleName, SinkName};
 
 use super::api::{
     Because, Explanation, GroupExplanation, RoleExplanation, RoleReason, SinkExplanation, WithheldExplanation,
 };
 use crate::deliver::DeliveryStatus;
-use crate::directory::Stamp;
-use crate::rules::{Grant, Reason, Rules, Scopes, Withheld};
+use crate::directory::{GroupState, Stamp};
+use crate::rules::{Grant, Reason, Rules, Scopes, Subject, SubjectGroup, Withheld};
 use crate::store::{EventView, Status, UserView, desired};
 
 /// What a user is looked at with.
@@ -94,6 +94,42 @@ pub(super) fn explain(view: UserView, world: &World<'_>) -> Explanation {
         events: view.events.clone(),
         id: view.id,
     }
+}
+
+/// The roles that whoever is in a group has by that alone.
+pub(super) fn gives(id: &GroupId, group: &GroupState, rules: &Rules, now: Timestamp) -> Vec<RoleExplanation> {
+    let organization = group.organization();
+    let subject = Subject {
+        active: true,
+        organization,
+        directory: None,
+        source: None,
+        profile: &Profile::default(),
+        provider_roles: &BTreeSet::new(),
+        groups: &[SubjectGroup { id, name: group.name(id), organization }],
+    };
+    let mut others = rules.explain(&subject, now).grants;
+    let mut given: Vec<Grant> = Vec::new();
+    // A role that one of these brings may bring another.
+    loop {
+        let is_given = |reason: &Reason| {
+            let brought = |by: &RoleName| given.iter().any(|grant| grant.role == *by);
+            reason.group.as_ref() == Some(id) || reason.implied_by.as_ref().is_some_and(brought)
+        };
+        let (more, left): (Vec<Grant>, Vec<Grant>) =
+            others.into_iter().partition(|grant| grant.reasons.iter().any(is_given));
+        if more.is_empty() {
+            break;
+        }
+        given.extend(more);
+        others = left;
+    }
+    given.sort();
+    let told = |reasons: Vec<Reason>| reasons.into_iter().map(|reason| role_reason(reason, &BTreeMap::new()));
+    given
+        .into_iter()
+        .map(|Grant { role, reasons }| RoleExplanation { role, reasons: told(reasons).collect() })
+        .collect()
 }
 
 fn role_reason(reason: Reason, groups: &BTreeMap<GroupId, GroupExplanation>) -> RoleReason {

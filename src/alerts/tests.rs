@@ -13,6 +13,7 @@ use super::observe::{Observer, Picture};
 use super::outbox::{Allowance, Outbox};
 use crate::config::{AlertFormat, AlertKind, AlertsConfig};
 use crate::deliver::{Breaker, DeliveryStatus};
+use crate::metrics::Recent;
 use crate::rulebook::Rejected;
 use crate::store::{BackupStatus, FailedBackup, SinkState, Space, StoreView};
 use crate::tls::{Certificate, Listener, RejectedFiles, TlsStatus};
@@ -207,6 +208,7 @@ fn well() -> Picture {
         breaker: Breaker::Closed,
         in_flight: 0,
         applied: 1,
+        recent: Recent::default(),
         retried: 0,
         dead: 0,
         last_applied: None,

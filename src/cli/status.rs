@@ -10,11 +10,14 @@ use super::daemon::Daemon;
 use super::output::{answer, width};
 use super::rules::by;
 use super::table::{Cell, Table};
-use super::text::{BAD, GOOD, HEADING, bytes, count, exact, length, moment, plain, relative, styled};
+use super::text::{
+    BAD, GOOD, HEADING, bytes, count, exact, length, moment, per_second, plain, relative, styled,
+};
 use super::whom::Whom;
 use super::{Exit, Failure};
 use crate::admin::api::{DaemonStatus, SinkStatus};
 use crate::deliver::Breaker;
+use crate::metrics::Recent;
 use crate::rulebook::Rejected;
 use crate::store::BackupStatus;
 use crate::tls::{RejectedFiles, TlsStatus, Validity};
@@ -132,6 +135,13 @@ fn receiving(out: &mut String, status: &DaemonStatus) {
         .collect();
     let answers = if answers.is_empty() { "nothing".to_owned() } else { answers.join(", ") };
     line(out, "answered", &format!("{answers}, since the start"));
+    let Recent { last_minute, last_5_minutes } = status.recent;
+    let pace = per_second(last_minute);
+    line(
+        out,
+        "lately",
+        &format!("{last_minute} in the last minute ({pace} a second), {last_5_minutes} in the last 5"),
+    );
     if let Some(tls) = &status.listen.tls {
         certificate(out, status.now, tls);
     }
@@ -240,10 +250,13 @@ pub(super) fn sinks(status: &DaemonStatus, indent: usize, width: Option<usize>) 
         ">HELD",
         ">DEAD",
         ">CONFIRMED",
+        ">1 MIN",
+        ">5 MIN",
         "LAST CONFIRMED",
     ]);
     let ago = |at: Option<Timestamp>| at.map_or("-".into(), |at| relative(status.now, at));
     for (name, sink) in &status.sinks {
+        let recent = sink.delivery.as_ref().map(|delivery| delivery.recent).unwrap_or_default();
         let number = |n: u64| if n > 0 { Cell::styled(BAD, n.to_string()) } else { Cell::from(n) };
         table.row([
             name.as_str().into(),
@@ -254,6 +267,8 @@ pub(super) fn sinks(status: &DaemonStatus, indent: usize, width: Option<usize>) 
             number(sink.held),
             number(sink.dead_letters),
             sink.confirmed.into(),
+            recent.last_minute.into(),
+            recent.last_5_minutes.into(),
             ago(sink.delivery.as_ref().and_then(|delivery| delivery.last_applied)).into(),
         ]);
     }

@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
-pub(super) use crate::text::{bytes, count, exact, length, moment, plain, relative};
+pub(super) use crate::text::{bytes, count, exact, length, moment, per_second, plain, relative};
 
 /// What is as it should be.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();

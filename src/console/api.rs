@@ -1,14 +1,17 @@
 //! The admin API, as the console asks it: a page sees and does what a command would.
 
 use http::StatusCode;
+use rolecall_sink_api::GroupId;
 
 use crate::admin::api::{
-    self, Changed, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, ExplainQuery,
-    HistoryQuery, HoldDecided, HoldDetail, HoldPath, HoldQuery, HoldsPage, HoldsQuery, InForce, NothingMore,
-    PlanRequest, Problem, QueuePage, QueueQuery, ReplayPage, ReplayRequest, RollbackRequest, RulesHistory,
-    RulesText, RulesVersionQuery, Selection, Users,
+    self, Changed, DaemonStatus, EventDetail, EventQuery, EventsPage, EventsQuery, ExplainQuery, GroupDetail,
+    GroupQuery, GroupsPage, GroupsQuery, HistoryQuery, HoldDecided, HoldDetail, HoldPath, HoldQuery,
+    HoldsPage, HoldsQuery, InForce, MembersPage, MembersQuery, NothingMore, PauseRequest, PlanRequest,
+    Problem, QueuePage, QueueQuery, ReplayPage, ReplayRequest, RollbackRequest, RulesHistory, RulesText,
+    RulesVersionQuery, Selection, SinkPath, SinkPaused, Users, UsersPage, UsersQuery,
 };
 use crate::admin::{Who, Within};
+use crate::deliver::Probed;
 use crate::rulebook::PlanPage;
 use crate::store::{HoldId, RulesVersion};
 
@@ -82,6 +85,37 @@ impl Api<'_> {
 
     async fn decide(&self, path: &str, id: HoldId) -> Asked<HoldDecided> {
         Ok(self.within.post_to(self.who, path, HoldPath { id }, &NothingMore {}).await?)
+    }
+
+    pub(super) async fn pause_sink(&self, name: &str, reason: Option<String>) -> Asked<SinkPaused> {
+        let sink = SinkPath { name: name.to_owned() };
+        Ok(self.within.post_to(self.who, api::SINK_PAUSE, sink, &PauseRequest { reason }).await?)
+    }
+
+    pub(super) async fn resume_sink(&self, name: &str) -> Asked<SinkPaused> {
+        let sink = SinkPath { name: name.to_owned() };
+        Ok(self.within.post_to(self.who, api::SINK_RESUME, sink, &NothingMore {}).await?)
+    }
+
+    pub(super) async fn probe_sink(&self, name: &str) -> Asked<Probed> {
+        let sink = SinkPath { name: name.to_owned() };
+        Ok(self.within.post_to(self.who, api::SINK_PROBE, sink, &NothingMore {}).await?)
+    }
+
+    pub(super) async fn users(&self, query: &UsersQuery) -> Asked<UsersPage> {
+        Ok(self.within.get(self.who, api::USERS, query).await?)
+    }
+
+    pub(super) async fn groups(&self, query: &GroupsQuery) -> Asked<GroupsPage> {
+        Ok(self.within.get(self.who, api::GROUPS, query).await?)
+    }
+
+    pub(super) async fn group(&self, id: &GroupId) -> Asked<GroupDetail> {
+        Ok(self.within.get(self.who, api::GROUP, GroupQuery { id: id.clone() }).await?)
+    }
+
+    pub(super) async fn members(&self, query: &MembersQuery) -> Asked<MembersPage> {
+        Ok(self.within.get(self.who, api::GROUP_MEMBERS, query).await?)
     }
 
     pub(super) async fn explain(&self, name: &str) -> Asked<Users> {

@@ -19,11 +19,13 @@ const MOST_SHOWN: usize = 300;
 const MOST_BLOCK: usize = 256 * 1024;
 
 /// Every page, by its name.
-const TEMPLATES: [(&str, &str); 21] = [
+const TEMPLATES: [(&str, &str); 27] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("parts.html", include_str!("templates/parts.html")),
     ("overview.html", include_str!("templates/overview.html")),
     ("sink.html", include_str!("templates/sink.html")),
+    ("pause.html", include_str!("templates/pause.html")),
+    ("probed.html", include_str!("templates/probed.html")),
     ("items.html", include_str!("templates/items.html")),
     ("lines.html", include_str!("templates/lines.html")),
     ("queue.html", include_str!("templates/queue.html")),
@@ -31,6 +33,10 @@ const TEMPLATES: [(&str, &str); 21] = [
     ("holds.html", include_str!("templates/holds.html")),
     ("hold.html", include_str!("templates/hold.html")),
     ("decide.html", include_str!("templates/decide.html")),
+    ("groups.html", include_str!("templates/groups.html")),
+    ("group.html", include_str!("templates/group.html")),
+    ("people.html", include_str!("templates/people.html")),
+    ("standing.html", include_str!("templates/standing.html")),
     ("users.html", include_str!("templates/users.html")),
     ("user.html", include_str!("templates/user.html")),
     ("events.html", include_str!("templates/events.html")),

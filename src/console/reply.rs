@@ -117,6 +117,8 @@ fn notice(visit: &Visit) -> Option<String> {
         "approved" => format!("Approved: {n} changes are handed to the sink now."),
         "rejected" if n == 1 => "Rejected: 1 change is dropped, and the sink stays as it is.".into(),
         "rejected" => format!("Rejected: {n} changes are dropped, and the sink stays as it is."),
+        "paused" => "It is paused: nothing is delivered to it until somebody resumes it.".into(),
+        "resumed" => "It is resumed: what waited is delivered now.".into(),
         "read" => format!(
             "{} read again; what could not be read is still listed.",
             if n == 1 { "1 message was".into() } else { format!("{n} messages were") }

@@ -1,12 +1,14 @@
 //! What a delivery worker says of itself.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use rolecall_sink_api::Moment;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::{Recent, RecentCounter};
 use crate::store::Pause;
 
 /// How a sink's deliveries go, since the daemon started.
@@ -21,6 +23,9 @@ pub struct DeliveryStatus {
     pub in_flight: u64,
     /// Changes the sink confirmed.
     pub applied: u64,
+    /// Of those, the ones that it confirmed lately.
+    #[serde(default)]
+    pub recent: Recent,
     /// Attempts that will be repeated.
     pub retried: u64,
     /// Changes that became dead letters.
@@ -52,31 +57,49 @@ pub enum Breaker {
 
 /// A status that its worker writes and others read.
 #[derive(Clone, Debug)]
-pub struct SharedStatus(Arc<Mutex<DeliveryStatus>>);
+pub struct SharedStatus(Arc<Mutex<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    /// With nothing in `recent`, which is as of when it is asked for.
+    status: DeliveryStatus,
+    recent: RecentCounter,
+}
 
 impl SharedStatus {
     pub(super) fn new(paused: Option<Pause>) -> Self {
-        Self(Arc::new(Mutex::new(DeliveryStatus {
+        let status = DeliveryStatus {
             breaker: Breaker::Closed,
             paused,
             in_flight: 0,
             applied: 0,
+            recent: Recent::default(),
             retried: 0,
             dead: 0,
             last_applied: None,
-        })))
+        };
+        Self(Arc::new(Mutex::new(Kept { status, recent: RecentCounter::new(Instant::now()) })))
     }
 
     /// The status now.
     pub fn get(&self) -> DeliveryStatus {
-        self.lock().clone()
+        let kept = self.lock();
+        DeliveryStatus { recent: kept.recent.recent(Instant::now()), ..kept.status.clone() }
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut DeliveryStatus)) {
-        change(&mut self.lock());
+        change(&mut self.lock().status);
     }
 
-    fn lock(&self) -> MutexGuard<'_, DeliveryStatus> {
+    /// Counts a change that the sink confirmed at `at`.
+    pub(super) fn applied(&self, at: Timestamp) {
+        let mut kept = self.lock();
+        kept.status.applied += 1;
+        kept.status.last_applied = Some(at);
+        kept.recent.add(1, Instant::now());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -394,26 +394,21 @@ impl Worker {
 
     fn count(&self, settlements: &[Settlement], now: Timestamp) {
         self.metrics.count(settlements);
-        self.status.update(|status| {
-            for settlement in settlements {
-                match &settlement.resolution {
-                    Resolution::Applied { .. } => {
-                        status.applied += 1;
-                        status.last_applied = Some(now);
-                    }
-                    Resolution::OutOfScope => {}
-                    Resolution::Retry { .. } => status.retried += 1,
-                    Resolution::Dead { reason, .. } => {
-                        status.dead += 1;
-                        tracing::warn!(
-                            sink = %self.name, entity = %settlement.entity,
-                            "dead letter: `rolecall queue list --dead` says why"
-                        );
-                        tracing::debug!(sink = %self.name, entity = %settlement.entity, %reason, "dead letter");
-                    }
+        for settlement in settlements {
+            match &settlement.resolution {
+                Resolution::Applied { .. } => self.status.applied(now),
+                Resolution::OutOfScope => {}
+                Resolution::Retry { .. } => self.status.update(|status| status.retried += 1),
+                Resolution::Dead { reason, .. } => {
+                    self.status.update(|status| status.dead += 1);
+                    tracing::warn!(
+                        sink = %self.name, entity = %settlement.entity,
+                        "dead letter: `rolecall queue list --dead` says why"
+                    );
+                    tracing::debug!(sink = %self.name, entity = %settlement.entity, %reason, "dead letter");
                 }
             }
-        });
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -10,7 +11,7 @@ use serde::Serialize;
 use warp::reply::Response;
 
 use crate::directory::EventId;
-use crate::metrics::Histogram;
+use crate::metrics::{Histogram, Recent, RecentCounter};
 use crate::source::SourceName;
 use crate::store::Receipt;
 
@@ -139,11 +140,13 @@ struct Body<'a> {
 }
 
 /// How often each answer was given since the daemon started, and how long acknowledgements took.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Acknowledgements {
     sources: BTreeMap<SourceName, OfSource>,
     /// What was asked for where no source is.
     elsewhere: Answers,
+    /// What was answered 200 lately.
+    recent: Mutex<RecentCounter>,
 }
 
 #[derive(Debug)]
@@ -174,7 +177,16 @@ impl Acknowledgements {
             let counts = OfSource { answers: Answers::default(), durations: Histogram::of_short_times() };
             (name.clone(), counts)
         };
-        Self { sources: sources.into_iter().map(of_source).collect(), elsewhere: Answers::default() }
+        Self {
+            sources: sources.into_iter().map(of_source).collect(),
+            elsewhere: Answers::default(),
+            recent: Mutex::new(RecentCounter::new(Instant::now())),
+        }
+    }
+
+    /// How many webhooks were answered 200 lately: their events are on disk.
+    pub fn recent(&self) -> Recent {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).recent(Instant::now())
     }
 
     /// How often this answer was given.
@@ -209,6 +221,7 @@ impl Acknowledgements {
         if let Some(source) = self.sources.get(source) {
             source.durations.time(time);
         }
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).add(1, Instant::now());
     }
 }
 

@@ -147,6 +147,37 @@ async fn a_wave_that_is_a_mistake_is_rejected_and_everybody_stays() {
 }
 
 #[tokio::test]
+async fn a_sink_is_paused_asked_and_resumed() {
+    let app = Application::start().await;
+    let site = site(&app);
+    let daemon = site.start().await;
+    let browser = signed_in(&daemon).await;
+    browser.open("/console/sink?name=app").await;
+    browser.click("Pause…").await;
+    browser.find("#reason").await.send_keys("new server").await.unwrap();
+    browser.click("Pause app").await;
+    assert!(browser.text().await.contains("It is paused"), "{}", browser.text().await);
+
+    let ada = Person::new("ada");
+    daemon.send([&ada.created()]).await;
+    browser.until("/console", "app is paused by token night-shift, and 1 change waits for it.").await;
+    assert!(browser.text().await.contains("new server"), "{}", browser.text().await);
+    browser.open("/console/sink?name=app").await;
+    browser.click("Probe now").await;
+    assert!(browser.text().await.contains("can be worked with"), "{}", browser.text().await);
+    browser.click("Go back").await;
+    assert_eq!(app.people(), people([]));
+
+    browser.click("Resume").await;
+    assert!(browser.text().await.contains("It is resumed"), "{}", browser.text().await);
+    site.settled().await;
+    assert_eq!(app.people(), people([("ada", Standing::with(&[], &["member"]))]));
+    browser.until("/console", "All is well").await;
+    assert!(browser.text().await.contains("1 in the last minute"), "{}", browser.text().await);
+    browser.leave().await;
+}
+
+#[tokio::test]
 async fn somebody_is_followed_to_the_store_by_keyboard_alone() {
     let app = Application::start().await;
     let site = site(&app);
@@ -255,7 +286,10 @@ async fn every_page_fits_a_phone_and_follows_the_colour_scheme() {
         "/console/sink?name=app",
         "/console/queue?state=dead",
         "/console/queue/drop?state=dead",
+        "/console/holds",
+        "/console/sink/pause?name=app",
         "/console/users",
+        "/console/groups",
         "/console/user?id=diruser_ada",
         "/console/events",
         &event,

@@ -7,7 +7,7 @@ use rolecall_sink_api::{GroupId, Moment, OrganizationId, SinkName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Because, Page, PageToken, SinkExplanation, UsersPage};
+use super::{Because, Page, PageToken, RoleExplanation, SinkExplanation, UsersPage};
 use crate::store::{ActivityView, GroupItem, Status};
 
 /// Where `GET` with a [`GroupsQuery`] answers a [`GroupsPage`].
@@ -87,6 +87,10 @@ pub struct GroupDetail {
     /// The newest event that said that it exists, or that it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<Because>,
+    /// The roles that whoever has access and is in it has by that alone, each with its rules. Rules that ask for more
+    /// than the group are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gives: Vec<RoleExplanation>,
     /// Grows each time that the sinks have something to do for this group.
     pub generation: u64,
     /// Every configured sink.

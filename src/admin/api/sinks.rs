@@ -84,6 +84,10 @@ pub struct SinkStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Moment>")]
     pub oldest: Option<Timestamp>,
+    /// Since when the longest waiting user who lost access waits; they still have it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
+    pub oldest_leaver: Option<Timestamp>,
     /// Dead letters: rejected for good, or out of attempts.
     pub dead_letters: u64,
     /// Changes that the safeguard holds until a person decides.
@@ -106,6 +110,7 @@ impl SinkStatus {
             waiting: queue.waiting,
             leavers: queue.leavers,
             oldest: queue.oldest,
+            oldest_leaver: queue.oldest_leaver,
             dead_letters: queue.dead,
             held: queue.held,
             held_since: queue.held_since,

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RulesStatus, SinkStatus};
+use crate::metrics::Recent;
 use crate::store::BackupStatus;
 use crate::tls::TlsStatus;
 
@@ -53,6 +54,9 @@ pub struct DaemonStatus {
     pub not_ready: Vec<String>,
     /// How many webhooks it answered since it started, by what it answered.
     pub received: BTreeMap<String, u64>,
+    /// How many webhooks it answered 200 lately: their events are on disk.
+    #[serde(default)]
+    pub recent: Recent,
     /// When the newest webhook that was kept arrived, before the start included.
     #[serde(default)]
     #[schemars(with = "Option<Moment>")]

@@ -4,10 +4,10 @@ use super::{cursor, found, page_size};
 use crate::admin::api::{
     self, GroupDetail, GroupQuery, GroupsPage, GroupsQuery, MembersPage, MembersQuery, SinkExplanation,
 };
-use crate::admin::explain::because;
+use crate::admin::explain::{because, gives};
 use crate::admin::refusal::Refusal;
 use crate::admin::route::{Call, Route};
-use crate::store::{EntityFilter, GroupView, desired};
+use crate::store::{EntityFilter, GroupView, Status, desired};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -47,13 +47,15 @@ async fn group(Call { state, params, .. }: Call<GroupQuery>) -> Result<GroupDeta
         let out_of_scope = scope.is_some_and(|scope| !desired::gets_group(scope, &id, &group));
         (name, SinkExplanation { view, breaker, paused, out_of_scope })
     });
+    let now = (state.clock)();
     Ok(GroupDetail {
-        now: (state.clock)(),
+        now,
         name: group.name(&id).to_owned(),
         organization: group.organization().cloned(),
         external_id: group.external_id().map(str::to_owned),
         status,
         because: group.stamp().map(|stamp| because(stamp, &events)),
+        gives: if status == Status::Absent { Vec::new() } else { gives(&id, &group, &in_force.rules(), now) },
         generation,
         sinks: sinks.collect(),
         activity,

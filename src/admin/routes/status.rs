@@ -62,6 +62,7 @@ async fn status(Call { state, .. }: Call<()>) -> Result<DaemonStatus, Refusal> {
         now: (state.clock)(),
         not_ready: state.readiness.obstacles().await,
         received: state.received.iter().map(|(answer, times)| (answer.as_str().to_owned(), times)).collect(),
+        recent: state.received.recent(),
         last_event: store.last_event,
         listen: listen(Listener::Webhooks),
         admin: listen(Listener::Admin),

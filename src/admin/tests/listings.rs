@@ -68,6 +68,10 @@ async fn a_group_is_shown_with_what_is_known_of_it_and_who_is_in_it() {
     assert_eq!((group.name.as_str(), group.status), ("Engineering", Status::Active));
     assert_eq!(group.because.unwrap().event, "evt_1");
     assert!(group.sinks[&SinkName::new("ldap")].view.queued.is_some());
+    // `member` is everybody's, and not the group's.
+    let gives: Vec<_> =
+        group.gives.iter().map(|given| (given.role.as_str(), given.reasons[0].line)).collect();
+    assert_eq!(gives, [("engineer", 2)]);
 
     let members = |after| MembersQuery { id: id.clone(), limit: Some(1), after };
     let first = daemon.client.members(&members(None)).await.unwrap();

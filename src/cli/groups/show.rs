@@ -70,6 +70,8 @@ fn render(Shown { group, members }: &Shown, width: Option<usize>) -> String {
     };
     line("organization", group.organization.as_ref().map(|id| id.as_str()));
     line("provider's id", group.external_id.as_deref());
+    let gives = group.gives.iter().map(|given| given.role.as_str()).collect::<Vec<_>>().join(", ");
+    line("gives", Some(gives.as_str()).filter(|gives| !gives.is_empty()));
     heading(&mut out, "Members");
     if members.items.is_empty() {
         out.push_str("  none\n");
@@ -94,6 +96,7 @@ mod tests {
             group: serde_json::from_str(
                 r#"{"now": "2026-11-24T10:00:00Z", "id": "dirgroup_1", "name": "Engineering",
                 "organization": "org_1", "status": "active", "generation": 3,
+                "gives": [{"role": "engineer", "reasons": [{"rule": "engineers", "line": 4}]}],
                 "because": {"event": "evt_1", "at": "2026-11-24T08:00:00Z", "kind": "group_created",
                             "received_at": "2026-11-24T08:00:01Z"},
                 "sinks": {"ldap": {"applied": {"generation": 3, "at": "2026-11-24T08:00:02Z",
@@ -111,6 +114,7 @@ mod tests {
 Engineering (dirgroup_1)
   exists, since 2026-11-24T08:00:00Z (2 h ago), event evt_1 (group_created)
   organization: org_1
+  gives: engineer
 
 Members
   ID         USER NAME  EMAIL  STATUS  ORGANIZATION  ROLES

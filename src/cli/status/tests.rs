@@ -8,6 +8,7 @@ fn status() -> DaemonStatus {
 const GOLDEN: &str = r#"{
         "version": "0.1.0", "started_at": "2026-11-24T07:30:00Z", "now": "2026-11-24T10:00:00Z",
         "received": {"committed": 1204, "duplicate": 3, "not_found": 1, "refused": 0},
+        "recent": {"last_minute": 42, "last_5_minutes": 180},
         "last_event": "2026-11-24T09:58:00Z",
         "listen": {"tls": {"certificate": {"names": ["hooks.example"], "serial": "0a:1b", "not_before": "2026-09-01T00:00:00Z",
                                            "not_after": "2026-11-30T00:00:00Z"}, "since": "2026-11-24T07:30:00Z"}},
@@ -23,19 +24,23 @@ const GOLDEN: &str = r#"{
         "connections": [{"id": "dir_1", "organization": "org_1", "provider": "OKTA", "enabled": true,
                          "since": "2026-11-01T10:00:00Z"}],
         "sinks": {
-            "crm": {"waiting": 12, "leavers": 1, "oldest": "2026-11-24T09:48:00Z", "dead_letters": 0, "held": 0,
+            "crm": {"waiting": 12, "leavers": 1, "oldest": "2026-11-24T09:48:00Z",
+                    "oldest_leaver": "2026-11-24T09:50:00Z", "dead_letters": 0, "held": 0,
                     "confirmed": 8812, "delivery": {"breaker": {"state": "open",
                         "since": "2026-11-24T09:48:00Z", "next_probe": "2026-11-24T10:00:08Z",
                         "reason": "https://crm.example: connection refused"},
-                    "in_flight": 0, "applied": 3, "retried": 0, "dead": 0,
+                    "in_flight": 0, "applied": 3,
+                    "recent": {"last_minute": 0, "last_5_minutes": 3}, "retried": 0, "dead": 0,
                     "last_applied": "2026-11-24T09:47:00Z"}},
             "hr": {"waiting": 3, "leavers": 2, "dead_letters": 0, "held": 0, "confirmed": 8824,
                    "delivery": {"breaker": {"state": "closed"}, "paused": {"since": "2026-11-24T09:00:00Z",
-                       "reason": "new server", "by": "token ops"}, "in_flight": 0, "applied": 0, "retried": 0,
+                       "reason": "new server", "by": "token ops"}, "in_flight": 0, "applied": 0,
+                       "recent": {"last_minute": 0, "last_5_minutes": 0}, "retried": 0,
                    "dead": 0}},
             "ldap": {"waiting": 0, "leavers": 0, "dead_letters": 1, "held": 150,
                      "held_since": "2026-11-24T09:48:00Z", "confirmed": 8824,
                      "delivery": {"breaker": {"state": "closed"}, "in_flight": 0, "applied": 40,
+                     "recent": {"last_minute": 12, "last_5_minutes": 40},
                      "retried": 2, "dead": 1}},
             "old": {"waiting": 0, "leavers": 0, "dead_letters": 0, "held": 0, "confirmed": 0}
         },
@@ -89,6 +94,7 @@ rolecall 0.1.0, running for 2 h 30 min, since 2026-11-24T07:30:00Z
 Receiving
   last webhook  2026-11-24T09:58:00Z (2 min ago)
   answered      1204 committed, 3 duplicate, 1 not found, since the start
+  lately        42 in the last minute (0.7 a second), 180 in the last 5
   certificate   hooks.example, ends soon: 2026-11-30T00:00:00Z (in 5 d 14 h)
 
 Directory
@@ -108,11 +114,11 @@ Admin API
   certificate   admin.example, valid until 2027-11-30T00:00:00Z (in 370 d 14 h)
 
 Sinks
-  SINK  STATE    WAITING  LEAVERS  OLDEST      HELD  DEAD  CONFIRMED  LAST CONFIRMED
-  crm   down          12        1  12 min ago     0     0       8812  13 min ago
-  hr    PAUSED         3        2  -              0     0       8824  -
-  ldap  up             0        0  -            150     1       8824  -
-  old   stopped        0        0  -              0     0          0  -
+  SINK  STATE    WAITING  LEAVERS  OLDEST      HELD  DEAD  CONFIRMED  1 MIN  5 MIN  LAST CONFIRMED
+  crm   down          12        1  12 min ago     0     0       8812      0      3  13 min ago
+  hr    PAUSED         3        2  -              0     0       8824      0      0  -
+  ldap  up             0        0  -            150     1       8824     12     40  -
+  old   stopped        0        0  -              0     0          0      0      0  -
 
 crm is down since 2026-11-24T09:48:00Z (12 min ago); asked again in 8 s:
   https://crm.example: connection refused

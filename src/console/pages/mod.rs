@@ -1,12 +1,15 @@
 //! What each path shows, and what each form does.
 
 mod events;
+mod groups;
 mod holds;
 pub(super) mod login;
 mod overview;
 mod plan;
+mod problems;
 mod queue;
 mod rules;
+mod sinks;
 mod timeline;
 mod users;
 
@@ -19,7 +22,7 @@ use super::api::{Api, Refused};
 use super::reply::Shown;
 use super::session::{SessionId, Sessions};
 use super::visit::{Fields, Visit};
-use crate::store::Decision;
+use crate::store::{Decision, Status};
 
 /// How many lines a page of a listing has.
 const PAGE: u32 = 50;
@@ -44,13 +47,16 @@ impl From<Shown> for Answer {
 pub(super) async fn show(api: &Api<'_>, visit: &Visit) -> Result<Answer, Refused> {
     match visit.path.as_str() {
         "" => overview::overview(api).await,
-        "sink" => overview::sink(api, visit).await,
+        "sink" => sinks::sink(api, visit).await,
+        "sink/pause" => sinks::confirm_pause(api, visit).await,
         "queue" => queue::list(api, visit).await,
         "queue/drop" => queue::confirm_drop(api, visit).await,
         "holds" => holds::list(api, visit).await,
         "hold" => holds::hold(api, visit).await,
         "hold/approve" => holds::confirm(api, visit, Decision::Approved).await,
         "hold/reject" => holds::confirm(api, visit, Decision::Rejected).await,
+        "groups" => groups::list(api, visit).await,
+        "group" => groups::group(api, visit).await,
         "users" => users::find(api, visit).await,
         "user" => users::user(api, visit).await,
         "events" => events::list(api, visit).await,
@@ -72,6 +78,9 @@ pub(super) async fn act(
 ) -> Result<Answer, Refused> {
     match visit.path.as_str() {
         "logout" => Ok(login::sign_out(sessions, visit)),
+        "sink/pause" => sinks::pause(api, form).await,
+        "sink/resume" => sinks::resume(api, form).await,
+        "sink/probe" => sinks::probe(api, form).await,
         "queue/retry" => queue::retry(api, form).await,
         "queue/drop" => queue::drop_items(api, form).await,
         "hold/approve" => holds::decide(api, form, Decision::Approved).await,
@@ -96,6 +105,17 @@ fn missing() -> Refused {
 /// A value for a template.
 fn value(of: impl Serialize) -> Value {
     Value::from(Serde(&of))
+}
+
+/// The status that a query asks for.
+fn status(query: &Fields) -> Result<Option<Status>, Refused> {
+    match query.get("status") {
+        None => Ok(None),
+        Some("active") => Ok(Some(Status::Active)),
+        Some("inactive") => Ok(Some(Status::Inactive)),
+        Some("absent") => Ok(Some(Status::Absent)),
+        Some(other) => Err(Refused::new(StatusCode::BAD_REQUEST, format!("status: there is no {other:?}"))),
+    }
 }
 
 /// Where a form was sent from, when it says so: a page of the console, and nowhere else.

@@ -1,31 +1,63 @@
 //! Somebody: who they are, what they may do and why, and how it came to each store.
 
 use http::StatusCode;
-use minijinja::context;
+use minijinja::{Value, context};
 use rolecall_sink_api::{Profile, RoleName};
 use serde::Serialize;
 
-use super::overview::Down;
-use super::{Answer, timeline, value};
-use crate::admin::api::{Explanation, SinkExplanation};
+use super::sinks::Down;
+use super::{Answer, PAGE, status, timeline, value};
+use crate::admin::api::{Explanation, PageToken, SinkExplanation, UsersQuery};
 use crate::console::api::{Api, Refused};
 use crate::console::reply::Shown;
 use crate::console::visit::{Visit, link};
-use crate::store::{AppliedView, QueueItem, QueueState};
+use crate::store::{AppliedView, QueueItem, QueueState, Status, UserItem};
 
 /// Somebody in a list.
 #[derive(Serialize)]
 struct Listed<'a> {
     id: &'a str,
     name: &'a str,
-    status: &'a crate::store::Status,
+    email: Option<&'a str>,
+    status: &'a Status,
     organization: Option<&'a str>,
     roles: Vec<&'a str>,
 }
 
-/// How a user stands in one sink.
+impl<'a> From<&'a UserItem> for Listed<'a> {
+    fn from(user: &'a UserItem) -> Self {
+        Self {
+            id: user.id.as_str(),
+            name: user.user_name.as_deref().unwrap_or(user.id.as_str()),
+            email: user.email.as_deref(),
+            status: &user.status,
+            organization: user.organization.as_ref().map(|id| id.as_str()),
+            roles: user.roles.iter().map(RoleName::as_str).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a Explanation> for Listed<'a> {
+    fn from(user: &'a Explanation) -> Self {
+        Self {
+            id: user.id.as_str(),
+            name: shown_name(user),
+            email: user.profile.as_ref().and_then(|profile| profile.email.as_deref()),
+            status: &user.status,
+            organization: user.organization.as_ref().map(|id| id.as_str()),
+            roles: user.roles.iter().map(|role| role.role.as_str()).collect(),
+        }
+    }
+}
+
+/// Users as a list shows them.
+pub(super) fn members(users: &[UserItem]) -> Value {
+    value(users.iter().map(Listed::from).collect::<Vec<_>>())
+}
+
+/// How a user or a group stands in one sink.
 #[derive(Serialize)]
-struct Standing<'a> {
+pub(super) struct Standing<'a> {
     name: &'a str,
     says: &'static str,
     look: &'static str,
@@ -36,25 +68,60 @@ struct Standing<'a> {
     down: Option<Down<'a>>,
 }
 
+/// Everybody, or those who are looked for. Whoever alone goes by a name is shown at once.
 pub(super) async fn find(api: &Api<'_>, visit: &Visit) -> Result<Answer, Refused> {
     let name = visit.query.get("name").map(str::trim).filter(|name| !name.is_empty());
-    let Some(name) = name else {
-        let context = context! { name => "", users => value(Vec::<()>::new()) };
-        return Ok(Shown::new("users.html", "users", "Users", context).into());
-    };
-    let found = api.explain(name).await?;
-    if let [user] = found.users.as_slice() {
-        return Ok(Answer::SeeOther(link("/console/user", &[("id", Some(user.id.as_str()))])));
+    let (role, of_status) = (visit.query.get("role"), visit.query.get("status"));
+    let after = visit.query.get("after").map(PageToken::received);
+    let is_first = after.is_none();
+    if let Some(name) = name.filter(|_| role.is_none() && of_status.is_none() && is_first) {
+        let found = api.explain(name).await?;
+        match found.users.as_slice() {
+            [] => {}
+            [user] => {
+                return Ok(Answer::SeeOther(link("/console/user", &[("id", Some(user.id.as_str()))])));
+            }
+            users => return Ok(several(name, value(found.now), users)),
+        }
     }
-    let users = found.users.iter().map(|user| Listed {
-        id: user.id.as_str(),
-        name: shown_name(user),
-        status: &user.status,
-        organization: user.organization.as_ref().map(|id| id.as_str()),
-        roles: user.roles.iter().map(|role| role.role.as_str()).collect(),
-    });
-    let context = context! { now => value(found.now), name, users => value(users.collect::<Vec<_>>()) };
+    let query = UsersQuery {
+        search: name.map(str::to_owned),
+        status: status(&visit.query)?,
+        role: role.map(RoleName::new),
+        limit: Some(PAGE),
+        after,
+    };
+    let page = api.users(&query).await?;
+    let to = |after| {
+        let fields = [("name", name), ("role", role), ("status", of_status), ("after", after)];
+        link("/console/users", &fields)
+    };
+    let context = context! {
+        now => value(page.now),
+        name => name.unwrap_or_default(),
+        role => role.unwrap_or_default(),
+        status => of_status.unwrap_or_default(),
+        exact => (),
+        users => members(&page.items),
+        next => page.next.as_ref().map(|next| to(Some(next.as_str()))),
+        first => (!is_first).then(|| to(None)),
+    };
     Ok(Shown::new("users.html", "users", "Users", context).into())
+}
+
+/// Those who go by one name.
+fn several(name: &str, now: Value, users: &[Explanation]) -> Answer {
+    let context = context! {
+        now,
+        name,
+        role => "",
+        status => "",
+        exact => format!("{} users go by “{name}”", users.len()),
+        users => value(users.iter().map(Listed::from).collect::<Vec<_>>()),
+        next => (),
+        first => (),
+    };
+    Shown::new("users.html", "users", "Users", context).into()
 }
 
 pub(super) async fn user(api: &Api<'_>, visit: &Visit) -> Result<Answer, Refused> {
@@ -66,7 +133,7 @@ pub(super) async fn user(api: &Api<'_>, visit: &Visit) -> Result<Answer, Refused
         .find(|user| user.id.as_str() == id)
         .ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, format!("there is no user {id:?}")))?;
     let evaluated: Vec<&RoleName> = user.roles.iter().map(|role| &role.role).collect();
-    let sinks = user.sinks.iter().map(|(name, sink)| standing(user, name.as_str(), sink));
+    let sinks = user.sinks.iter().map(|(name, sink)| standing(user.generation, name.as_str(), sink));
     let context = context! {
         now => value(found.now),
         name => shown_name(user),
@@ -123,7 +190,8 @@ fn plain_value(value: serde_json::Value) -> String {
     }
 }
 
-fn standing<'a>(user: &Explanation, name: &'a str, sink: &'a SinkExplanation) -> Standing<'a> {
+/// `generation` is the newest of theirs.
+pub(super) fn standing<'a>(generation: u64, name: &'a str, sink: &'a SinkExplanation) -> Standing<'a> {
     let (queued, applied) = (sink.view.queued.as_ref(), sink.view.applied.as_ref());
     let (says, look, sign, word) = match (queued, applied) {
         (Some(QueueItem { state: QueueState::Dead, .. }), _) => ("dead letter", "bad", "✕", "dead"),
@@ -131,8 +199,8 @@ fn standing<'a>(user: &Explanation, name: &'a str, sink: &'a SinkExplanation) ->
             ("held: too many would be removed at once", "bad", "‖", "held")
         }
         (Some(_), _) => ("waiting", "", "…", "waiting"),
-        (None, _) if sink.out_of_scope => ("not given this user: out of its scope", "", "–", "out"),
-        (None, Some(applied)) if applied.generation >= user.generation => ("up to date", "good", "✓", "done"),
+        (None, _) if sink.out_of_scope => ("not given: out of its scope", "", "–", "out"),
+        (None, Some(applied)) if applied.generation >= generation => ("up to date", "good", "✓", "done"),
         (None, Some(_)) => ("behind: dropped from the queue", "warn", "◐", "behind"),
         (None, None) => ("never confirmed, and nothing waits", "", "–", "never"),
     };

@@ -79,6 +79,9 @@ async fn who_may_only_read_is_shown_no_button_and_refused_every_change() {
     for (path, fields) in [
         ("/console/queue/retry", vec![("sink", "crm")]),
         ("/console/queue/drop", vec![("sink", "crm")]),
+        ("/console/sink/pause", vec![("sink", "crm")]),
+        ("/console/sink/resume", vec![("sink", "crm")]),
+        ("/console/sink/probe", vec![("sink", "crm")]),
         ("/console/events/replay", vec![]),
         ("/console/rules/reload", vec![]),
     ] {

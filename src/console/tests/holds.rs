@@ -1,7 +1,7 @@
 //! What is held, looked at and decided.
 
 use super::*;
-use crate::admin::tests::holds::held_in;
+pub(super) use crate::admin::tests::holds::held_in;
 
 /// The page that a button of this page leads to, and what its form carries.
 async fn asked(browser: &mut Browser, decision: &str) -> Vec<(String, String)> {

@@ -2,9 +2,11 @@
 
 mod forms;
 mod holds;
+mod people;
 mod queue;
 mod rules;
 mod sessions;
+mod sinks;
 mod users;
 
 use std::net::SocketAddr;
@@ -132,7 +134,9 @@ async fn with_a_dead_letter() -> Daemon {
 
 #[tokio::test]
 async fn every_page_is_shown_and_tells_the_browser_to_take_nothing_from_elsewhere() {
-    let daemon = with_a_dead_letter().await;
+    let daemon = Daemon::with_ada_and_grace().await;
+    holds::held_in(&daemon).await;
+    daemon.settle("ldap", "diruser_grace", dead("422: no such plan")).await;
     daemon.unreadable("msg_odd", "scalekit", b"odd").await;
     let mut browser = Browser::on_the_socket(&daemon);
     for page in [
@@ -145,6 +149,17 @@ async fn every_page_is_shown_and_tells_the_browser_to_take_nothing_from_elsewher
         "/console/users",
         "/console/users?name=team@example.com",
         "/console/users?name=nobody",
+        "/console/users?role=engineer",
+        "/console/groups",
+        "/console/groups?name=none",
+        "/console/group?id=dirgroup_eng",
+        "/console/holds",
+        "/console/holds?all=yes",
+        "/console/hold?id=1",
+        "/console/hold/approve?id=1",
+        "/console/hold/reject?id=1",
+        "/console/sink/pause?name=crm",
+        "/console/queue?state=held",
         "/console/user?id=diruser_ada",
         "/console/events",
         "/console/events?status=unreadable",

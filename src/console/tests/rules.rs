@@ -10,7 +10,9 @@ async fn rules_come_into_force_only_by_the_plan_that_was_seen() {
     let new = "rules:\r\n  - name: engineers\r\n    when: { group: Engineering }\r\n    grant: deployer\r\n";
     let planned = browser.post("/console/rules/plan", &[("csrf", &csrf), ("text", new)]).await;
     assert_eq!(planned.status, StatusCode::OK, "{}", planned.body);
-    for told in ["2 users would have other roles", "+ deployer", "− engineer", "− member", ">ada<"] {
+    for told in
+        ["2 users would have other roles", "+&nbsp;deployer", "−&nbsp;engineer", "−&nbsp;member", ">ada<"]
+    {
         assert!(planned.body.contains(told), "{told} in {}", planned.body);
     }
     let seal = planned.field("seal");

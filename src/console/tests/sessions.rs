@@ -69,6 +69,17 @@ async fn a_session_begins_with_a_new_id_and_ends_when_it_is_signed_out() {
 }
 
 #[tokio::test]
+async fn a_restart_ends_every_session_so_that_no_token_outlives_the_configuration() {
+    let (daemon, address) = at_an_address().await;
+    let mut browser = Browser::on_the_network(&daemon, address);
+    browser.sign_in(OWNER).await;
+    assert_eq!(browser.get("/console").await.status, StatusCode::OK);
+    let mut after = Browser::on_the_network(&daemon, address);
+    after.cookie = browser.cookie.clone();
+    assert_eq!(after.get("/console").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn a_page_asked_for_before_signing_in_is_shown_afterwards_and_no_other_site() {
     let (daemon, address) = at_an_address().await;
     daemon.hears_of_ada_and_grace().await;
