@@ -39,7 +39,10 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "traces",
         ],
     ),
-    ("console", &["admin", "config", "deliver", "receive", "rulebook", "store", "text", "yaml"]),
+    (
+        "console",
+        &["admin", "config", "deliver", "metrics", "receive", "rulebook", "store", "text", "tls", "yaml"],
+    ),
 ];
 
 /// What takes values and returns values.
