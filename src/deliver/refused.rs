@@ -24,7 +24,11 @@ impl Worker {
         }
         let answers = match self.apply(&losses).await {
             Delivered::Outcomes(answers) => answers,
-            Delivered::Down(down) => losses.iter().map(|_| Outcome::retry(down.reason.clone())).collect(),
+            // That is no failure of theirs: whoever leaves is not given up for a sink that is away.
+            Delivered::Down(down) => {
+                let again = || down.after.unwrap_or(self.config.initial_backoff.get());
+                losses.iter().map(|_| Outcome::retry_after(down.reason.clone(), Some(again()))).collect()
+            }
             Delivered::Panicked => {
                 losses.iter().map(|_| Outcome::reject("the sink panicked: a bug")).collect()
             }
@@ -55,10 +59,11 @@ impl Worker {
                     });
                 }
                 Outcome::Applied { .. } => {}
-                Outcome::Retry { reason: later, .. } => {
-                    outcomes[place] = Outcome::retry(format!(
-                        "{reason}; what it takes away could not be taken away alone yet: {later}"
-                    ));
+                Outcome::Retry { reason: later, after, .. } => {
+                    outcomes[place] = Outcome::retry_after(
+                        format!("{reason}; what it takes away could not be taken away alone yet: {later}"),
+                        after,
+                    );
                 }
                 Outcome::Reject { reason: refused } => {
                     outcomes[place] = Outcome::reject(format!(
