@@ -362,21 +362,11 @@ fn a_person_reads_one_line_for_each_alert_in_slack() {
 
 #[test]
 fn every_command_that_an_alert_names_is_one() {
-    use AlertKind::*;
     use clap::Parser as _;
-    let kinds = [
-        DeadLetters,
-        SinkDown,
-        LeaversWaiting,
-        RemovalsHeld,
-        UnreadableEvents,
-        RulesRejected,
-        CertificateEnds,
-        CertificateRejected,
-        DiskNearlyFull,
-        MessagesTurnedAway,
-        StoreFailed,
-    ];
+    let schema = serde_json::to_value(schemars::schema_for!(AlertKind)).unwrap();
+    let names = schema["oneOf"].as_array().unwrap().iter().map(|kind| kind["const"].clone());
+    let kinds: Vec<AlertKind> = names.map(|name| serde_json::from_value(name).unwrap()).collect();
+    assert!(kinds.contains(&AlertKind::DeadLetters) && kinds.contains(&AlertKind::BackupFailed), "{kinds:?}");
     for kind in kinds {
         let command = subject(kind, Some("ldap")).command();
         assert!(crate::cli::Cli::try_parse_from(command.split(' ')).is_ok(), "{command}");

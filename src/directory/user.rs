@@ -80,6 +80,11 @@ impl UserState {
         self.edges.keys()
     }
 
+    /// The same groups, with whether the user is said to be in each.
+    pub fn said_of_groups(&self) -> impl Iterator<Item = (&GroupId, bool)> {
+        self.edges.iter().map(|(group, edge)| (group, edge.value))
+    }
+
     /// The event that stated the profile, whether the user may have access, and the deletion.
     pub fn stamps(&self) -> UserStamps<'_> {
         UserStamps {

@@ -66,7 +66,8 @@ impl<'r> Draft<'r> {
         let directory = &self.loaded.directory;
         match &entity {
             Entity::User(id) if !self.edges_before.contains_key(id) => {
-                let edges = directory.users.get(id).map(edges).unwrap_or_default();
+                let edges = directory.users.get(id).into_iter().flat_map(UserState::said_of_groups);
+                let edges = edges.map(|(group, member)| (group.clone(), member)).collect();
                 self.edges_before.insert(id.clone(), edges);
             }
             Entity::Group(id) if !self.gone_before.contains_key(id) => {
@@ -131,13 +132,13 @@ impl<'r> Draft<'r> {
         let document = desired::user(id, &state, groups, outlook.roles.clone())
             .map(|user| Document::User(Box::new(user)));
         let before = self.edges_before.remove(id).unwrap_or_default();
-        let after = edges(&state);
+        let after: BTreeMap<&GroupId, bool> = state.said_of_groups().collect();
         let outlook = Outlook {
-            left_a_group: before.iter().any(|(group, member)| *member && after.get(group) != Some(&true)),
+            left_a_group: before.iter().any(|(group, member)| *member && after.get(&group) != Some(&true)),
             ..outlook
         };
-        let added = after.keys().filter(|group| !before.contains_key(*group)).cloned();
-        let removed = before.keys().filter(|group| !after.contains_key(*group)).cloned();
+        let added = after.keys().copied().filter(|group| !before.contains_key(*group)).cloned();
+        let removed = before.keys().filter(|group| !after.contains_key(group)).cloned();
         let memberships =
             added.map(MembershipChange::Add).chain(removed.map(MembershipChange::Remove)).collect();
         self.write(
@@ -238,13 +239,6 @@ fn worth_writing(write: EntityWrite) -> Option<EntityWrite> {
         && !write.rescheduled
         && write.row.key.is_some();
     (!nothing).then_some(write)
-}
-
-/// The groups of which something is stated of a user, and whether they are in them.
-fn edges(state: &UserState) -> BTreeMap<GroupId, bool> {
-    let mut edges: BTreeMap<GroupId, bool> = state.edges().map(|group| (group.clone(), false)).collect();
-    edges.extend(state.memberships().map(|(group, _)| (group.clone(), true)));
-    edges
 }
 
 /// How urgent a change of an entity's status, or within it, is. `loses`: it takes a role or a group away from a user.
